@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything that can go wrong, in six kinds.
+
+A user sees only the message. Each kind answers the question what to do about it: mend the document, mend the host,
+talk to somebody else who owns the thing, read what the kernel says, or look at what is left.
+"""
+
+from __future__ import annotations
+
+import errno as errno_names
+import os
+from typing import Iterable, Optional, Tuple
+
+
+class HostwireError(Exception):
+    """The root of all errors that the engine raises on purpose.
+
+    ``problems`` holds one readable line per problem; the message is all of them.
+    """
+
+    kind = "error"
+
+    def __init__(self, problems: "str | Iterable[str]") -> None:
+        self.problems: Tuple[str, ...] = (problems,) if isinstance(problems, str) else tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class InvalidValue(HostwireError):
+    """The document holds a value that can't be right. Nothing was changed."""
+
+    kind = "invalid"
+
+
+class MissingOnHost(HostwireError):
+    """The host lacks a program, a kernel feature or a privilege that the document needs. Nothing was changed."""
+
+    kind = "missing"
+
+
+class Conflict(HostwireError):
+    """Something that isn't ours is in the way. Nothing was changed."""
+
+    kind = "conflict"
+
+
+class KernelRefused(HostwireError):
+    """The kernel said no to one request.
+
+    ``errno`` is the positive error number; ``subject`` names the object and field the request was for.
+    """
+
+    kind = "refused"
+
+    def __init__(self, subject: str, errno: int, detail: Optional[str] = None) -> None:
+        self.subject = subject
+        self.errno = errno
+        self.detail = detail
+        name = errno_names.errorcode.get(errno, str(errno))
+        words = f"{os.strerror(errno)} ({name})"
+        super().__init__(f"{subject}: the kernel refused: {words}" + (f": {detail}" if detail else ""))
+
+
+class VerificationFailed(HostwireError):
+    """What was read back differs from what was asked for."""
+
+    kind = "verify"
+
+
+class UndoFailed(HostwireError):
+    """The run failed and so did taking it back; ``problems`` says exactly what is left."""
+
+    kind = "undo"

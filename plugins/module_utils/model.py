@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host's network can be, as immutable values.
+
+Addresses are text in the kernel's canonical form (``192.168.15.1/24``, ``fd00:15::5/64``, as inet_ntop writes them), so
+that a wanted and an observed one compare equal as they stand, print as they stand and go to JSON as they stand.
+``netns`` is the name of a namespace, or None for the host itself. Every value here is a NamedTuple: cheap to make by the
+thousand, hashable, and equal by content.
+"""
+
+from __future__ import annotations
+
+from typing import Dict, NamedTuple, Optional, Tuple
+
+TABLE_MAIN = 254  # RT_TABLE_MAIN, linux/rtnetlink.h
+
+
+class Forwarding(NamedTuple):
+    """Whether packets are forwarded, per family; None leaves the setting alone.
+
+    ``networks``: prefixes between which a router lets new connections through though no document names their interfaces.
+    """
+
+    ipv4: Optional[bool] = None
+    ipv6: Optional[bool] = None
+    networks: Tuple[str, ...] = ()
+
+
+class Namespace(NamedTuple):
+    """A network namespace that the document makes. ``sysctls`` maps slash paths (net/ipv4/...) to values."""
+
+    name: str
+    forwarding: Forwarding = Forwarding(False, False)
+    sysctls: Tuple[Tuple[str, str], ...] = ()
+    nameservers: Tuple[str, ...] = ()
+    hosts: Tuple[Tuple[str, str], ...] = ()  # (name, address)
+
+
+class Bridge(NamedTuple):
+    """A switch. ``mtu`` None is the kernel's choice; ``mac`` None is a pinned one that the engine derives."""
+
+    name: str
+    netns: Optional[str] = None
+    addresses: Tuple[str, ...] = ()
+    mac: Optional[str] = None
+    mtu: Optional[int] = None
+    up: bool = True
+    stp: bool = False
+    vlan_filtering: bool = False
+
+
+class End(NamedTuple):
+    """One end of a cable."""
+
+    name: str
+    netns: Optional[str] = None
+    bridge: Optional[str] = None
+    addresses: Tuple[str, ...] = ()
+    mac: Optional[str] = None
+    mtu: Optional[int] = None
+    up: bool = True
+
+
+class Veth(NamedTuple):
+    """A cable: ``a`` is the end that the document names first, ``b`` its peer."""
+
+    a: End
+    b: End
+
+
+class Interface(NamedTuple):
+    """An interface that exists already and isn't ours; None (or no address) leaves that property alone."""
+
+    name: str
+    netns: Optional[str] = None
+    addresses: Tuple[str, ...] = ()
+    mtu: Optional[int] = None
+    up: Optional[bool] = None
+    bridge: Optional[str] = None
+
+
+class Nexthop(NamedTuple):
+    """One way of a multipath route; ``weight`` counts from 1."""
+
+    via: Optional[str]
+    dev: Optional[str]
+    weight: int = 1
+
+
+class Route(NamedTuple):
+    """A route. ``to`` is always a prefix (a default route is 0.0.0.0/0 or ::/0).
+
+    ``type``: unicast, blackhole, unreachable or prohibit. ``metric`` None is the kernel's default (0 for IPv4, 1024 for
+    IPv6). With ``nexthops``, ``via`` and ``dev`` are None.
+    """
+
+    netns: Optional[str]
+    to: str
+    via: Optional[str] = None
+    dev: Optional[str] = None
+    metric: Optional[int] = None
+    table: int = TABLE_MAIN
+    type: str = "unicast"
+    nexthops: Tuple[Nexthop, ...] = ()
+
+
+class Masquerade(NamedTuple):
+    """Packets from ``source`` leave with the host's address, or with ``to_source``, save out of ``except_to``."""
+
+    netns: Optional[str]
+    source: str
+    except_to: Optional[str] = None
+    to_source: Optional[str] = None
+
+
+class PublishedPort(NamedTuple):
+    """Local ports ``port``..``port_last`` of ``address`` lead to ``to_address`` from ``to_port`` on.
+
+    ``address`` is "any" (every local address) or one address. ``sources`` empty admits everybody.
+    """
+
+    netns: Optional[str]
+    protocol: str
+    port: int
+    port_last: int
+    address: str
+    to_address: str
+    to_port: int
+    sources: Tuple[str, ...] = ()
+
+
+class Probe(NamedTuple):
+    """A claim about reachability. ``source`` is a namespace, ``container:NAME``, or None for the host.
+
+    ``protocol``: icmp, tcp, udp or dns; ``port`` only for the last three.
+    """
+
+    source: Optional[str]
+    to: str
+    protocol: str = "icmp"
+    port: Optional[int] = None
+    reachable: bool = True
+
+
+class Topology(NamedTuple):
+    """A whole document. ``present`` False means that everything ``name`` owns is to go."""
+
+    name: str = "main"
+    present: bool = True
+    namespaces: Tuple[Namespace, ...] = ()
+    bridges: Tuple[Bridge, ...] = ()
+    veths: Tuple[Veth, ...] = ()
+    interfaces: Tuple[Interface, ...] = ()
+    routes: Tuple[Route, ...] = ()
+    forwarding: Forwarding = Forwarding()
+    masquerade: Tuple[Masquerade, ...] = ()
+    published_ports: Tuple[PublishedPort, ...] = ()
+    sysctls: Tuple[Tuple[str, str], ...] = ()
+    probes: Tuple[Probe, ...] = ()
+
+
+class Link(NamedTuple):
+    """An interface as the kernel shows it.
+
+    ``kind`` is the rtnl kind ("veth", "bridge", ...), None for hardware. ``peer_index`` and ``peer_netnsid`` are
+    IFLA_LINK and IFLA_LINK_NETNSID. ``running`` is IFF_RUNNING. ``accept_ra`` is the IPv6 setting, None without IPv6.
+    """
+
+    index: int
+    name: str
+    kind: Optional[str]
+    up: bool
+    running: bool
+    mtu: int
+    mac: str
+    master: Optional[int]
+    alias: str
+    altnames: Tuple[str, ...]
+    peer_index: Optional[int]
+    peer_netnsid: Optional[int]
+    accept_ra: Optional[int]
+    stp: Optional[bool] = None
+    vlan_filtering: Optional[bool] = None
+
+
+class Address(NamedTuple):
+    """An address as the kernel shows it; ``scope`` and ``flags`` are the numbers of linux/if_addr.h."""
+
+    index: int
+    address: str
+    scope: int
+    flags: int
+    peer: Optional[str] = None
+
+
+class KernelRoute(NamedTuple):
+    """A route as the kernel shows it, with the number of the protocol that made it (linux/rtnetlink.h, RTPROT_*)."""
+
+    to: str
+    via: Optional[str]
+    dev: Optional[int]
+    metric: int
+    table: int
+    type: int
+    protocol: int
+    nexthops: Tuple[Tuple[Optional[str], Optional[int], int], ...] = ()
+    prefsrc: Optional[str] = None
+    scope: int = 0
+    flags: int = 0
+
+
+class NamespaceView(NamedTuple):
+    """One namespace as it was read: links by name, addresses by link index, routes in every table that was asked for."""
+
+    netns: Optional[str]
+    inode: int
+    links: Dict[str, Link]
+    addresses: Dict[int, Tuple[Address, ...]]
+    routes: Tuple[KernelRoute, ...]
+    forwarding_ipv4: Optional[bool]
+    forwarding_ipv6: Optional[bool]
+    sysctls: Dict[str, Optional[str]]
+
+
+class HostView(NamedTuple):
+    """The host as far as the engine looked: ``names`` are all named namespaces, ``views`` the ones it read."""
+
+    names: Tuple[str, ...]
+    views: Dict[Optional[str], NamespaceView]

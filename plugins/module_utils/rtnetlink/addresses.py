@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Addresses of a namespace's links."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from typing import Dict, List, Tuple
+
+from ..model import Address
+from .channel import Channel
+from .complete import complete
+from .constants import (
+    IFA_ADDRESS,
+    IFA_FLAGS,
+    IFA_LOCAL,
+    NLM_F_CREATE,
+    NLM_F_EXCL,
+    RT_SCOPE_HOST,
+    RT_SCOPE_LINK,
+    RT_SCOPE_UNIVERSE,
+    RTM_DELADDR,
+    RTM_GETADDR,
+    RTM_NEWADDR,
+)
+from .wire import Message, attribute, attributes, unpack_u32
+
+_IFADDR = struct.Struct("=BBBBI")  # struct ifaddrmsg: family, prefix length, flags, scope, link index
+_ALL = _IFADDR.pack(0, 0, 0, 0, 0)
+
+
+def read_addresses(channel: Channel) -> Dict[int, Tuple[Address, ...]]:
+    """Every address of the namespace, by the index of its link, in the kernel's order."""
+    found = complete(lambda: [_parse(*place) for place in channel.dump(RTM_GETADDR, _ALL)])
+    by_link: Dict[int, List[Address]] = {}
+    for address in found:
+        by_link.setdefault(address.index, []).append(address)
+    return {index: tuple(addresses) for index, addresses in by_link.items()}
+
+
+def _parse(buffer: bytearray, start: int, end: int) -> Address:
+    family, length, flags, scope, index = _IFADDR.unpack_from(buffer, start)
+    local = address = None
+    for number, begin, stop in attributes(buffer, start + _IFADDR.size, end):
+        if number == IFA_LOCAL:
+            local = buffer[begin:stop]
+        elif number == IFA_ADDRESS:
+            address = buffer[begin:stop]
+        elif number == IFA_FLAGS:
+            flags = unpack_u32(buffer, begin)[0]
+    own = local if local is not None else address
+    assert own is not None, "the kernel always gives IFA_ADDRESS or IFA_LOCAL"
+    peer = socket.inet_ntop(family, address) if address is not None and address != own else None
+    return Address(index, f"{socket.inet_ntop(family, own)}/{length}", scope, flags, peer)
+
+
+def _body(index: int, address: str) -> bytes:
+    plain, _slash, length = address.partition("/")
+    family = socket.AF_INET6 if ":" in plain else socket.AF_INET
+    packed = socket.inet_pton(family, plain)
+    body = _IFADDR.pack(family, int(length), 0, _scope(family, packed), index)
+    return body + attribute(IFA_LOCAL, packed) + attribute(IFA_ADDRESS, packed)
+
+
+def _scope(family: int, packed: bytes) -> int:
+    """As ``ip address add`` chooses it: 127/8 is the host's, an IPv6 link-local address the link's."""
+    if family == socket.AF_INET:
+        return RT_SCOPE_HOST if packed[0] == 127 else RT_SCOPE_UNIVERSE
+    return RT_SCOPE_LINK if packed[0] == 0xFE and packed[1] & 0xC0 == 0x80 else RT_SCOPE_UNIVERSE
+
+
+def add_address(index: int, address: str) -> Message:
+    """Give ``address`` (with its prefix length) to the link with this index; EEXIST if it has it."""
+    return Message(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, _body(index, address))
+
+
+def delete_address(index: int, address: str) -> Message:
+    """Take ``address`` from the link with this index; EADDRNOTAVAIL if it hasn't got it."""
+    return Message(RTM_DELADDR, 0, _body(index, address))

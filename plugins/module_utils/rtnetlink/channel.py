@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A netlink socket in one namespace: batches with an acknowledgement per message, and dumps that are whole or fail."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import socket
+import struct
+from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
+
+from .constants import (
+    NETLINK_CAP_ACK,
+    NETLINK_EXT_ACK,
+    NETLINK_GET_STRICT_CHK,
+    NETLINK_ROUTE,
+    NLM_F_ACK,
+    NLM_F_ACK_TLVS,
+    NLM_F_CAPPED,
+    NLM_F_DUMP,
+    NLM_F_DUMP_INTR,
+    NLM_F_REQUEST,
+    NLMSG_DONE,
+    NLMSG_ERROR,
+    NLMSGERR_ATTR_MSG,
+    SOL_NETLINK,
+)
+from .wire import HEADER_SIZE, Message, attributes, c_string, frame, unpack_header
+
+# An acknowledgement takes about 800 bytes of the receive buffer (default 208 KiB) whatever its length, so this many
+# messages can be on their way before their answers are fetched.
+BATCH = 64
+DUMP_ATTEMPTS = 20
+TIMEOUT_SECONDS = 30.0  # a kernel that does not answer for this long never will
+
+_I32 = struct.Struct("=i")
+_buffer = bytearray(1 << 18)
+
+
+class Refusal(NamedTuple):
+    """The kernel's no to one message: a positive errno and, where the kernel gave any, its own words."""
+
+    errno: int
+    detail: Optional[str]
+
+
+class DumpInterrupted(OSError):
+    """The kernel's tables changed during every attempt to read them (hazard 10)."""
+
+
+class Channel:
+    """One rtnetlink socket. It stays in the namespace the thread was in when it was made."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_ROUTE)
+        self._socket.settimeout(TIMEOUT_SECONDS)
+        self._sequence = itertools.count(1)
+        for option in (NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK):
+            try:
+                self._socket.setsockopt(SOL_NETLINK, option, 1)
+            except OSError:  # a kernel before 4.20: fewer words, wider dumps, same meaning
+                continue
+
+    def __enter__(self) -> Channel:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the socket back."""
+        self._socket.close()
+
+    def transact(self, messages: Sequence[Message]) -> List[Optional[Refusal]]:
+        """Send all messages, in order, BATCH at a time; one entry per message: None, or why the kernel refused it.
+
+        The kernel works on through a batch after a refusal.
+        """
+        results: List[Optional[Refusal]] = []
+        for start in range(0, len(messages), BATCH):
+            results += self._transact_batch(messages[start : start + BATCH])
+        return results
+
+    def _transact_batch(self, batch: Sequence[Message]) -> List[Optional[Refusal]]:
+        first = next(self._sequence)
+        frames = [frame(batch[0]._replace(flags=batch[0].flags | NLM_F_REQUEST | NLM_F_ACK), first)]
+        for message in batch[1:]:
+            frames.append(frame(Message(message.type, message.flags | NLM_F_REQUEST | NLM_F_ACK, message.body), next(self._sequence)))
+        self._socket.send(b"".join(frames))
+        results: List[Optional[Refusal]] = [None] * len(batch)
+        waiting = len(batch)
+        while waiting:
+            for kind, flags, sequence, start, end in self._receive():
+                if kind == NLMSG_ERROR and first <= sequence < first + len(batch):
+                    results[sequence - first] = _refusal(flags, start, end)
+                    waiting -= 1
+        return results
+
+    def dump(self, kind: int, body: bytes) -> Iterator[Tuple[bytearray, int, int]]:
+        """Every object the kernel lists: (buffer, start, end) of each message behind its header.
+
+        The buffer is used again: take what you need of one message before you ask for the next. An interrupted dump is
+        never handed on half: it raises DumpInterrupted, and :func:`complete` tries again.
+        """
+        wanted = next(self._sequence)
+        self._socket.send(frame(Message(kind, NLM_F_REQUEST | NLM_F_DUMP, body), wanted))
+        interrupted = False
+        while True:
+            for message, flags, sequence, start, end in self._receive():
+                if sequence != wanted:
+                    continue
+                interrupted = interrupted or bool(flags & NLM_F_DUMP_INTR)
+                if message == NLMSG_DONE or message == NLMSG_ERROR:
+                    number = _I32.unpack_from(_buffer, start)[0] if end - start >= 4 else 0
+                    if number < 0:
+                        raise OSError(-number, "netlink dump refused")
+                    if interrupted:
+                        raise DumpInterrupted(errno.EINTR, "netlink dump interrupted")
+                    return
+                yield _buffer, start, end
+
+    def _receive(self) -> Iterator[Tuple[int, int, int, int, int]]:
+        size = self._socket.recv_into(_buffer)
+        start = 0
+        while start + HEADER_SIZE <= size:
+            length, kind, flags, sequence, _port = unpack_header(_buffer, start)
+            yield kind, flags, sequence, start + HEADER_SIZE, start + length
+            start += (length + 3) & ~3
+
+
+def _refusal(flags: int, start: int, end: int) -> Optional[Refusal]:
+    number = _I32.unpack_from(_buffer, start)[0]
+    if number == 0:
+        return None
+    detail = None
+    if flags & NLM_F_ACK_TLVS:
+        echoed = unpack_header(_buffer, start + 4)[0] if not flags & NLM_F_CAPPED else HEADER_SIZE
+        for kind, begin, stop in attributes(_buffer, start + 4 + ((echoed + 3) & ~3), end):
+            if kind == NLMSGERR_ATTR_MSG:
+                detail = c_string(_buffer, begin, stop)
+    return Refusal(-number, detail)

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Neighbour entries: which link-layer address answers for which IP address."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from typing import List, NamedTuple, Optional
+
+from .channel import Channel
+from .complete import complete
+from .constants import NDA_DST, NDA_LLADDR, RTM_DELNEIGH, RTM_GETNEIGH
+from .wire import Message, attribute, attributes
+
+_NDMSG = struct.Struct("=BxHiHBB")  # struct ndmsg: family, padding, link index, state, flags, type
+_ALL = _NDMSG.pack(0, 0, 0, 0, 0, 0)
+_FAMILIES = (socket.AF_INET, socket.AF_INET6)
+
+
+class Neighbour(NamedTuple):
+    """An entry as the kernel shows it; ``state`` is the NUD_* number of linux/neighbour.h."""
+
+    index: int
+    address: str
+    mac: Optional[str]
+    state: int
+
+
+def read_neighbours(channel: Channel) -> List[Neighbour]:
+    """Every IPv4 and IPv6 neighbour entry of the namespace."""
+    found = complete(lambda: [_parse(*place) for place in channel.dump(RTM_GETNEIGH, _ALL)])
+    return [entry for entry in found if entry is not None]
+
+
+def _parse(buffer: bytearray, start: int, end: int) -> Optional[Neighbour]:
+    family, _pad, index, state, _flags, _kind = _NDMSG.unpack_from(buffer, start)
+    if family not in _FAMILIES:  # a bridge's forwarding entries come in the same dump
+        return None
+    address = mac = None
+    for number, begin, stop in attributes(buffer, start + _NDMSG.size, end):
+        if number == NDA_DST:
+            address = socket.inet_ntop(family, buffer[begin:stop])
+        elif number == NDA_LLADDR:
+            mac = buffer[begin:stop].hex(":")
+    return Neighbour(index, address, mac, state) if address is not None else None
+
+
+def delete_neighbour(index: int, address: str) -> Message:
+    """Forget one neighbour; ENOENT if it isn't known."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return Message(RTM_DELNEIGH, 0, _NDMSG.pack(family, 0, index, 0, 0, 0) + attribute(NDA_DST, socket.inet_pton(family, address)))

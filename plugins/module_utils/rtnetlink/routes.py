@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Routes of both families in any table: unicast, multipath, blackhole, unreachable, prohibit."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+from typing import Iterable, List, Optional, Sequence, Tuple
+
+from ..model import KernelRoute
+from .channel import Channel
+from .complete import complete
+from .constants import (
+    NLM_F_CREATE,
+    NLM_F_EXCL,
+    ROUTE_PROTOCOL,
+    RT_SCOPE_LINK,
+    RT_SCOPE_NOWHERE,
+    RT_SCOPE_UNIVERSE,
+    RT_TABLE_UNSPEC,
+    RTA_DST,
+    RTA_GATEWAY,
+    RTA_MULTIPATH,
+    RTA_OIF,
+    RTA_PREFSRC,
+    RTA_PRIORITY,
+    RTA_TABLE,
+    RTA_VIA,
+    RTM_DELROUTE,
+    RTM_F_CLONED,
+    RTM_GETROUTE,
+    RTM_NEWROUTE,
+    RTN_BLACKHOLE,
+    RTN_PROHIBIT,
+    RTN_UNICAST,
+    RTN_UNREACHABLE,
+)
+from .wire import Message, attribute, attributes, u32, unpack_u32
+
+TYPES = {"unicast": RTN_UNICAST, "blackhole": RTN_BLACKHOLE, "unreachable": RTN_UNREACHABLE, "prohibit": RTN_PROHIBIT}
+
+# struct rtmsg: family, dst length, src length, tos, table, protocol, scope, type, flags
+_RTMSG = struct.Struct("=BBBBBBBBI")
+_NEXTHOP = struct.Struct("=HBBi")  # struct rtnexthop: length, flags, weight - 1, link index
+_ANY = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}
+_METRIC = {socket.AF_INET: 0, socket.AF_INET6: 1024}  # IP6_RT_PRIO_USER, net/ip6_route.h
+
+
+def read_routes(channel: Channel, tables: Iterable[int]) -> Tuple[KernelRoute, ...]:
+    """The routes of these tables, both families; a table that doesn't exist holds none."""
+    found: List[KernelRoute] = []
+    for table in tables:
+        found += complete(lambda table=table: _read_table(channel, table))  # type: ignore[misc]
+    return tuple(found)
+
+
+def _read_table(channel: Channel, table: int) -> List[KernelRoute]:
+    body = _RTMSG.pack(0, 0, 0, 0, RT_TABLE_UNSPEC, 0, 0, 0, 0) + u32(RTA_TABLE, table)
+    try:
+        routes = [_parse(*place) for place in channel.dump(RTM_GETROUTE, body)]
+    except OSError as error:
+        if error.errno == errno.ENOENT:  # strict checking: no such table
+            return []
+        raise
+    # A kernel before 4.20 doesn't filter, and lists what it has cached for IPv6.
+    return [route for route in routes if route.table == table and not route.flags & RTM_F_CLONED]
+
+
+def _parse(buffer: bytearray, start: int, end: int) -> KernelRoute:
+    family, length, _src, _tos, table, protocol, scope, kind, flags = _RTMSG.unpack_from(buffer, start)
+    to = via = prefsrc = dev = None
+    metric = 0
+    nexthops: Tuple[Tuple[Optional[str], Optional[int], int], ...] = ()
+    for number, begin, stop in attributes(buffer, start + _RTMSG.size, end):
+        if number == RTA_DST:
+            to = socket.inet_ntop(family, buffer[begin:stop])
+        elif number == RTA_GATEWAY:
+            via = socket.inet_ntop(family, buffer[begin:stop])
+        elif number == RTA_VIA:
+            via = _parse_via(buffer, begin, stop)
+        elif number == RTA_OIF:
+            dev = unpack_u32(buffer, begin)[0]
+        elif number == RTA_PRIORITY:
+            metric = unpack_u32(buffer, begin)[0]
+        elif number == RTA_TABLE:
+            table = unpack_u32(buffer, begin)[0]
+        elif number == RTA_PREFSRC:
+            prefsrc = socket.inet_ntop(family, buffer[begin:stop])
+        elif number == RTA_MULTIPATH:
+            nexthops = tuple(_parse_nexthops(buffer, begin, stop, family))
+    prefix = f"{to or _ANY.get(family, family)}/{length}"
+    return KernelRoute(prefix, via, dev, metric, table, kind, protocol, nexthops, prefsrc, scope, flags)
+
+
+def _parse_via(buffer: bytearray, begin: int, stop: int) -> str:
+    """struct rtvia: a family and an address of it, for a gateway of the other family."""
+    family = int.from_bytes(buffer[begin : begin + 2], "little")
+    return socket.inet_ntop(family, buffer[begin + 2 : stop])
+
+
+def _parse_nexthops(
+    buffer: bytearray, start: int, end: int, family: int
+) -> Iterable[Tuple[Optional[str], Optional[int], int]]:
+    while start + _NEXTHOP.size <= end:
+        size, _flags, hops, index = _NEXTHOP.unpack_from(buffer, start)
+        via = None
+        for number, begin, stop in attributes(buffer, start + _NEXTHOP.size, start + size):
+            if number == RTA_GATEWAY:
+                via = socket.inet_ntop(family, buffer[begin:stop])
+            elif number == RTA_VIA:
+                via = _parse_via(buffer, begin, stop)
+        yield via, index or None, hops + 1
+        start += (size + 3) & ~3
+
+
+def default_metric(to: str) -> int:
+    """The metric that the kernel gives to a route without one."""
+    return _METRIC[socket.AF_INET6 if ":" in to else socket.AF_INET]
+
+
+def add_route(
+    to: str,
+    via: Optional[str],
+    dev: Optional[int],
+    metric: int,
+    table: int,
+    kind: int = RTN_UNICAST,
+    nexthops: Sequence[Tuple[Optional[str], Optional[int], int]] = (),
+    protocol: int = ROUTE_PROTOCOL,
+    prefsrc: Optional[str] = None,
+    scope: Optional[int] = None,
+    flags: int = 0,
+) -> Message:
+    """A new route; EEXIST if one with the same prefix, table and metric is there. Never replaces (hazard 27)."""
+    body = _route_body(to, via, dev, metric, table, kind, nexthops, protocol, prefsrc, scope, flags)
+    return Message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, body)
+
+
+def delete_route(
+    to: str,
+    via: Optional[str],
+    dev: Optional[int],
+    metric: int,
+    table: int,
+    kind: int = RTN_UNICAST,
+    nexthops: Sequence[Tuple[Optional[str], Optional[int], int]] = (),
+    protocol: int = ROUTE_PROTOCOL,
+) -> Message:
+    """Delete just the route that agrees in every field; ESRCH if there is none."""
+    body = _route_body(to, via, dev, metric, table, kind, nexthops, protocol, None, RT_SCOPE_NOWHERE, 0)
+    return Message(RTM_DELROUTE, 0, body)
+
+
+def _route_body(
+    to: str,
+    via: Optional[str],
+    dev: Optional[int],
+    metric: int,
+    table: int,
+    kind: int,
+    nexthops: Sequence[Tuple[Optional[str], Optional[int], int]],
+    protocol: int,
+    prefsrc: Optional[str],
+    scope: Optional[int],
+    flags: int,
+) -> bytes:
+    plain, _slash, length = to.partition("/")
+    family = socket.AF_INET6 if ":" in plain else socket.AF_INET
+    if scope is None:
+        direct = kind == RTN_UNICAST and family == socket.AF_INET and via is None and not nexthops
+        scope = RT_SCOPE_LINK if direct else RT_SCOPE_UNIVERSE
+    body = _RTMSG.pack(
+        family, int(length), 0, 0, table if table < 256 else RT_TABLE_UNSPEC, protocol, scope, kind, flags
+    )
+    if int(length):
+        body += attribute(RTA_DST, socket.inet_pton(family, plain))
+    body += u32(RTA_TABLE, table) + (u32(RTA_PRIORITY, metric) if metric else b"")
+    if via is not None:
+        body += _gateway(family, via)
+    if dev is not None:
+        body += u32(RTA_OIF, dev)
+    if prefsrc is not None:
+        body += attribute(RTA_PREFSRC, socket.inet_pton(family, prefsrc))
+    if nexthops:
+        body += attribute(RTA_MULTIPATH, b"".join(_pack_nexthop(family, *hop) for hop in nexthops))
+    return body
+
+
+def _gateway(family: int, via: str) -> bytes:
+    family_of_via = socket.AF_INET6 if ":" in via else socket.AF_INET
+    packed = socket.inet_pton(family_of_via, via)
+    if family_of_via == family:
+        return attribute(RTA_GATEWAY, packed)
+    return attribute(RTA_VIA, struct.pack("=H", family_of_via) + packed)
+
+
+def _pack_nexthop(family: int, via: Optional[str], dev: Optional[int], weight: int) -> bytes:
+    gateway = _gateway(family, via) if via is not None else b""
+    return _NEXTHOP.pack(_NEXTHOP.size + len(gateway), 0, weight - 1, dev or 0) + gateway
