@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Every target does its own set-up: a virtual environment in .venv, and (as root on Debian) the system's programs.
+
+LINK := build/ansible_collections/hostwire/linux
+BIN := .venv/bin
+ENGINE_SOURCES := $(shell find plugins/module_utils -name '*.py' ! -name ansible_adapter.py)
+# molecule and ansible-lint start programs of their own virtual environment by name.
+export PATH := $(CURDIR)/$(BIN):$(PATH):/usr/sbin:/sbin
+
+.PHONY: help lab lab-gone test test-quick bench lint engine clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo 'make lab         simulated hosts on this machine, the playbook site.yml on them, and who reaches whom (no root needed)'
+	@echo 'make lab-gone    take the simulated hosts away'
+	@echo 'make test        every check there is'
+	@echo 'make test-quick  unit and kernel tests, ruff and mypy: under two minutes'
+	@echo 'make bench       the benchmark, written to docs/benchmark.md'
+	@echo 'make lint        every linter, and the sanity tests of ansible-test'
+	@echo 'make engine      build/engine.pyz: the engine as one file that python3 runs without Ansible'
+	@echo 'make clean       remove what the other targets made in this directory'
+
+lab: .venv/.controller $(LINK)
+	tests/setup/programs lab
+	ansible-playbook playbooks/lab.yml
+	ansible-playbook playbooks/site.yml
+
+lab-gone: .venv/.controller $(LINK)
+	ansible-playbook playbooks/lab.yml --extra-vars lab_state=absent
+
+test: .venv/.tests $(LINK)
+	tests/setup/programs test
+	python tests/run
+
+test-quick: .venv/.tests $(LINK)
+	tests/setup/programs lab
+	python tests/run ruff mypy unit kernel
+
+bench: .venv/.tests $(LINK)
+	tests/setup/programs lab
+	python -m tests.benchmark
+
+lint: .venv/.tests $(LINK)
+	tests/setup/programs test
+	python tests/run lint
+
+engine: build/engine.pyz
+
+# The package keeps its relative imports; the archive's own entry point calls hostwire.cli.main.
+build/engine.pyz: tests/setup/interpreter Makefile $(ENGINE_SOURCES)
+	rm -rf build/engine
+	mkdir -p build/engine/hostwire
+	cd plugins/module_utils && find . -name '*.py' ! -name ansible_adapter.py -exec cp --parents {} ../../build/engine/hostwire/ \;
+	python=$$(tests/setup/interpreter) && "$$python" -m zipapp build/engine --compress \
+		--main hostwire.cli:main --python '/usr/bin/env python3' --output $@
+
+.venv/bin/python:
+	tests/setup/interpreter >/dev/null || tests/setup/programs lab
+	python=$$(tests/setup/interpreter) && "$$python" -m venv --clear .venv
+
+.venv/.controller: requirements.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	touch $@
+
+.venv/.tests: tests/requirements.txt .venv/.controller
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement tests/requirements.txt
+	touch $@
+
+$(LINK):
+	mkdir -p $(dir $@)
+	ln -sfn ../../.. $@
+
+clean:
+	rm -rf .venv build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
