@@ -32,6 +32,7 @@ from .constants import (
     IFLA_MTU,
     IFLA_NET_NS_FD,
     IFLA_PROP_LIST,
+    NLA_F_NESTED,
     NLM_F_CREATE,
     NLM_F_EXCL,
     RTEXT_FILTER_SKIP_STATS,
@@ -44,6 +45,20 @@ from .wire import Message, attribute, attributes, c_string, nested, text, u32, u
 
 _IFINFO = struct.Struct("=BxHiII")  # struct ifinfomsg: family, device type, index, flags, changed flags
 _AF_INET6 = 10
+_USED = frozenset(
+    (
+        IFLA_IFNAME,
+        IFLA_MTU,
+        IFLA_ADDRESS,
+        IFLA_LINKINFO,
+        IFLA_AF_SPEC,
+        IFLA_MASTER,
+        IFLA_LINK,
+        IFLA_LINK_NETNSID,
+        IFLA_IFALIAS,
+        IFLA_PROP_LIST | NLA_F_NESTED,  # the only one of these that the kernel flags
+    )
+)
 _ALL = _IFINFO.pack(0, 0, 0, 0, 0) + u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
 
 
@@ -68,9 +83,11 @@ def _parse(buffer: bytearray, start: int, end: int) -> Link:
     position = start + _IFINFO.size
     while position < end:  # not attributes(): this loop runs 35 times a link, and a run reads thousands of links
         size, number = unpack_attribute_header(buffer, position)
-        begin, stop = position + 4, position + size
+        begin = position + 4
+        stop = position + size
         position += (size + 3) & ~3
-        number &= 0x3FFF
+        if number not in _USED:
+            continue
         if number == IFLA_IFNAME:
             name = c_string(buffer, begin, stop)
         elif number == IFLA_MTU:
@@ -89,7 +106,7 @@ def _parse(buffer: bytearray, start: int, end: int) -> Link:
             netnsid = unpack_u32(buffer, begin)[0]
         elif number == IFLA_IFALIAS:
             alias = c_string(buffer, begin, stop)
-        elif number == IFLA_PROP_LIST:
+        else:
             altnames = tuple(
                 c_string(buffer, b, s) for n, b, s in attributes(buffer, begin, stop) if n == IFLA_ALT_IFNAME
             )
@@ -120,7 +137,7 @@ def _parse_accept_ra(buffer: bytearray, start: int, end: int) -> Optional[int]:
         if family == _AF_INET6:
             for number, conf, _stop in attributes(buffer, begin, stop):
                 if number == IFLA_INET6_CONF:
-                    return unpack_u32(buffer, conf + 4 * DEVCONF_ACCEPT_RA)[0]
+                    return int(unpack_u32(buffer, conf + 4 * DEVCONF_ACCEPT_RA)[0])
     return None
 
 

@@ -43,6 +43,7 @@ TYPES = {"unicast": RTN_UNICAST, "blackhole": RTN_BLACKHOLE, "unreachable": RTN_
 # struct rtmsg: family, dst length, src length, tos, table, protocol, scope, type, flags
 _RTMSG = struct.Struct("=BBBBBBBBI")
 _NEXTHOP = struct.Struct("=HBBi")  # struct rtnexthop: length, flags, weight - 1, link index
+_VIA_FAMILY = struct.Struct("=H")
 _ANY = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}
 _METRIC = {socket.AF_INET: 0, socket.AF_INET6: 1024}  # IP6_RT_PRIO_USER, net/ip6_route.h
 
@@ -95,7 +96,7 @@ def _parse(buffer: bytearray, start: int, end: int) -> KernelRoute:
 
 def _parse_via(buffer: bytearray, begin: int, stop: int) -> str:
     """struct rtvia: a family and an address of it, for a gateway of the other family."""
-    family = int.from_bytes(buffer[begin : begin + 2], "little")
+    family = _VIA_FAMILY.unpack_from(buffer, begin)[0]
     return socket.inet_ntop(family, buffer[begin + 2 : stop])
 
 
@@ -192,7 +193,7 @@ def _gateway(family: int, via: str) -> bytes:
     packed = socket.inet_pton(family_of_via, via)
     if family_of_via == family:
         return attribute(RTA_GATEWAY, packed)
-    return attribute(RTA_VIA, struct.pack("=H", family_of_via) + packed)
+    return attribute(RTA_VIA, _VIA_FAMILY.pack(family_of_via) + packed)
 
 
 def _pack_nexthop(family: int, via: Optional[str], dev: Optional[int], weight: int) -> bytes:

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Named network namespaces, as iproute2 keeps them: a file below /run/netns with the namespace mounted on it."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional
+
+from .errors import Conflict, KernelRefused, MissingOnHost
+
+DIRECTORY = "/run/netns"
+_THREAD = "/proc/thread-self/ns/net"
+
+# linux/sched.h, linux/mount.h
+_CLONE_NEWNET = 0x40000000
+_MS_BIND = 0x1000
+_MS_REC = 0x4000
+_MS_SHARED = 1 << 20
+_MNT_DETACH = 2
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_setns: Callable[[int, int], None]
+
+
+class Process(NamedTuple):
+    """A process in a namespace: its PID on the host, its PID in its own PID namespace, its command line."""
+
+    pid: int
+    pid_inside: int
+    command: str
+
+
+def _checked(result: int, what: str) -> None:
+    if result != 0:
+        raise KernelRefused(what, ctypes.get_errno())
+
+
+def _setns_by_libc(fd: int, kind: int) -> None:
+    if _libc.setns(fd, kind) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+_setns = getattr(os, "setns", _setns_by_libc)  # os.setns: Python 3.12
+
+
+@contextlib.contextmanager
+def inside(netns: Optional[str]) -> Iterator[None]:
+    """The calling thread, and every process it starts, is in the named namespace; None stays where it is.
+
+    Raises MissingOnHost if there is no such namespace or it can't be entered.
+    """
+    if netns is None:
+        yield
+        return
+    with inside_path(os.path.join(DIRECTORY, netns), f"namespace {netns}"):
+        yield
+
+
+@contextlib.contextmanager
+def inside_path(path: str, subject: str = "") -> Iterator[None]:
+    """As :func:`inside`, for any file that stands for a namespace (/proc/PID/ns/net)."""
+    home = os.open(_THREAD, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        try:
+            there = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                _setns(there, _CLONE_NEWNET)
+            finally:
+                os.close(there)
+        except OSError as error:
+            raise MissingOnHost(f"{subject or path}: can't be entered: {error.strerror}") from error
+        try:
+            yield
+        finally:
+            _setns(home, _CLONE_NEWNET)
+    finally:
+        os.close(home)
+
+
+@contextlib.contextmanager
+def opened(netns: str) -> Iterator[int]:
+    """An open file descriptor of the named namespace, for the kernel's messages that name one."""
+    fd = os.open(os.path.join(DIRECTORY, netns), os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def inodes() -> Dict[str, int]:
+    """Every named namespace with its inode number. A plain file left over by a crash is none (hazard 16)."""
+    device = os.stat(_THREAD).st_dev  # nsfs
+    found: Dict[str, int] = {}
+    try:
+        entries = os.listdir(DIRECTORY)
+    except FileNotFoundError:
+        return found
+    for name in entries:
+        try:
+            status = os.stat(os.path.join(DIRECTORY, name))
+        except OSError:
+            continue
+        if status.st_dev == device:
+            found[name] = status.st_ino
+    return found
+
+
+def names() -> List[str]:
+    """The names of all namespaces, sorted."""
+    return sorted(inodes())
+
+
+def inode_of(netns: Optional[str]) -> int:
+    """The inode number of a named namespace, or of the one the thread is in."""
+    return os.stat(_THREAD if netns is None else os.path.join(DIRECTORY, netns)).st_ino
+
+
+def create(name: str) -> None:
+    """Make a namespace that iproute2 sees too; what a crash left of an earlier attempt is made good (hazard 16).
+
+    Raises KernelRefused, with EEXIST if the namespace is there.
+    """
+    _prepare_directory()
+    path = os.path.join(DIRECTORY, name)
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0))
+    except FileExistsError:
+        if name in inodes() or os.path.islink(path) or os.path.getsize(path):
+            raise KernelRefused(f"namespace {name}", errno.EEXIST) from None
+    home = os.open(_THREAD, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _checked(_libc.unshare(_CLONE_NEWNET), f"namespace {name}: create")
+        try:
+            _checked(_libc.mount(_THREAD.encode(), path.encode(), b"none", _MS_BIND, None), f"namespace {name}: mount")
+        finally:
+            _setns(home, _CLONE_NEWNET)
+    except KernelRefused:
+        os.unlink(path)
+        raise
+    finally:
+        os.close(home)
+
+
+def _prepare_directory() -> None:
+    """Make the directory a shared mount, so that namespaces propagate between mount namespaces (as iproute2 does)."""
+    os.makedirs(DIRECTORY, mode=0o755, exist_ok=True)
+    path = DIRECTORY.encode()
+    if _libc.mount(b"", path, b"none", _MS_SHARED | _MS_REC, None) == 0:
+        return
+    if ctypes.get_errno() != errno.EINVAL:  # EINVAL: not a mount point yet
+        raise KernelRefused(f"{DIRECTORY}: share", ctypes.get_errno())
+    _checked(_libc.mount(path, path, b"none", _MS_BIND | _MS_REC, None), f"{DIRECTORY}: mount")
+    _checked(_libc.mount(b"", path, b"none", _MS_SHARED | _MS_REC, None), f"{DIRECTORY}: share")
+
+
+def check_visible(name: str) -> None:
+    """Fail if the host's first process can't see a namespace that we made below a /run that we share with it (hazard 17)."""
+    try:
+        outside = os.stat("/proc/1/root" + DIRECTORY)
+        if os.path.samestat(os.stat("/proc/1/ns/mnt"), os.stat("/proc/self/ns/mnt")):
+            return
+        if outside.st_dev != os.stat(DIRECTORY).st_dev:
+            return  # another host's /run altogether: a container, a lab
+        seen = os.stat(os.path.join("/proc/1/root" + DIRECTORY, name)).st_ino
+    except PermissionError:
+        return  # unprivileged: there is no looking from outside
+    except FileNotFoundError:
+        seen = 0
+    if seen != inode_of(name):
+        raise Conflict(
+            f"namespace {name}: this process is in a private mount namespace, what it mounts on {DIRECTORY} can't be seen "
+            "from outside; run it in the host's own mount namespace"
+        )
+
+
+def delete(name: str) -> None:
+    """Take the name away; the namespace itself ends with the last process and socket in it (hazard 18)."""
+    path = os.path.join(DIRECTORY, name)
+    if _libc.umount2(path.encode(), _MNT_DETACH) != 0 and ctypes.get_errno() != errno.EINVAL:
+        raise KernelRefused(f"namespace {name}: unmount", ctypes.get_errno())
+    try:
+        os.unlink(path)
+    except OSError as error:
+        raise KernelRefused(f"namespace {name}: remove", error.errno or 0) from error
+
+
+def processes() -> Dict[int, List[Process]]:
+    """All processes that can be seen, by the inode number of their network namespace."""
+    found: Dict[int, List[Process]] = {}
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            inode = os.stat(f"/proc/{entry}/ns/net").st_ino
+            found.setdefault(inode, []).append(_process(int(entry)))
+        except OSError:  # gone meanwhile, or not ours to look at
+            continue
+    return found
+
+
+def _process(pid: int) -> Process:
+    inner = pid
+    with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as status:
+        for line in status:
+            if line.startswith("NSpid:"):
+                inner = int(line.split()[-1])
+                break
+    with open(f"/proc/{pid}/cmdline", "rb") as command:
+        words = command.read().rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace")
+    return Process(pid, inner, words)

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Kernel settings below /proc/sys, in the namespace that the thread is in, by their slash path (hazard 31)."""
+
+from __future__ import annotations
+
+import os
+from typing import Optional
+
+from .errors import KernelRefused, MissingOnHost
+
+IPV4_FORWARDING = "net/ipv4/ip_forward"
+IPV6_FORWARDING = "net/ipv6/conf/all/forwarding"
+
+
+def read(path: str) -> Optional[str]:
+    """The value, white space folded; None if the kernel has no such setting."""
+    try:
+        fd = os.open("/proc/sys/" + path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return " ".join(os.read(fd, 4096).decode(errors="replace").split())
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+
+
+def write(path: str, value: str) -> None:
+    """Set the value. Raises MissingOnHost if there is no such setting, KernelRefused if the value isn't taken."""
+    try:
+        fd = os.open("/proc/sys/" + path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(fd, value.encode())
+        finally:
+            os.close(fd)
+    except FileNotFoundError:
+        raise MissingOnHost(f"sysctl {path}: this kernel has no such setting") from None
+    except OSError as error:
+        raise KernelRefused(f"sysctl {path} = {value}", error.errno or 0) from error
