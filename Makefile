@@ -46,13 +46,13 @@ lint: .venv/.tests $(LINK)
 
 engine: build/engine.pyz
 
-# The package keeps its relative imports; the archive's own entry point calls hostwire.cli.main.
-build/engine.pyz: tests/setup/interpreter Makefile $(ENGINE_SOURCES)
+# The package keeps its relative imports, so it may have any name; only the adapter to Ansible stays behind.
+build/engine.pyz: Makefile $(ENGINE_SOURCES)
 	rm -rf build/engine
 	mkdir -p build/engine/hostwire
 	cd plugins/module_utils && find . -name '*.py' ! -name ansible_adapter.py -exec cp --parents {} ../../build/engine/hostwire/ \;
-	python=$$(tests/setup/interpreter) && "$$python" -m zipapp build/engine --compress \
-		--main hostwire.cli:main --python '/usr/bin/env python3' --output $@
+	printf 'import sys\n\nfrom hostwire.cli import main\n\nsys.exit(main(sys.argv[1:]))\n' >build/engine/__main__.py
+	python=$$(tests/setup/interpreter) && "$$python" -m zipapp build/engine --compress --python '/usr/bin/env python3' --output $@
 
 .venv/bin/python:
 	tests/setup/interpreter >/dev/null || tests/setup/programs lab
