@@ -1,0 +1,359 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A document, as a plain dict, into a Topology; field by field, all that is wrong noted on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Callable, Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Set, Tuple
+
+from ..model import (
+    Bridge,
+    End,
+    Forwarding,
+    Interface,
+    Masquerade,
+    Namespace,
+    Probe,
+    Topology,
+    Veth,
+)
+from .fields import DOCUMENT_NAME, EXCEPT_LO, HOST_NAME, NETNS_NAME, Fields, join, open_mapping, shown
+from .prefix import parse_ip, why_not_a_host
+from .published import published_port
+from .routes import route
+from .rules import rule_problems
+from .sysctls import sysctls
+from .where import Where
+
+# RFC 791's smallest datagram, ETH_MIN_MTU and ETH_MAX_MTU of linux/if_ether.h; lo has one more.
+MTU_LOWEST, MTU_HIGHEST, MTU_HIGHEST_LO = 68, 65535, 65536
+
+_TOP = frozenset((
+    "name", "state", "namespaces", "bridges", "veths", "interfaces", "taps", "containers", "routes", "forwarding",
+    "masquerade", "published_ports", "sysctls", "probes",
+))  # fmt: skip
+_PEER = frozenset(("name", "netns", "bridge", "addresses", "mac", "mtu", "up"))
+
+
+class Reading(NamedTuple):
+    """What was read: the topology, one line per problem, and where in the document each object stands.
+
+    An object whose name or namespace can't be read is left out of ``topology``; another wrong field is as if it were
+    not there.
+    """
+
+    topology: Topology
+    problems: Tuple[str, ...]
+    where: Where
+
+
+def read(document: Mapping[str, Any]) -> Reading:
+    """Read a document; never raises for bad input, whatever it is. No problems: the topology is good as it stands.
+
+    What only the host can tell (a namespace or bridge that the document doesn't make) is left to plan.preflight.
+    With ``state: absent`` only what identifies an object has to be there, and nothing is checked across objects: a veth
+    without a peer then has one without a name.
+    """
+    problems: List[str] = []
+    top = open_mapping(document, "", _TOP, problems)
+    if top is None:
+        return Reading(Topology(), tuple(problems), Where({}, frozenset(), True))
+    absent = top.choice("state", ("present", "absent"), "present") == "absent"
+    for key in ("taps", "containers"):
+        _not_available(top, key)
+    found: Dict[str, Tuple[Any, ...]] = {}
+    indexes: Dict[str, Tuple[int, ...]] = {}
+    doubtful: Set[Optional[str]] = set()
+    everywhere = False
+    for name, section in _SECTIONS.items():
+        before = len(problems)
+        found[name], indexes[name], wrong = _section(top, name, section, absent)
+        if section.has_addresses and len(problems) > before:
+            everywhere |= not wrong
+            for entry in wrong:
+                rooms = _namespaces_of(entry, "peer" in section.keys)
+                doubtful.update(rooms)
+                everywhere |= not rooms
+    topology = Topology(
+        name=_document_name(top),
+        present=not absent,
+        forwarding=_forwarding(top, "forwarding", Forwarding(), ("ipv4", "ipv6", "networks")),
+        sysctls=sysctls(top),
+        **found,
+    )
+    where = Where(indexes, frozenset(doubtful), everywhere)
+    if not absent:
+        problems.extend(rule_problems(topology, where))
+    return Reading(topology, tuple(problems), where)
+
+
+class _Section(NamedTuple):
+    """A list of the document: the keys of its entries, what reads one (None: unreadable), an example."""
+
+    keys: FrozenSet[str]
+    read: Callable[[Fields, bool], Any]
+    has_addresses: bool = False
+
+
+def _section(
+    top: Fields, name: str, section: _Section, absent: bool
+) -> Tuple[Tuple[Any, ...], Tuple[int, ...], List[Any]]:
+    """The objects of one list, the index of each in the document, and the entries that something was wrong with."""
+    entries = top.values.get(name)
+    if entries is None:
+        return (), (), []
+    if not isinstance(entries, (list, tuple)):
+        top.problem(name, f"{shown(entries)} is not a list; say one entry per line, each with a dash")
+        return (), (), []
+    problems = top.problems
+    objects: List[Any] = []
+    indexes: List[int] = []
+    wrong: List[Any] = []
+    for index, entry in enumerate(entries):
+        before = len(problems)
+        fields = open_mapping(entry, f"{name}[{index}]", section.keys, problems)
+        value = section.read(fields, absent) if fields else None
+        if value is not None:
+            objects.append(value)
+            indexes.append(index)
+        if len(problems) > before:
+            wrong.append(entry)
+    return tuple(objects), tuple(indexes), wrong
+
+
+def _namespaces_of(entry: object, has_peer: bool) -> Set[Optional[str]]:
+    """The namespaces that a wrong entry may have addresses in; empty where that can't be told."""
+    if not isinstance(entry, Mapping):
+        return set()
+    rooms = {entry.get("netns")} if isinstance(entry.get("netns"), (str, type(None))) else set()
+    if has_peer:
+        others = _namespaces_of(entry.get("peer"), False)
+        return rooms | others if rooms and others else set()
+    return rooms
+
+
+def _not_available(fields: Fields, key: str) -> None:
+    value = fields.values.get(key)
+    if value is not None and value != [] and value != ():
+        fields.problem(key, "is not available in this version; leave it out")
+
+
+def _document_name(top: Fields) -> str:
+    name = top.text("name", "a name for the document")
+    if name is None or DOCUMENT_NAME.fullmatch(name):
+        return name or "main"
+    top.problem("name", f"{shown(name)} is no name for a document; use up to 32 letters, digits, _ . and -, "
+                        "beginning with a letter or digit")  # fmt: skip
+    return "main"
+
+
+def _forwarding(fields: Fields, key: str, default: Forwarding, keys: Sequence[str]) -> Forwarding:
+    value = fields.values.get(key)
+    if value is None:
+        return default
+    inner = open_mapping(value, join(fields.path, key), frozenset(keys), fields.problems)
+    if inner is None:
+        return default
+    ipv4, ipv6 = inner.boolean("ipv4"), inner.boolean("ipv6")
+    return Forwarding(
+        default.ipv4 if ipv4 is None else ipv4,
+        default.ipv6 if ipv6 is None else ipv6,
+        inner.networks("networks") if "networks" in keys else (),
+    )
+
+
+def _required(fields: Fields, key: str, what: str) -> bool:
+    if fields.values.get(key) is not None:
+        return True
+    fields.missing(key, what)
+    return False
+
+
+def _namespace(fields: Fields, absent: bool) -> Optional[Namespace]:
+    if not _required(fields, "name", "how the namespace is called"):
+        return None
+    name = fields.netns("name")
+    values = fields.values
+    if name is None:
+        return None
+    if len(values) == 1:
+        return Namespace(name)
+    return Namespace(
+        name,
+        _forwarding(fields, "forwarding", Forwarding(False, False), ("ipv4", "ipv6")),
+        sysctls(fields),
+        _nameservers(fields),
+        _hosts(fields),
+    )
+
+
+def _nameservers(fields: Fields) -> Tuple[str, ...]:
+    found: List[str] = []
+    for where, text in fields.text_items("nameservers", "[192.168.15.5]"):
+        ip = fields.ip_of(where, text)
+        reason = why_not_a_host(ip.family, ip.number) if ip else None
+        if reason:
+            fields.problem(where, f"{shown(text)} {reason}")
+        elif ip and ip.text in found:
+            fields.problem(where, f"{ip.text} is there twice")
+        elif ip:
+            found.append(ip.text)
+    if len(found) > 3:  # MAXNS of resolv.h: the others would never be asked
+        fields.problem("nameservers", f"{len(found)} are too many; a resolver asks the first 3 only")
+    return tuple(found)
+
+
+def _hosts(fields: Fields) -> Tuple[Tuple[str, str], ...]:
+    value = fields.values.get("hosts")
+    if value is None:
+        return ()
+    if not isinstance(value, Mapping):
+        fields.problem("hosts", f"{shown(value)} is not a mapping of names to addresses, like {{localdb: 10.0.2.12}}")
+        return ()
+    found: Dict[str, str] = {}
+    for name, address in value.items():
+        key = f"hosts[{name if isinstance(name, str) and name.isprintable() else shown(name)}]"
+        if not isinstance(name, str) or not HOST_NAME.fullmatch(name):
+            fields.problem(key, f"{shown(name)} is not a host's name; use letters, digits, - and dots between")
+        elif not isinstance(address, str):
+            fields.problem(key, f"{shown(address)} is not an address, like 10.0.2.12")
+        else:
+            ip = fields.ip_of(key, address)
+            if ip:
+                found[name] = ip.text
+    return tuple(sorted(found.items()))
+
+
+def _bridge(fields: Fields, absent: bool) -> Optional[Bridge]:
+    before = len(fields.problems)
+    if not _required(fields, "name", "how the bridge is called"):
+        return None
+    name, netns = fields.interface("name"), fields.netns()
+    if name is None or len(fields.problems) > before:
+        return None
+    _not_available(fields, "uplink")
+    return Bridge(
+        name,
+        netns,
+        fields.link_addresses(),
+        fields.mac(),
+        fields.integer("mtu", MTU_LOWEST, MTU_HIGHEST),
+        fields.flag("up", True),
+        fields.flag("stp", False),
+        fields.flag("vlan_filtering", False),
+    )
+
+
+def _end(fields: Fields) -> Optional[End]:
+    before = len(fields.problems)
+    if not _required(fields, "name", "how this end of the cable is called"):
+        return None
+    name, netns = fields.interface("name"), fields.netns()
+    if name is None or len(fields.problems) > before:
+        return None
+    return End(
+        name,
+        netns,
+        fields.interface("bridge"),
+        fields.link_addresses(),
+        fields.mac(),
+        fields.integer("mtu", MTU_LOWEST, MTU_HIGHEST),
+        fields.flag("up", True),
+    )
+
+
+def _veth(fields: Fields, absent: bool) -> Optional[Veth]:
+    a = _end(fields)
+    peer = fields.values.get("peer")
+    if peer is None:
+        if absent:
+            return Veth(a, End("")) if a else None
+        fields.missing("peer", "the cable's other end, like {name: veth-red, netns: red}")
+        return None
+    inner = open_mapping(peer, fields.path + ".peer", _PEER, fields.problems)
+    b = _end(inner) if inner else None
+    return Veth(a, b) if a and b else None
+
+
+def _interface(fields: Fields, absent: bool) -> Optional[Interface]:
+    before = len(fields.problems)
+    if not _required(fields, "name", "how the interface is called"):
+        return None
+    name, netns = fields.interface("name", EXCEPT_LO), fields.netns()
+    if name is None or len(fields.problems) > before:
+        return None
+    is_lo = name == "lo"
+    up, bridge = fields.boolean("up"), fields.interface("bridge")
+    if is_lo and up is False:
+        fields.problem("up", "lo is up in every namespace; leave it out")
+    if is_lo and bridge:
+        fields.problem("bridge", "lo can't be a port of a bridge")
+    addresses = fields.link_addresses(loopback=is_lo)
+    mtu = fields.integer("mtu", MTU_LOWEST, MTU_HIGHEST_LO if is_lo else MTU_HIGHEST)
+    return Interface(name, netns, addresses, mtu, up, bridge)
+
+
+def _masquerade(fields: Fields, absent: bool) -> Optional[Masquerade]:
+    before = len(fields.problems)
+    if not _required(fields, "source", "the network whose packets are to leave with another address"):
+        return None
+    netns = fields.netns()
+    text = fields.text("source", "a network, like 192.168.15.0/24")
+    source = fields.network("source", text) if text else None
+    except_to = fields.interface("except_to", EXCEPT_LO)
+    to_source = fields.ip("to_source")
+    if source and to_source:
+        reason = why_not_a_host(to_source.family, to_source.number)
+        if reason:
+            fields.problem("to_source", f"{to_source.text} {reason}")
+        elif to_source.family != source.family:
+            fields.problem("to_source", f"{to_source.text} is of the other family than {source.text}")
+    if source is None or len(fields.problems) > before:
+        return None
+    return Masquerade(netns, source.text, except_to, to_source.text if to_source else None)
+
+
+def _probe(fields: Fields, absent: bool) -> Optional[Probe]:
+    before = len(fields.problems)
+    source = _probe_source(fields)
+    protocol = fields.choice("protocol", ("icmp", "tcp", "udp", "dns"), "icmp")
+    port = fields.integer("port", 1, 65535)
+    reachable = fields.choice("expect", ("reachable", "unreachable"), "reachable") == "reachable"
+    if not _required(fields, "to", "the address to try"):
+        return None
+    to = fields.text("to", "an address or a host's name")
+    if to is None or len(fields.problems) > before:
+        return None
+    ip = parse_ip(to)
+    if ip is None and (not HOST_NAME.fullmatch(to) or to.rpartition(".")[2].isdigit()):
+        fields.problem("to", f"{shown(to)} is neither an address, like 192.168.15.2, nor a host's name")
+    if protocol == "icmp" and port is not None:
+        fields.problem("port", "icmp has no ports; leave it out, or say protocol: tcp")
+    if protocol in ("tcp", "udp") and port is None:
+        fields.missing("port", f"which {protocol} port to try")
+    if len(fields.problems) > before:
+        return None
+    return Probe(source, ip.text if ip else to, protocol, port, reachable)
+
+
+def _probe_source(fields: Fields) -> Optional[str]:
+    source = fields.values.get("from")
+    if isinstance(source, str) and source.startswith("container:"):
+        if not NETNS_NAME.fullmatch(source[len("container:") :]):  # Docker's names are of these characters too
+            fields.problem("from", f"{shown(source)} names no container; say it like container:web")
+        return source
+    return fields.netns("from")
+
+
+_SECTIONS: Dict[str, _Section] = {
+    "namespaces": _Section(frozenset(("name", "forwarding", "sysctls", "nameservers", "hosts")), _namespace),
+    "bridges": _Section(
+        frozenset(("name", "netns", "addresses", "uplink", "mac", "mtu", "up", "stp", "vlan_filtering")), _bridge, True
+    ),
+    "veths": _Section(_PEER | {"peer"}, _veth, True),
+    "interfaces": _Section(frozenset(("name", "netns", "addresses", "mtu", "up", "bridge")), _interface, True),
+    "routes": _Section(frozenset(("netns", "to", "via", "dev", "metric", "table", "type", "nexthops")), route, True),
+    "masquerade": _Section(frozenset(("source", "except_to", "netns", "to_source")), _masquerade),
+    "published_ports": _Section(frozenset(("protocol", "port", "to", "address", "netns", "sources")), published_port),
+    "probes": _Section(frozenset(("from", "to", "protocol", "port", "expect")), _probe),
+}
