@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the project claims about its speed: each a ratio of two things measured in the same round, and its bound."""
+
+from __future__ import annotations
+
+from typing import Dict, List, NamedTuple
+
+import peers
+import rounds
+from measure import Time, median, ratios
+
+
+class Claim(NamedTuple):
+    """``pairs`` are the ratios of the rounds; their median has to keep to ``bound``."""
+
+    text: str
+    bound: float
+    at_most: bool
+    pairs: List[float]
+
+    @property
+    def ratio(self) -> float:
+        return median(self.pairs)
+
+    @property
+    def holds(self) -> bool:
+        return self.ratio <= self.bound if self.at_most else self.ratio >= self.bound
+
+    def line(self) -> str:
+        sign = "≤" if self.at_most else "≥"
+        spread = f"{min(self.pairs):.2f} to {max(self.pairs):.2f}, {len(self.pairs)} rounds"
+        return f"{self.text}: {self.ratio:.2f} ({sign} {self.bound:g}; {spread})"
+
+
+def calls(times: List[Time]) -> List[float]:
+    return [time.call for time in times]
+
+
+def building(times: rounds.Times) -> List[Claim]:
+    """From rounds with 200 namespaces."""
+    engine = calls(times["engine"])
+    return [
+        Claim("200 namespaces: the engine, of the floor", 1.5, True, ratios(engine, calls(times["floor"]))),
+        Claim("200 namespaces: the shell script, of the engine", 6, False, ratios(calls(times["shell"]), engine)),
+    ]
+
+
+def against_ifstate(engine: float, ifstate: List[Time]) -> Claim:
+    """``engine``: the median seconds of the rounds around it. A time that was cut short is a lower bound."""
+    pairs = [took.call / engine for took in ifstate]
+    at_least = "" if all(took.finished for took in ifstate) else " (cut short, so at least)"
+    return Claim(f"200 namespaces: ifstate, of the engine{at_least}", 100, False, pairs)
+
+
+def growing(few: rounds.Times, many: rounds.Times) -> Claim:
+    """From rounds with 50 and with 1000 namespaces."""
+    at_few = ratios(calls(few["engine"]), calls(few["floor"]))
+    at_many = ratios(calls(many["engine"]), calls(many["floor"]))
+    return Claim("1000 namespaces, of 50: the ratio to the floor", 4 / 3, True, ratios(at_many, at_few))
+
+
+def reading(times: rounds.Times) -> List[Claim]:
+    """From rounds with 1000 namespaces."""
+    nothing = calls(times["nothing"])
+    batch = calls(times["ip-batch"])
+    return [
+        Claim("1000 namespaces: nothing to do, of a bare dump", 6, True, ratios(nothing, calls(times["dump"]))),
+        Claim("1000 namespaces: one ip -j -batch each, of nothing to do", 8, False, ratios(batch, nothing)),
+    ]
+
+
+def publishing(times: rounds.Times, backend: str = "nft") -> Claim:
+    pairs = ratios(calls(times["engine"]), calls(times["restore"]))
+    return Claim(f"1000 published ports ({backend}), of bare iptables-restore", 2, True, pairs)
+
+
+def tasks(seconds: Dict[str, List[float]]) -> List[Claim]:
+    """From rounds with 200 namespaces: first uses in a play with one another, later ones with one another."""
+    return [
+        Claim(
+            f"200 namespaces: a whole topology task ({place} in its play), of a whole ping task",
+            2.5,
+            True,
+            ratios(seconds[f"{place} topology"], seconds[f"{place} ping"]),
+        )
+        for place in ("first", "later")
+    ]
+
+
+BUILD_TURNS = (peers.FLOOR, peers.ENGINE, peers.SHELL)
