@@ -121,6 +121,8 @@ class Fields:
 
     def interface(self, key: str, reserved: FrozenSet[str] = RESERVED_NAMES) -> Optional[str]:
         """The name of an interface, by the allow-list of hazard 12."""
+        if self.values.get(key) is None:
+            return None
         value = self.text(key, "the name of an interface")
         if value is None or (INTERFACE_NAME.fullmatch(value) and value not in reserved):
             return value
@@ -134,6 +136,8 @@ class Fields:
 
     def netns(self, key: str = "netns") -> Optional[str]:
         """The name of a namespace, by hazard 14; None is the host."""
+        if self.values.get(key) is None:
+            return None
         value = self.text(key, "the name of a namespace")
         if value is None or (NETNS_NAME.fullmatch(value) and not value.isdigit()):
             return value
@@ -191,6 +195,8 @@ class Fields:
     def mac(self, key: str = "mac") -> Optional[str]:
         """A unicast MAC address, in lower case."""
         value = self.values.get(key)
+        if value is None:
+            return None
         if isinstance(value, int) and not isinstance(value, bool):
             self.problem(key, f"{shown(value)} is a number: YAML reads digits with colons so; put it in quotes")
             return None

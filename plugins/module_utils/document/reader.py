@@ -17,8 +17,8 @@ from ..model import (
     Topology,
     Veth,
 )
-from .fields import DOCUMENT_NAME, EXCEPT_LO, HOST_NAME, NETNS_NAME, Fields, join, open_mapping, shown
-from .prefix import parse_ip, why_not_a_host
+from .fields import DOCUMENT_NAME, EXCEPT_LO, HOST_NAME, INTERFACE_NAME, NETNS_NAME, Fields, join, open_mapping, shown
+from .prefix import is_link_local, parse_ip, why_not_a_host, why_not_an_ip
 from .published import published_port
 from .routes import route
 from .rules import rule_problems
@@ -66,14 +66,11 @@ def read(document: Mapping[str, Any]) -> Reading:
     doubtful: Set[Optional[str]] = set()
     everywhere = False
     for name, section in _SECTIONS.items():
-        before = len(problems)
         found[name], indexes[name], wrong = _section(top, name, section, absent)
-        if section.has_addresses and len(problems) > before:
-            everywhere |= not wrong
-            for entry in wrong:
-                rooms = _namespaces_of(entry, "peer" in section.keys)
-                doubtful.update(rooms)
-                everywhere |= not rooms
+        for entry in wrong if section.connects else ():
+            rooms = _namespaces_of(entry, "peer" in section.keys)
+            doubtful.update(rooms)
+            everywhere |= not rooms
     topology = Topology(
         name=_document_name(top),
         present=not absent,
@@ -88,11 +85,14 @@ def read(document: Mapping[str, Any]) -> Reading:
 
 
 class _Section(NamedTuple):
-    """A list of the document: the keys of its entries, what reads one (None: unreadable), an example."""
+    """A list of the document: the keys of its entries, what reads one (None: unreadable).
+
+    ``connects``: an entry can make a gateway reachable, so that a wrong one leaves its namespace in doubt.
+    """
 
     keys: FrozenSet[str]
     read: Callable[[Fields, bool], Any]
-    has_addresses: bool = False
+    connects: bool = False
 
 
 def _section(
@@ -104,7 +104,7 @@ def _section(
         return (), (), []
     if not isinstance(entries, (list, tuple)):
         top.problem(name, f"{shown(entries)} is not a list; say one entry per line, each with a dash")
-        return (), (), []
+        return (), (), [entries]
     problems = top.problems
     objects: List[Any] = []
     indexes: List[int] = []
@@ -321,19 +321,22 @@ def _probe(fields: Fields, absent: bool) -> Optional[Probe]:
     reachable = fields.choice("expect", ("reachable", "unreachable"), "reachable") == "reachable"
     if not _required(fields, "to", "the address to try"):
         return None
-    to = fields.text("to", "an address or a host's name")
+    to = fields.text("to", "an address")
     if to is None or len(fields.problems) > before:
         return None
-    ip = parse_ip(to)
-    if ip is None and (not HOST_NAME.fullmatch(to) or to.rpartition(".")[2].isdigit()):
-        fields.problem("to", f"{shown(to)} is neither an address, like 192.168.15.2, nor a host's name")
+    address, percent, dev = to.partition("%")
+    ip = parse_ip(address)
+    if ip is None:
+        fields.problem("to", f"{shown(to)} {why_not_an_ip(address)}")
+    elif is_link_local(ip.family, ip.number) != bool(percent) or (percent and not INTERFACE_NAME.fullmatch(dev)):
+        fields.problem("to", f"{shown(to)}: a link-local address, and no other, needs its interface, like fe80::1%eth0")
     if protocol == "icmp" and port is not None:
         fields.problem("port", "icmp has no ports; leave it out, or say protocol: tcp")
     if protocol in ("tcp", "udp") and port is None:
         fields.missing("port", f"which {protocol} port to try")
     if len(fields.problems) > before:
         return None
-    return Probe(source, ip.text if ip else to, protocol, port, reachable)
+    return Probe(source, f"{ip.text if ip else address}{percent}{dev}", protocol, port, reachable)
 
 
 def _probe_source(fields: Fields) -> Optional[str]:

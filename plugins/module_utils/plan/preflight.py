@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rules of the document that need to know the host: what is named and isn't there, and what is there and in the way."""
+
+from __future__ import annotations
+
+from typing import Container, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
+
+from ..document import Where
+from ..document.fields import suggestion
+from ..document.gateways import connected_by_document, told_by_document, unreachable_gateways
+from ..document.links import BRIDGE, FOREIGN, Key, Placed, WantedLink, placed_addresses, room, wanted_links, ways
+from ..document.prefix import known_prefix
+from ..document.rules import IPV6_LEAST_MTU
+from ..model import HostView, Link, NamespaceView, Topology
+from ..rtnetlink.constants import ROUTE_PROTOCOL, RTN_UNICAST
+from .overlap import ForeignAddress, ForeignRoute, overlap_problems
+
+AddressKey = Tuple[Optional[str], str, str]  # namespace, interface, address
+_EVERYTHING_KNOWN = Where()
+
+
+class _Scene(NamedTuple):
+    """The document and the host, looked at together."""
+
+    topology: Topology
+    where: Where
+    host: HostView
+    links: List[WantedLink]
+    made: Dict[Optional[str], Set[str]]  # the interfaces that this document makes, by namespace
+    namespaces: Set[str]  # that this document makes
+    names: Set[str]  # of namespaces on the host
+    owned_links: Container[Key]
+    owned_addresses: Container[AddressKey]
+
+
+def problems(
+    topology: Topology,
+    host: HostView,
+    owned_links: Container[Key],
+    where: Where = _EVERYTHING_KNOWN,
+    owned_addresses: Container[AddressKey] = (),
+) -> List[str]:
+    """One line per rule that the document breaks on this host, in the form of document.read's problems.
+
+    ``host`` holds a view of each namespace that the document names and the host has; ``owned_links`` and
+    ``owned_addresses`` (on links that aren't ours) are what this document made in an earlier run: they count as gone
+    unless it still asks for them. A document with state absent has none.
+    """
+    if not topology.present:
+        return []
+    links = wanted_links(topology, where)
+    made: Dict[Optional[str], Set[str]] = {}
+    for link in links:
+        if link.kind != FOREIGN:
+            made.setdefault(link.netns, set()).add(link.name)
+    namespaces = {namespace.name for namespace in topology.namespaces}
+    scene = _Scene(topology, where, host, links, made, namespaces, set(host.names), owned_links, owned_addresses)
+    return [
+        *_unknown_namespaces(scene),
+        *_unknown_bridges(scene),
+        *_unknown_interfaces(scene),
+        *_overlaps(scene),
+        *_gateways(scene),
+    ]
+
+
+def warnings(topology: Topology, host: HostView, where: Where = _EVERYTHING_KNOWN) -> List[str]:
+    """What is allowed and does harm: an MTU that takes IPv6 from an interface that isn't ours (hazard 22)."""
+    found: List[str] = []
+    for position, interface in enumerate(topology.interfaces):
+        view = host.views.get(interface.netns)
+        link = view.links.get(interface.name) if view else None
+        if view is None or link is None or interface.mtu is None or interface.mtu >= IPV6_LEAST_MTU:
+            continue
+        ipv6 = [address.address for address in view.addresses.get(link.index, ()) if ":" in address.address]
+        if ipv6:
+            path = where.path("interfaces", position)
+            found.append(
+                f"{path}.mtu: {interface.mtu} is under {IPV6_LEAST_MTU}, the least that IPv6 works with: "
+                f"{interface.name} loses {', '.join(ipv6)} for good"
+            )
+    return found
+
+
+def _unknown_namespaces(scene: _Scene) -> Iterator[str]:
+    topology, where = scene.topology, scene.where
+    known = scene.namespaces | scene.names
+    named = [(f"{link.path}.netns", link.netns) for link in scene.links]
+    for section in ("routes", "masquerade", "published_ports"):
+        named += [
+            (f"{where.path(section, i)}.netns", value.netns) for i, value in enumerate(getattr(topology, section))
+        ]
+    named += [
+        (f"{where.path('probes', i)}.from", probe.source)
+        for i, probe in enumerate(topology.probes)
+        if probe.source and not probe.source.startswith("container:")
+    ]
+    for path, netns in named:
+        if netns is not None and netns not in known:
+            yield f'{path}: no namespace named "{netns}"{suggestion(netns, sorted(known))}'
+
+
+def _foreign_links(scene: _Scene, netns: Optional[str]) -> Dict[str, Link]:
+    """What is in a namespace on the host and isn't this document's."""
+    view = scene.host.views.get(netns)
+    if view is None:
+        return {}
+    return {name: link for name, link in view.links.items() if (netns, name) not in scene.owned_links}
+
+
+def _can_tell(scene: _Scene, netns: Optional[str]) -> bool:
+    """Whether the interfaces of a namespace are known: it was looked at, or this document makes it."""
+    return netns in scene.host.views or (netns in scene.namespaces and netns not in scene.names)
+
+
+def _unknown_bridges(scene: _Scene) -> Iterator[str]:
+    made = {link.key for link in scene.links if link.kind == BRIDGE}
+    others = {link.key for link in scene.links} - made
+    for link in scene.links:
+        key = (link.netns, link.bridge or "")
+        if link.bridge is None or key in made or key in others or not _can_tell(scene, link.netns):
+            continue
+        there = _foreign_links(scene, link.netns)
+        found = there.get(link.bridge)
+        if found is None:
+            names = [name for name, other in there.items() if other.kind == "bridge"]
+            names += [name for netns, name in made if netns == link.netns]
+            elsewhere = [netns for netns, name in made if name == link.bridge]
+            hint = suggestion(link.bridge, sorted(names))
+            if elsewhere and not hint:
+                hint = f"; it is in {room(elsewhere[0])}, and a port is in its bridge's namespace"
+            yield f'{link.path}.bridge: no bridge named "{link.bridge}" {_place(link.netns)}{hint}'
+        elif found.kind != "bridge":
+            yield f'{link.path}.bridge: "{link.bridge}" is not a bridge, it is {_kind(found)}'
+
+
+def _place(netns: Optional[str]) -> str:
+    return "on the host" if netns is None else f"in {room(netns)}"
+
+
+def _kind(link: Link) -> str:
+    return f"of kind {link.kind}" if link.kind else "hardware"
+
+
+def _unknown_interfaces(scene: _Scene) -> Iterator[str]:
+    """Each interface that the document speaks of and doesn't make is on the host."""
+    topology, where = scene.topology, scene.where
+    made = scene.made
+    named = [(f"{link.path}.name", link.netns, link.name) for link in scene.links if link.kind == FOREIGN]
+    for i, route in enumerate(topology.routes):
+        named += [(f"{way.path}.dev", route.netns, way.dev) for way in ways(route, where.path("routes", i)) if way.dev]
+    named += [
+        (f"{where.path('masquerade', i)}.except_to", masquerade.netns, masquerade.except_to)
+        for i, masquerade in enumerate(topology.masquerade)
+        if masquerade.except_to
+    ]
+    there: Dict[Optional[str], Set[str]] = {}
+    for path, netns, name in named:
+        if name == "lo" or name in made.get(netns, ()) or not _can_tell(scene, netns):
+            continue
+        if netns not in there:
+            there[netns] = set(_foreign_links(scene, netns))
+        if name not in there[netns]:
+            hint = suggestion(name, sorted(there[netns] | made.get(netns, set())))
+            yield f'{path}: no interface named "{name}" {_place(netns)}{hint}'
+
+
+def _foreign_addresses(scene: _Scene, view: NamespaceView) -> List[ForeignAddress]:
+    """The addresses in a namespace that this document hasn't made and whose interface it doesn't make."""
+    made = scene.made.get(view.netns, set())
+    found: List[ForeignAddress] = []
+    for name, link in _foreign_links(scene, view.netns).items():
+        if name in made:
+            continue  # somebody else's where ours is to be: a conflict of its own
+        for address in view.addresses.get(link.index, ()):
+            if (view.netns, name, address.address) not in scene.owned_addresses:
+                own = known_prefix(address.address)
+                network = known_prefix(f"{address.peer}/{own.length}") if address.peer else own
+                found.append(ForeignAddress(name, own, network))
+    return found
+
+
+def _foreign_routes(scene: _Scene, view: NamespaceView) -> List[ForeignRoute]:
+    """The routes that lead somewhere and that no document of ours made, nor an interface of this one."""
+    made = scene.made.get(view.netns, set())
+    names = {link.index: name for name, link in view.links.items()}
+    ours = {index for index, name in names.items() if name in made or (view.netns, name) in scene.owned_links}
+    return [
+        ForeignRoute(known_prefix(route.to), route.via, names.get(route.dev or 0))
+        for route in view.routes
+        if route.type == RTN_UNICAST and route.protocol != ROUTE_PROTOCOL and route.dev not in ours
+    ]
+
+
+def _overlaps(scene: _Scene) -> Iterator[str]:
+    wanted: Dict[Optional[str], List[Placed]] = {}
+    for placed in placed_addresses(scene.links):
+        wanted.setdefault(placed.link.netns, []).append(placed)
+    for netns, group in wanted.items():
+        view = scene.host.views.get(netns)
+        if view is not None:
+            foreign = _foreign_addresses(scene, view), _foreign_routes(scene, view)
+            yield from overlap_problems(group, *foreign, _place(netns))
+
+
+def _is_up(link: WantedLink, view: Optional[NamespaceView]) -> WantedLink:
+    """An interface that isn't ours, and of which the document doesn't say whether it is up, stays as it is."""
+    if link.kind != FOREIGN or link.up is not None or view is None or link.name not in view.links:
+        return link
+    return link._replace(up=view.links[link.name].up)
+
+
+def _gateways(scene: _Scene) -> Iterator[str]:
+    """Gateways in namespaces that aren't this document's alone, by what the host and the document have together."""
+    views = scene.host.views
+    links = [_is_up(link, views.get(link.netns)) for link in scene.links]
+    connected = connected_by_document(scene.topology, links)
+    told = told_by_document(scene.topology, links)
+    untold = {netns for netns in connected if netns not in told and _can_tell(scene, netns)}
+    up = {link.key: link.up for link in links if link.up is not None}
+    for netns in untold:
+        view = views.get(netns)
+        if view is None:
+            continue
+        working = {name for name, link in view.links.items() if up.get((netns, name), link.up)}
+        for address in _foreign_addresses(scene, view):
+            if address.link in working:
+                connected[netns].add_address(address.own, address.link)
+                connected[netns].add_network(address.network, address.link)
+        for route in _foreign_routes(scene, view):
+            if route.link in working and route.via is None:
+                connected[netns].add_network(route.to, route.link or "")
+    yield from unreachable_gateways(scene.topology, scene.where, connected, untold)
