@@ -30,11 +30,11 @@ lab-gone: .venv/.controller $(LINK)
 
 test: .venv/.tests $(LINK)
 	tests/setup/programs test
-	python tests/run
+	python tests/run.py
 
 test-quick: .venv/.tests $(LINK)
 	tests/setup/programs lab
-	python tests/run ruff mypy unit kernel
+	python tests/run.py ruff mypy unit kernel
 
 bench: .venv/.tests $(LINK)
 	tests/setup/programs lab
@@ -42,7 +42,7 @@ bench: .venv/.tests $(LINK)
 
 lint: .venv/.tests $(LINK)
 	tests/setup/programs test
-	python tests/run lint
+	python tests/run.py ruff mypy repository lint sanity
 
 engine: build/engine.pyz
 

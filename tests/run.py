@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""python tests/run.py [SUITE...]: runs the suites (all of them without an argument), and says what came of it.
+
+Each pytest test counts one; so does each linter, each ansible-core's sanity run and each molecule scenario. The last
+line is ``N passed, N failed``. Reports in JUnit's format are kept in build/reports.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import NamedTuple, Optional, Sequence
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+COLLECTION = REPOSITORY / "build" / "ansible_collections" / "hostwire" / "linux"
+REPORTS = REPOSITORY / "build" / "reports"
+NOT_RUN = 77  # a suite's exit status that says: this machine lacks what it takes, and the output says what
+PYTHON = sys.executable
+
+
+class Suite(NamedTuple):
+    """Commands that are run in the collection's directory, each at most ``minutes``.
+
+    Of a ``pytest`` suite the arguments are given, and its tests are counted; any other command counts one.
+    """
+
+    name: str
+    commands: tuple[Sequence[str], ...]
+    minutes: int = 5
+    pytest: bool = False
+
+
+class Outcome(NamedTuple):
+    """What came of a suite."""
+
+    name: str
+    passed: int = 0
+    failed: int = 0
+    remark: str = ""
+    seconds: float = 0.0
+
+
+def shell_scripts() -> list[str]:
+    """The tracked files that a shell runs, with an extension or without."""
+    listed = subprocess.run(
+        ["git", "grep", "-lIE", "^#!/bin/(ba)?sh"], cwd=REPOSITORY, check=False, capture_output=True, text=True
+    )
+    return listed.stdout.split()
+
+
+def scenarios() -> list[str]:
+    """The molecule scenarios' names."""
+    return sorted(file.parent.name for file in (REPOSITORY / "extensions" / "molecule").glob("*/molecule.yml"))
+
+
+# In the order in which they run: what fails most often and costs least comes first.
+SUITES = (
+    Suite("ruff", (("ruff", "check", "."), ("ruff", "format", "--check", "."))),
+    Suite("mypy", (("mypy", "-p", "ansible_collections.hostwire.linux.plugins"),)),
+    Suite("repository", (("tests/lint",),), pytest=True),
+    Suite("unit", (("tests/unit",),), minutes=10, pytest=True),
+    Suite("kernel", (("tests/kernel",),), minutes=25, pytest=True),
+    Suite(
+        "lint",
+        (
+            ("yamllint", "--strict", "."),
+            ("shellcheck", *shell_scripts()),
+            ("antsibull-changelog", "lint"),
+            ("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs", "all", "."),
+            ("ansible-lint", "--offline"),
+        ),
+    ),
+    Suite("lab", (("tests/lab",),), minutes=15, pytest=True),
+    Suite(
+        "sanity",
+        (
+            (PYTHON, "tests/sanity.py", "2.19", "11", "12", "13"),
+            (PYTHON, "tests/sanity.py", "2.21", "13", "12", "14"),
+        ),
+        minutes=10,
+    ),
+    Suite("molecule", tuple(("molecule", "test", "--scenario-name", name) for name in scenarios()), minutes=20),
+)
+
+
+def run(command: Sequence[str], directory: Path, minutes: int) -> Optional[int]:
+    """The command's exit status, or None where it took too long; then it and all that it started is ended."""
+    process = subprocess.Popen(command, cwd=directory, start_new_session=True)
+    try:
+        return process.wait(timeout=minutes * 60)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def counted(report: Path) -> tuple[int, int, int]:
+    """How many tests passed, failed and were skipped, according to a JUnit report; zeros without one."""
+    if not report.exists():
+        return 0, 0, 0
+    cases = list(ET.parse(report).iter("testcase"))
+    failed = sum(case.find("failure") is not None or case.find("error") is not None for case in cases)
+    skipped = sum(case.find("skipped") is not None for case in cases)
+    return len(cases) - failed - skipped, failed, skipped
+
+
+def run_pytest(suite: Suite) -> Outcome:
+    passed = failed = skipped = 0
+    remarks = []
+    for arguments in suite.commands:
+        report = REPORTS / f"{suite.name}.xml"
+        report.unlink(missing_ok=True)
+        status = run([PYTHON, "-m", "pytest", f"--junit-xml={report}", *arguments], REPOSITORY, suite.minutes)
+        counts = counted(report)
+        passed, failed, skipped = passed + counts[0], failed + counts[1], skipped + counts[2]
+        if status != 0 and not counts[1]:  # nothing collected, broken off, too long: no test says so
+            failed += 1
+            remarks.append(f"pytest {' '.join(arguments)}: {explain(status, suite.minutes)}")
+    if skipped:
+        remarks.append(f"{skipped} skipped")
+    return Outcome(suite.name, passed, failed, "; ".join(remarks))
+
+
+def run_commands(suite: Suite) -> Outcome:
+    passed = failed = 0
+    remarks = []
+    for command in suite.commands:
+        print("$", *command, flush=True)
+        words = " ".join(command[1:3] if command[0] == PYTHON else command[:1])
+        directory = REPOSITORY / "extensions" if command[0] == "molecule" else COLLECTION
+        status = run(command, directory, suite.minutes)
+        if status == 0:
+            passed += 1
+        elif status == NOT_RUN:
+            remarks.append(f"{words}: not run")
+        else:
+            failed += 1
+            remarks.append(f"{words}: {explain(status, suite.minutes)}")
+    if not suite.commands:
+        failed, remarks = 1, ["nothing to run"]
+    return Outcome(suite.name, passed, failed, "; ".join(remarks))
+
+
+def explain(status: Optional[int], minutes: int) -> str:
+    return f"ended after {minutes} minutes" if status is None else f"exit status {status}"
+
+
+def main(names: Sequence[str]) -> int:
+    known = {suite.name for suite in SUITES}
+    if not set(names) <= known:
+        print(f"no such suite: {', '.join(sorted(set(names) - known))}; there are {', '.join(sorted(known))}")
+        return 2
+    REPORTS.mkdir(parents=True, exist_ok=True)
+    os.environ["PATH"] = f"{Path(PYTHON).parent}:{os.environ['PATH']}:/usr/sbin:/sbin"
+
+    outcomes = []
+    for suite in SUITES:
+        if names and suite.name not in names:
+            continue
+        print(f"\n===== {suite.name} =====", flush=True)
+        begin = time.monotonic()
+        outcome = run_pytest(suite) if suite.pytest else run_commands(suite)
+        outcomes.append(outcome._replace(seconds=time.monotonic() - begin))
+
+    print("\n===== summary =====")
+    for outcome in outcomes:
+        counts = f"{outcome.passed:6} passed {outcome.failed:4} failed"
+        print(f"{outcome.name:11}{counts}{outcome.seconds:7.0f} s  {outcome.remark}")
+    failing = [outcome.name for outcome in outcomes if outcome.failed]
+    if failing:
+        print(f"Look above, below the headings of {', '.join(failing)}, and in build/reports.")
+        print(f"One alone, again: .venv/bin/python tests/run.py {failing[0]}")
+    print(f"{sum(outcome.passed for outcome in outcomes)} passed, {sum(outcome.failed for outcome in outcomes)} failed")
+    return 1 if failing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
