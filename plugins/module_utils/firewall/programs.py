@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The iptables programs: which are there, running them, and saying in words what went wrong. The effects are here."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+from ..errors import Conflict, HostwireError, KernelRefused, MissingOnHost
+from ..netns import inside
+from .changes import applicable
+from .tables import Tables, choose, incompatible, parse
+
+BACKENDS = ("nft", "legacy")
+_BASE = {4: "iptables", 6: "ip6tables"}
+# The tables of legacy iptables that exist in a namespace (linux/net/ipv4/netfilter/ip_tables.c). thread-self: the
+# namespace of the calling thread, which may be another one than the process began in. Reading loads no module.
+_LEGACY_NAMES = {4: "/proc/thread-self/net/ip_tables_names", 6: "/proc/thread-self/net/ip6_tables_names"}
+_BRIDGED = "/proc/sys/net/bridge/bridge-nf-call-iptables"  # exists once br_netfilter is loaded
+_OWN_TABLES = ("raw", "nat", "filter")
+_LOCK = "/run/xtables.lock"  # XT_LOCK_NAME, iptables/xshared.h
+_LOCK_WAIT = 5  # seconds that one call waits for another's lock
+_BUSY = 4  # RESOURCE_PROBLEM, include/xtables.h: the lock, or on nft a ruleset that changed meanwhile (hazard 35)
+_ATTEMPTS = 6
+
+
+def _where(netns: Optional[str]) -> str:
+    return "host" if netns is None else f"namespace {netns}"
+
+
+def _search_path() -> str:
+    return os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
+
+
+def _environment() -> Dict[str, str]:
+    environment = {"LC_ALL": "C", "PATH": _search_path()}
+    lock = os.environ.get("XTABLES_LOCKFILE")
+    if lock is None and not os.access(_LOCK if os.path.exists(_LOCK) else os.path.dirname(_LOCK), os.W_OK):
+        # A user namespace sees /run but may not write there.
+        lock = os.path.join(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir(), f"xtables.{os.getuid()}.lock")
+    if lock is not None:
+        environment["XTABLES_LOCKFILE"] = lock
+    return environment
+
+
+@functools.cache
+def _backend_of(program: str) -> str:
+    version = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
+    return "nft" if "nf_tables" in version else "legacy"
+
+
+def default_backend() -> str:
+    """The backend of the program that is plainly called ``iptables``. Raises MissingOnHost without one."""
+    program = shutil.which("iptables", path=_search_path())
+    if program is None:
+        raise MissingOnHost(
+            "iptables: no such program on this host; masquerading, published ports and protected networks need it"
+            " (on most distributions the package is called iptables)"
+        )
+    return _backend_of(program)
+
+
+def find(backend: str, family: int, verb: str) -> Optional[str]:
+    """The path of e.g. ``iptables-nft-save``, or of ``iptables-save`` where that is the same; None if there is none."""
+    path = _search_path()
+    exact = shutil.which(f"{_BASE[family]}-{backend}-{verb}", path=path)
+    if exact is None and default_backend() == backend:
+        exact = shutil.which(f"{_BASE[family]}-{verb}", path=path)
+    return exact
+
+
+def _required(backend: str, family: int, verb: str) -> str:
+    program = find(backend, family, verb)
+    if program is None:
+        raise MissingOnHost(f"{_BASE[family]}-{backend}-{verb}: no such program on this host (package iptables)")
+    return program
+
+
+def _legacy_tables(family: int) -> Optional[List[str]]:
+    """The legacy tables that exist here; None if the kernel doesn't let us see (a user namespace)."""
+    try:
+        with open(_LEGACY_NAMES[family], encoding="ascii") as names:
+            return names.read().split()
+    except FileNotFoundError:
+        return []
+    except PermissionError:
+        return None
+
+
+def _save_commands(family: int) -> Dict[str, List[List[str]]]:
+    """The commands that read a family, by backend. Nothing for a backend that can't hold a rule."""
+    commands: Dict[str, List[List[str]]] = {}
+    default = default_backend()
+    nft = find("nft", family, "save")
+    if nft is not None:
+        commands["nft"] = [[nft]]
+    tables = _legacy_tables(family)
+    if tables:
+        commands["legacy"] = [[_required("legacy", family, "save")]]
+    elif tables is None and default == "legacy":
+        program = _required("legacy", family, "save")
+        commands["legacy"] = [[program, "-t", table] for table in _OWN_TABLES]
+    return commands
+
+
+def _words(netns: Optional[str], command: Sequence[str], errors: str) -> HostwireError:
+    name = os.path.basename(command[0])
+    detail = "; ".join(line.strip() for line in errors.splitlines() if line.strip()) or "no reason given"
+    subject = f"{_where(netns)}: {name}"
+    if "ermission denied" in detail or "not permitted" in detail:
+        return MissingOnHost(f"{subject}: not allowed; reading and writing rules needs CAP_NET_ADMIN ({detail})")
+    if re.search(r"Couldn't load|missing kernel module|not supported|does not exist|Failed to initialize nft", detail):
+        return MissingOnHost(f"{subject}: the kernel or the iptables package lacks something: {detail}")
+    return KernelRefused(subject, errno.EINVAL, detail)
+
+
+class _Saved(NamedTuple):
+    """What the save programs printed, or why they didn't, by backend and family."""
+
+    texts: Dict[Tuple[str, int], str]
+    failures: Dict[Tuple[str, int], HostwireError]
+
+
+def _save(netns: Optional[str], families: Sequence[int]) -> _Saved:
+    """Run the save programs in the namespace that the thread is in, all at once: they don't wait for each other."""
+    environment = _environment()
+    running = [
+        (
+            (backend, family),
+            command,
+            subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=environment,
+                close_fds=False,  # Python's own descriptors aren't inheritable, and closing the others takes its time
+                encoding="utf-8",
+                errors="surrogateescape",
+            ),
+        )
+        for family in families
+        for backend, commands in _save_commands(family).items()
+        for command in commands
+    ]
+    saved = _Saved({}, {})
+    for key, command, process in running:
+        text, errors = process.communicate()
+        if process.returncode == 0:
+            saved.texts[key] = saved.texts.get(key, "") + text
+        else:
+            saved.failures[key] = _words(netns, command, errors)
+    return saved
+
+
+def observe(netns: Optional[str], families: Sequence[int] = (4, 6)) -> Tables:
+    """Read the packet filter of a namespace; writes nothing, loads no legacy module.
+
+    Raises Conflict if others' rules stand in both backends or a table holds native nft rules, MissingOnHost without
+    iptables or the right to use it.
+    """
+    with inside(netns):
+        bridged = os.path.exists(_BRIDGED)
+        texts, failures = _save(netns, families)
+    rulesets = {key: parse(text) for key, text in texts.items()}
+    chosen = choose(texts, rulesets, default_backend(), netns)
+    _refuse_native(texts, netns)
+    for family in families:
+        if (chosen, family) in failures:
+            raise failures[chosen, family]
+        rulesets.setdefault((chosen, family), {})
+    return Tables(netns, chosen, rulesets, bridged)
+
+
+def _refuse_native(texts: Dict[Tuple[str, int], str], netns: Optional[str]) -> None:
+    for (_backend, family), text in texts.items():
+        ours = [table for table in incompatible(text) if table in _OWN_TABLES]
+        if ours:
+            raise Conflict(
+                f"{_where(netns)}: native nft rules stand in {_BASE[family]}'s table {', '.join(ours)}, which iptables"
+                " can no longer read; move them to a table of another name"
+            )
+
+
+def restore(netns: Optional[str], backend: str, family: int, text: str) -> None:
+    """Hand one transaction to ``iptables-restore --noflush``; each table in it is changed as a whole or not at all.
+
+    Can be repeated after a failure or a crash between two tables: what is done already is then left out. Waits for
+    others' locks, about half a minute at most. Raises KernelRefused or MissingOnHost.
+    """
+    command = [_required(backend, family, "restore"), "--noflush", f"--wait={_LOCK_WAIT}"]
+    with inside(netns):
+        failure = _restored(command, text)
+        if failure:
+            ruleset = parse(_save(netns, (family,)).texts.get((backend, family), ""))
+            remaining = applicable(text, ruleset)
+            if remaining != text:
+                text, failure = remaining, _restored(command, remaining)
+    if failure:
+        raise _words(netns, command, failure + _culprit(text, failure))
+
+
+def _restored(command: Sequence[str], text: str) -> str:
+    """Run a restore program, again if somebody was in the way; what it complains about, "" if it did its work."""
+    environment = _environment()
+    for attempt in range(_ATTEMPTS):
+        done = subprocess.run(
+            command,
+            input=text,
+            capture_output=True,
+            env=environment,
+            close_fds=False,
+            check=False,
+            encoding="utf-8",
+            errors="surrogateescape",
+        )
+        if done.returncode != _BUSY or "ermission denied" in done.stderr:
+            break
+        time.sleep(0.02 * 2**attempt)
+    return "" if done.returncode == 0 else done.stderr or f"exit code {done.returncode}"
+
+
+def _culprit(text: str, errors: str) -> str:
+    """The line of the input that the program complains about."""
+    found = re.search(r"line:? (\d+)", errors)
+    lines = text.splitlines()
+    if found is None or not 0 < int(found.group(1)) <= len(lines):
+        return ""
+    return f"\nthat line is: {lines[int(found.group(1)) - 1]}"
