@@ -38,7 +38,7 @@ test-quick: .venv/.tests $(LINK)
 
 bench: .venv/.tests $(LINK)
 	tests/setup/programs lab
-	python -m tests.benchmark
+	python tests/benchmark/bench.py --write docs/benchmark.md
 
 lint: .venv/.tests $(LINK)
 	tests/setup/programs test

@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import NamedTuple, Optional, Sequence
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-COLLECTION = REPOSITORY / "build" / "ansible_collections" / "hostwire" / "linux"
+COLLECTION = "build/ansible_collections/hostwire/linux"
 REPORTS = REPOSITORY / "build" / "reports"
 NOT_RUN = 77  # a suite's exit status that says: this machine lacks what it takes, and the output says what
 PYTHON = sys.executable
 
 
 class Suite(NamedTuple):
-    """Commands that are run in the collection's directory, each at most ``minutes``.
+    """Commands that are run in the repository, each at most ``minutes``.
 
     Of a ``pytest`` suite the arguments are given, and its tests are counted; any other command counts one.
     """
@@ -71,11 +71,12 @@ SUITES = (
             ("yamllint", "--strict", "."),
             ("shellcheck", *shell_scripts()),
             ("antsibull-changelog", "lint"),
-            ("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs", "all", "."),
-            ("ansible-lint", "--offline"),
+            ("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs=all", COLLECTION),
+            ("ansible-lint", "--offline", "--nocolor"),
         ),
     ),
     Suite("lab", (("tests/lab",),), minutes=15, pytest=True),
+    Suite("speed", ((PYTHON, "tests/benchmark/check.py"),), minutes=10),
     Suite(
         "sanity",
         (
@@ -84,13 +85,13 @@ SUITES = (
         ),
         minutes=10,
     ),
-    Suite("molecule", tuple(("molecule", "test", "--scenario-name", name) for name in scenarios()), minutes=20),
+    Suite("molecule", tuple(("tests/molecule", name) for name in scenarios()), minutes=20),
 )
 
 
-def run(command: Sequence[str], directory: Path, minutes: int) -> Optional[int]:
+def run(command: Sequence[str], minutes: int) -> Optional[int]:
     """The command's exit status, or None where it took too long; then it and all that it started is ended."""
-    process = subprocess.Popen(command, cwd=directory, start_new_session=True)
+    process = subprocess.Popen(command, cwd=REPOSITORY, start_new_session=True)
     try:
         return process.wait(timeout=minutes * 60)
     except subprocess.TimeoutExpired:
@@ -117,7 +118,7 @@ def run_pytest(suite: Suite) -> Outcome:
     for arguments in suite.commands:
         report = REPORTS / f"{suite.name}.xml"
         report.unlink(missing_ok=True)
-        status = run([PYTHON, "-m", "pytest", f"--junit-xml={report}", *arguments], REPOSITORY, suite.minutes)
+        status = run([PYTHON, "-m", "pytest", f"--junit-xml={report}", *arguments], suite.minutes)
         counts = counted(report)
         passed, failed, skipped = passed + counts[0], failed + counts[1], skipped + counts[2]
         if status != 0 and not counts[1]:  # nothing collected, broken off, too long: no test says so
@@ -133,9 +134,8 @@ def run_commands(suite: Suite) -> Outcome:
     remarks = []
     for command in suite.commands:
         print("$", *command, flush=True)
-        words = " ".join(command[1:3] if command[0] == PYTHON else command[:1])
-        directory = REPOSITORY / "extensions" if command[0] == "molecule" else COLLECTION
-        status = run(command, directory, suite.minutes)
+        words = " ".join(command[1:3] if command[0] == PYTHON else command[: 2 if suite.name == "molecule" else 1])
+        status = run(command, suite.minutes)
         if status == 0:
             passed += 1
         elif status == NOT_RUN:
