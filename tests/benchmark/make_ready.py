@@ -22,7 +22,7 @@ def make_ready() -> None:
     installed = os.path.join(venv, "requirements.txt")
     if not os.path.exists(installed) or not filecmp.cmp(installed, requirements, shallow=False):
         subprocess.run([sys.executable, "-m", "venv", "--clear", venv], check=True)
-        pip = [os.path.join(venv, "bin", "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        pip = [os.path.join(venv, "bin", "python"), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
         subprocess.run([*pip, "--requirement", requirements], check=True)
         shutil.copyfile(requirements, installed)
     link = os.path.join(ROOT, "build", "ansible_collections", "hostwire", "linux")
