@@ -24,6 +24,11 @@ class HostwireError(Exception):
         self.problems: Tuple[str, ...] = (problems,) if isinstance(problems, str) else tuple(problems)
         super().__init__("\n".join(self.problems))
 
+    def append(self, line: str) -> None:
+        """Add a line to the message."""
+        self.problems += (line,)
+        self.args = ("\n".join(self.problems),)
+
 
 class InvalidValue(HostwireError):
     """The document holds a value that can't be right. Nothing was changed."""

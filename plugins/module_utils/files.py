@@ -59,3 +59,19 @@ def sync_directory(path: str) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def make_directory(path: str) -> None:
+    """Make a directory, and those above it, if it isn't there."""
+    try:
+        os.makedirs(path, mode=0o755, exist_ok=True)
+    except OSError as error:
+        raise KernelRefused(f"directory {path}: make", error.errno or 0) from error
+
+
+def remove_empty(path: str) -> None:
+    """Remove a directory if nothing is in it."""
+    try:
+        os.rmdir(path)
+    except OSError:  # not empty, or not there: both are fine
+        return

@@ -165,7 +165,7 @@ class Link(NamedTuple):
     IFLA_LINK and IFLA_LINK_NETNSID. ``running`` is IFF_RUNNING. ``accept_ra`` is the IPv6 setting, None without IPv6.
     """
 
-    index: int
+    index: int  # type: ignore[assignment]
     name: str
     kind: Optional[str]
     up: bool
@@ -185,7 +185,7 @@ class Link(NamedTuple):
 class Address(NamedTuple):
     """An address as the kernel shows it; ``scope`` and ``flags`` are the numbers of linux/if_addr.h."""
 
-    index: int
+    index: int  # type: ignore[assignment]
     address: str
     scope: int
     flags: int
@@ -222,7 +222,11 @@ class NamespaceView(NamedTuple):
 
 
 class HostView(NamedTuple):
-    """The host as far as the engine looked: ``names`` are all named namespaces, ``views`` the ones it read."""
+    """The host as far as the engine looked: ``names`` are all named namespaces, ``views`` the ones it read.
+
+    ``files`` maps the paths it looked at to their text, None where there is no file.
+    """
 
     names: Tuple[str, ...]
     views: Dict[Optional[str], NamespaceView]
+    files: Dict[str, Optional[str]]

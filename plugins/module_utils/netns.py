@@ -81,14 +81,41 @@ def inside_path(path: str, subject: str = "") -> Iterator[None]:
         os.close(home)
 
 
-@contextlib.contextmanager
-def opened(netns: str) -> Iterator[int]:
-    """An open file descriptor of the named namespace, for the kernel's messages that name one."""
-    fd = os.open(os.path.join(DIRECTORY, netns), os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
+class Tour:
+    """A walk through many namespaces that comes home at its end, whatever happens: cheaper than many :func:`inside`."""
+
+    def __enter__(self) -> Tour:
+        self._home = os.open(_THREAD, os.O_RDONLY | os.O_CLOEXEC)
+        return self
+
+    def enter(self, netns: Optional[str]) -> None:
+        """Be in the named namespace now; None is the one where the walk began."""
+        if netns is None:
+            _setns(self._home, _CLONE_NEWNET)
+            return
+        try:
+            there = self.open(netns)
+            try:
+                _setns(there, _CLONE_NEWNET)
+            finally:
+                os.close(there)
+        except OSError as error:
+            raise MissingOnHost(f"namespace {netns}: can't be entered: {error.strerror}") from error
+
+    def open(self, netns: Optional[str]) -> int:
+        """A descriptor, for the caller to close, of the named namespace or of the one where the walk began."""
+        if netns is None:
+            return os.dup(self._home)
+        try:
+            return os.open(f"{DIRECTORY}/{netns}", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise MissingOnHost(f"namespace {netns}: can't be opened: {error.strerror}") from error
+
+    def __exit__(self, *_exc: object) -> None:
+        try:
+            _setns(self._home, _CLONE_NEWNET)
+        finally:
+            os.close(self._home)
 
 
 def inodes() -> Dict[str, int]:
@@ -101,7 +128,7 @@ def inodes() -> Dict[str, int]:
         return found
     for name in entries:
         try:
-            status = os.stat(os.path.join(DIRECTORY, name))
+            status = os.stat(f"{DIRECTORY}/{name}")
         except OSError:
             continue
         if status.st_dev == device:

@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is there: the namespaces that somebody asks about, read through rtnetlink and /proc/sys. Writes nothing."""
+"""What is there: the namespaces that somebody asks about, read through rtnetlink (and /proc/sys where asked). Writes nothing."""
 
 from __future__ import annotations
 
 from typing import Dict, Iterable, Mapping, NamedTuple, Optional, Tuple
 
+from . import files, sysctl
 from . import netns as namespaces
-from . import sysctl
 from .model import TABLE_MAIN, HostView, NamespaceView
 from .rtnetlink.addresses import read_addresses
 from .rtnetlink.channel import Channel
 from .rtnetlink.links import read_links
+from .rtnetlink.netconf import read_forwarding
 from .rtnetlink.routes import read_routes
 
 
@@ -21,17 +22,17 @@ class Question(NamedTuple):
     sysctls: Tuple[str, ...] = ()
 
 
-def observe(questions: Mapping[Optional[str], Question]) -> HostView:
-    """Read these namespaces (None is the host); one that doesn't exist is left out of the views."""
+def observe(questions: Mapping[Optional[str], Question], paths: Iterable[str] = ()) -> HostView:
+    """Read these namespaces (None is the host) and files; a namespace that doesn't exist is left out of the views."""
     inodes = namespaces.inodes()
     views: Dict[Optional[str], NamespaceView] = {}
-    for netns, question in questions.items():
-        if netns is None:
-            views[None] = _view(None, namespaces.inode_of(None), question)
-        elif netns in inodes:
-            with namespaces.inside(netns):
-                views[netns] = _view(netns, inodes[netns], question)
-    return HostView(tuple(sorted(inodes)), views)
+    here = namespaces.inode_of(None)
+    with namespaces.Tour() as tour:
+        for netns, question in questions.items():
+            if netns is None or netns in inodes:
+                tour.enter(netns)
+                views[netns] = _view(netns, here if netns is None else inodes[netns], question)
+    return HostView(tuple(sorted(inodes)), views, {path: files.read(path) for path in paths})
 
 
 def _view(netns: Optional[str], inode: int, question: Question) -> NamespaceView:
@@ -39,14 +40,15 @@ def _view(netns: Optional[str], inode: int, question: Question) -> NamespaceView
         links = read_links(channel)
         addresses = read_addresses(channel)
         routes = read_routes(channel, question.tables)
+        forwarding_ipv4, forwarding_ipv6 = read_forwarding(channel)
     return NamespaceView(
         netns,
         inode,
         links,
         addresses,
         routes,
-        _flag(sysctl.read(sysctl.IPV4_FORWARDING)),
-        _flag(sysctl.read(sysctl.IPV6_FORWARDING)),
+        forwarding_ipv4,
+        forwarding_ipv6,
         _settings(question.sysctls),
     )
 
@@ -54,6 +56,3 @@ def _view(netns: Optional[str], inode: int, question: Question) -> NamespaceView
 def _settings(paths: Iterable[str]) -> Dict[str, Optional[str]]:
     return {path: sysctl.read(path) for path in paths}
 
-
-def _flag(value: Optional[str]) -> Optional[bool]:
-    return None if value is None else value != "0"

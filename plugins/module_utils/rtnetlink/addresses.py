@@ -23,7 +23,7 @@ from .constants import (
     RTM_GETADDR,
     RTM_NEWADDR,
 )
-from .wire import Message, attribute, attributes, unpack_u32
+from .wire import Message, attribute, unpack_attribute_header, unpack_u32
 
 _IFADDR = struct.Struct("=BBBBI")  # struct ifaddrmsg: family, prefix length, flags, scope, link index
 _ALL = _IFADDR.pack(0, 0, 0, 0, 0)
@@ -41,13 +41,16 @@ def read_addresses(channel: Channel) -> Dict[int, Tuple[Address, ...]]:
 def _parse(buffer: bytearray, start: int, end: int) -> Address:
     family, length, flags, scope, index = _IFADDR.unpack_from(buffer, start)
     local = address = None
-    for number, begin, stop in attributes(buffer, start + _IFADDR.size, end):
+    position = start + _IFADDR.size
+    while position < end:  # not attributes(): read by the thousand
+        size, number = unpack_attribute_header(buffer, position)
         if number == IFA_LOCAL:
-            local = buffer[begin:stop]
+            local = buffer[position + 4 : position + size]
         elif number == IFA_ADDRESS:
-            address = buffer[begin:stop]
+            address = buffer[position + 4 : position + size]
         elif number == IFA_FLAGS:
-            flags = unpack_u32(buffer, begin)[0]
+            flags = unpack_u32(buffer, position + 4)[0]
+        position += (size + 3) & ~3
     own = local if local is not None else address
     assert own is not None, "the kernel always gives IFA_ADDRESS or IFA_LOCAL"
     peer = socket.inet_ntop(family, address) if address is not None and address != own else None

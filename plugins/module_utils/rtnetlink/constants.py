@@ -37,6 +37,7 @@ RTM_GETROUTE = 26
 RTM_NEWNEIGH = 28
 RTM_DELNEIGH = 29
 RTM_GETNEIGH = 30
+RTM_GETNETCONF = 82
 
 RTN_UNICAST = 1
 RTN_LOCAL = 2
@@ -110,6 +111,11 @@ NDA_DST = 1
 NDA_LLADDR = 2
 NUD_PERMANENT = 0x80
 NUD_NOARP = 0x40
+
+# linux/netconf.h
+NETCONFA_IFINDEX = 1
+NETCONFA_FORWARDING = 2
+NETCONFA_IFINDEX_ALL = -1
 
 # The protocol number of routes that we make. Not in use by anything in iproute2's rt_protos or linux/rtnetlink.h.
 ROUTE_PROTOCOL = 72

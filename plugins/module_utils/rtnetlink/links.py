@@ -41,7 +41,7 @@ from .constants import (
     RTM_NEWLINK,
     VETH_INFO_PEER,
 )
-from .wire import Message, attribute, attributes, c_string, nested, text, u32, unpack_attribute_header, unpack_u32
+from .wire import Message, attribute, attributes, c_string, find_attribute, nested, text, u32, unpack_attribute_header, unpack_u32
 
 _IFINFO = struct.Struct("=BxHiII")  # struct ifinfomsg: family, device type, index, flags, changed flags
 _AF_INET6 = 10
@@ -133,24 +133,27 @@ def _parse_info(buffer: bytearray, start: int, end: int) -> Tuple[Optional[str],
 
 
 def _parse_accept_ra(buffer: bytearray, start: int, end: int) -> Optional[int]:
-    for family, begin, stop in attributes(buffer, start, end):
-        if family == _AF_INET6:
-            for number, conf, _stop in attributes(buffer, begin, stop):
-                if number == IFLA_INET6_CONF:
-                    return int(unpack_u32(buffer, conf + 4 * DEVCONF_ACCEPT_RA)[0])
-    return None
+    inet6 = find_attribute(buffer, start, end, _AF_INET6)
+    conf = find_attribute(buffer, inet6[0], inet6[1], IFLA_INET6_CONF) if inet6 else None
+    return int(unpack_u32(buffer, conf[0] + 4 * DEVCONF_ACCEPT_RA)[0]) if conf else None
 
 
 def _mac(value: str) -> bytes:
     return attribute(IFLA_ADDRESS, bytes.fromhex(value.replace(":", "")))
 
 
-def add_bridge(name: str, mac: Optional[str], mtu: Optional[int], stp: bool, vlan_filtering: bool) -> Message:
+def _bridge_options(stp: Optional[bool], vlan_filtering: Optional[bool]) -> bytes:
+    """Only what is asked for: a kernel without VLAN filtering refuses to hear of it at all."""
+    options = u32(IFLA_BR_STP_STATE, stp) if stp is not None else b""
+    if vlan_filtering is not None:
+        options += attribute(IFLA_BR_VLAN_FILTERING, bytes([vlan_filtering]))
+    return nested(IFLA_LINKINFO, text(IFLA_INFO_KIND, "bridge"), nested(IFLA_INFO_DATA, options))
+
+
+def add_bridge(name: str, mac: Optional[str], stp: bool, vlan_filtering: bool) -> Message:
     """A new bridge, down; EEXIST if the name is taken, by a link or as another link's altname."""
-    options = u32(IFLA_BR_STP_STATE, stp) + attribute(IFLA_BR_VLAN_FILTERING, bytes([vlan_filtering]))
-    info = nested(IFLA_LINKINFO, text(IFLA_INFO_KIND, "bridge"), nested(IFLA_INFO_DATA, options))
     body = _IFINFO.pack(0, 0, 0, 0, 0) + text(IFLA_IFNAME, name) + (_mac(mac) if mac else b"")
-    return Message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body + (u32(IFLA_MTU, mtu) if mtu else b"") + info)
+    return Message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body + _bridge_options(stp or None, vlan_filtering or None))
 
 
 def add_veth(
@@ -210,11 +213,9 @@ def change_link(
     return Message(RTM_NEWLINK, 0, body)
 
 
-def change_bridge(index: int, stp: bool, vlan_filtering: bool) -> Message:
-    """Set the options of the bridge with this index."""
-    options = u32(IFLA_BR_STP_STATE, stp) + attribute(IFLA_BR_VLAN_FILTERING, bytes([vlan_filtering]))
-    info = nested(IFLA_LINKINFO, text(IFLA_INFO_KIND, "bridge"), nested(IFLA_INFO_DATA, options))
-    return Message(RTM_NEWLINK, 0, _IFINFO.pack(0, 0, index, 0, 0) + info)
+def change_bridge(index: int, stp: Optional[bool], vlan_filtering: Optional[bool]) -> Message:
+    """Set options of the bridge with this index; None leaves one alone."""
+    return Message(RTM_NEWLINK, 0, _IFINFO.pack(0, 0, index, 0, 0) + _bridge_options(stp, vlan_filtering))
 
 
 def delete_link(index: int) -> Message:

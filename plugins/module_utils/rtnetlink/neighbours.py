@@ -20,7 +20,7 @@ _FAMILIES = (socket.AF_INET, socket.AF_INET6)
 class Neighbour(NamedTuple):
     """An entry as the kernel shows it; ``state`` is the NUD_* number of linux/neighbour.h."""
 
-    index: int
+    index: int  # type: ignore[assignment]
     address: str
     mac: Optional[str]
     state: int

@@ -36,7 +36,7 @@ from .constants import (
     RTN_UNICAST,
     RTN_UNREACHABLE,
 )
-from .wire import Message, attribute, attributes, u32, unpack_u32
+from .wire import Message, attribute, attributes, u32, unpack_attribute_header, unpack_u32
 
 TYPES = {"unicast": RTN_UNICAST, "blackhole": RTN_BLACKHOLE, "unreachable": RTN_UNREACHABLE, "prohibit": RTN_PROHIBIT}
 
@@ -73,7 +73,12 @@ def _parse(buffer: bytearray, start: int, end: int) -> KernelRoute:
     to = via = prefsrc = dev = None
     metric = 0
     nexthops: Tuple[Tuple[Optional[str], Optional[int], int], ...] = ()
-    for number, begin, stop in attributes(buffer, start + _RTMSG.size, end):
+    position = start + _RTMSG.size
+    while position < end:  # not attributes(): read by the thousand
+        size, number = unpack_attribute_header(buffer, position)
+        begin = position + 4
+        stop = position + size
+        position += (size + 3) & ~3
         if number == RTA_DST:
             to = socket.inet_ntop(family, buffer[begin:stop])
         elif number == RTA_GATEWAY:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import struct
-from typing import Iterator, NamedTuple, Tuple
+from typing import Iterator, NamedTuple, Optional, Tuple
 
 from .constants import NLA_F_NESTED, NLA_TYPE_MASK
 
@@ -64,6 +64,18 @@ def attributes(buffer: bytearray, start: int, end: int) -> Iterator[Tuple[int, i
         start += (size + 3) & ~3
 
 
+def find_attribute(buffer: bytearray, start: int, end: int, wanted: int) -> Optional[Tuple[int, int]]:
+    """Where the payload of the first attribute with this number starts and ends."""
+    while start + 4 <= end:
+        size, number = unpack_attribute_header(buffer, start)
+        if number & NLA_TYPE_MASK == wanted:
+            return start + 4, start + size
+        if size < 4:
+            return None
+        start += (size + 3) & ~3
+    return None
+
+
 def c_string(buffer: bytearray, start: int, end: int) -> str:
     """The text of a string attribute, without the NUL at its end."""
-    return buffer[start:end].rstrip(b"\0").decode(errors="surrogateescape")
+    return buffer[start : end - 1].decode(errors="surrogateescape")

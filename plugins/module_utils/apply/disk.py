@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What outlives a run: each document's state, the journal of a run that is under way, and the host's lock."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import time
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
+
+from .. import files
+from ..errors import Conflict, KernelRefused, MissingOnHost
+from ..plan.actions import Action, Step, decode, encode
+from ..plan.owned import Owned, from_plain, merge, nothing, to_plain
+
+STATE_DIRECTORY = "/var/lib/hostwire"
+LOCK_SECONDS = 60.0
+_VERSION = 1
+
+
+class Memory(NamedTuple):
+    """What is known of a document from earlier runs: ``document`` is the last one applied, as a canonical dict.
+
+    ``interrupted``: a run was killed half-way, and what it may have made is counted as owned.
+    """
+
+    owned: Owned
+    document: Optional[Dict[str, Any]]
+    interrupted: bool
+
+
+class Store:
+    """The state directory (0700, files 0600). Nothing is made before the first write."""
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+
+    def names(self) -> List[str]:
+        """Every document that has a state or a journal here."""
+        try:
+            entries = os.listdir(self._directory)
+        except FileNotFoundError:
+            return []
+        return sorted({entry.rsplit(".", 1)[0] for entry in entries if entry.endswith((".state", ".journal"))})
+
+    def load(self, name: str) -> Memory:
+        """What is known of the document. After a reboot nothing that lived in the kernel is owned any more."""
+        state = self._read(f"{name}.state")
+        owned, document = nothing(name), None
+        if state is not None:
+            owned, document = _alive(from_plain(state["owned"]), state["boot"]), state["document"]
+        journal = self._read(f"{name}.journal")
+        if journal is None:
+            return Memory(owned, document, False)
+        return Memory(merge(owned, _alive(from_plain(journal["owned"]), journal["boot"])), document, True)
+
+    def journal(self, name: str, document: Dict[str, Any], owned: Owned, steps: Tuple[Step, ...]) -> None:
+        """Put a run's intent on disk: what it will own, each step and what undoes it. Returns when it is there for good."""
+        entry = {"document": document, "owned": to_plain(owned), "boot": boot_id()}
+        entry["steps"] = [[encode(step.action), [encode(action) for action in step.inverse]] for step in steps]
+        self._write(f"{name}.journal", entry)
+
+    def inverses(self, name: str) -> List[Action]:
+        """What undoes the run whose journal is there, in the order to do it."""
+        journal = self._read(f"{name}.journal")
+        steps = journal["steps"] if journal else []
+        return [decode(action) for _action, inverse in reversed(steps) for action in inverse]
+
+    def settle(self, name: str, document: Optional[Dict[str, Any]], owned: Owned) -> None:
+        """A run is over: remember what it left. ``document`` None: nothing is left, forget the name."""
+        if document is None:
+            files.remove(self._path(f"{name}.state"))
+        else:
+            self._write(f"{name}.state", {"document": document, "owned": to_plain(owned), "boot": boot_id()})
+        self.drop_journal(name)
+
+    def drop_journal(self, name: str) -> None:
+        """A run is over; a journal that comes back after a power failure only makes the next run look twice."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path(f"{name}.journal"))
+
+    @contextlib.contextmanager
+    def locked(self, name: str) -> Iterator[None]:
+        """One run at a time on a host; waits LOCK_SECONDS, then a Conflict names the holder (hazard 45)."""
+        self._prepare()
+        fd = os.open(self._path("lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            self._wait_for(fd)
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"process {os.getpid()}, document {name!r}, since {time.strftime('%F %T')}\n".encode(), 0)
+            yield
+        finally:
+            os.close(fd)
+
+    def _wait_for(self, fd: int) -> None:
+        deadline = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    holder = os.pread(fd, 200, 0).decode(errors="replace").strip()
+                    raise Conflict(f"another run holds this host's lock: {holder}") from None
+                time.sleep(0.05)
+
+    def _prepare(self) -> None:
+        try:
+            os.makedirs(self._directory, mode=0o700, exist_ok=True)
+            status = os.lstat(self._directory)
+        except OSError as error:
+            raise MissingOnHost(f"{self._directory}: the state directory can't be made: {error.strerror}") from error
+        if status.st_uid != os.geteuid():
+            raise Conflict(f"{self._directory} belongs to user {status.st_uid}, not to the one who runs this")
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self._directory, name)
+
+    def _read(self, name: str) -> Optional[Dict[str, Any]]:
+        text = files.read(self._path(name))
+        if text is None:
+            return None
+        try:
+            entry: Dict[str, Any] = json.loads(text)
+        except ValueError:
+            raise Conflict(f"{self._path(name)} is damaged (not JSON): move it away, then run again") from None
+        if entry.get("version") != _VERSION:
+            raise Conflict(f"{self._path(name)} was written by another version of the collection")
+        return entry
+
+    def _write(self, name: str, entry: Dict[str, Any]) -> None:
+        try:
+            files.write(self._path(name), json.dumps({"version": _VERSION, **entry}), 0o600)
+        except KernelRefused as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+                raise MissingOnHost(
+                    f"{self._directory}: nothing can be written there ({os.strerror(error.errno)}), so nothing was changed"
+                ) from error
+            raise
+
+
+def boot_id() -> str:
+    """A text that is another after each boot."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()
+
+
+def machine_id() -> str:
+    """A text that is another on each machine, "" where there is none."""
+    try:
+        with open("/etc/machine-id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def _alive(owned: Owned, boot: str) -> Owned:
+    if boot == boot_id():
+        return owned
+    return nothing(owned.name)._replace(files=owned.files)

@@ -1,0 +1,333 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Doing: actions become netlink messages, sent in batches per namespace, and a few other deeds."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import socket
+from types import TracebackType
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple, Type, cast
+
+from .. import files, firewall, sysctl
+from .. import netns as namespaces
+from ..errors import HostwireError, KernelRefused
+from ..model import PublishedPort
+from ..plan import actions as act
+from ..rtnetlink import addresses, links, routes
+from ..rtnetlink.channel import BATCH, Channel, Refusal
+from ..rtnetlink.wire import Message
+
+# What an inverse may meet when its step was never done, or half: the thing is gone already, or there already.
+_ALREADY_SO = frozenset(
+    (errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EEXIST, errno.EADDRNOTAVAIL, errno.ENXIO, errno.ENOTCONN)
+)
+_MANY = 3  # from this many links on, deleting them as a group is quicker
+
+
+class Work(NamedTuple):
+    """One action with the words that name it in an error."""
+
+    action: act.Action
+    subject: str
+
+
+# Called with the index of a piece of work before and after it; tests use it to break runs in the middle.
+Hook = Callable[[int, str], None]
+
+
+class _NoLink(Exception):
+    """There is no link of this name where the executor is."""
+
+
+class _Pending(NamedTuple):
+    position: int
+    message: Message
+    subject: str
+
+
+class Executor:
+    """Does work in order. ``done`` lists the positions of what has been done, also after a failure.
+
+    ``tolerant``: what is so already counts as done. Use as a context manager: it holds sockets.
+    """
+
+    def __init__(self, tolerant: bool = False, hook: Optional[Hook] = None) -> None:
+        self.done: List[int] = []
+        self._tolerant = tolerant
+        self._hook = hook
+        self._tour = namespaces.Tour()
+        self._where: Optional[str] = None
+        self._channel: Optional[Channel] = None
+        self._indexes: Dict[str, int] = {}
+        self._in_flux: Set[str] = set()  # names of links that pending messages make or delete
+        self._pending: List[_Pending] = []
+        self._open: List[int] = []
+
+    def __enter__(self) -> Executor:
+        self._tour.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: Optional[Type[BaseException]], value: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        try:
+            self._leave()
+        finally:
+            self._tour.__exit__(kind, value, trace)
+
+    def run(self, work: Sequence[Work]) -> None:
+        """Do all of it. Raises at the first failure what says which and why."""
+        position = 0
+        while position < len(work):
+            action = work[position].action
+            if isinstance(action, act.LinkDelete) and self._hook is None:
+                group = _run_of_deletes(work, position)
+                if group >= _MANY:
+                    self._delete_group(work[position : position + group], position)
+                    position += group
+                    continue
+            self._one(position, work[position])
+            position += 1
+        self._flush()
+
+    def _one(self, position: int, work: Work) -> None:
+        if self._hook is not None:
+            self._hook(position, "before")
+        build = _MESSAGES.get(type(work.action))
+        if build is not None:
+            self._enter(work.action.netns)
+            try:
+                self._pending.append(_Pending(position, build(self, work.action), work.subject))
+            except _NoLink as missing:
+                if not self._tolerant:
+                    self._flush()
+                    raise KernelRefused(work.subject, errno.ENODEV, f"there is no link {missing}") from None
+            if len(self._pending) >= BATCH or self._hook is not None:
+                self._flush()
+        else:
+            self._flush()
+            self._deed(position, work)
+        if self._hook is not None:
+            self._hook(position, "after")
+
+    def _deed(self, position: int, work: Work) -> None:
+        """What isn't netlink."""
+        action = work.action
+        try:
+            if isinstance(action, act.SysctlSet):
+                self._enter(action.netns)
+                sysctl.write(action.path, action.value)
+            elif isinstance(action, act.NetnsAdd):
+                self._leave()
+                namespaces.create(action.netns)
+            elif isinstance(action, act.NetnsDelete):
+                self._leave()
+                namespaces.delete(action.netns)
+            elif isinstance(action, act.FileSet):
+                _set_file(action)
+            elif isinstance(action, act.TableSet):
+                self._leave()
+                firewall.restore(action.netns, action.backend, action.family, action.text)
+            elif isinstance(action, act.FlowsForget):
+                self._leave()
+                firewall.forget_flows(action.netns, [PublishedPort(*port) for port in action.ports])
+        except HostwireError as error:
+            if self._tolerant and (not isinstance(error, KernelRefused) or error.errno in _ALREADY_SO):
+                return
+            raise
+        self.done.append(position)
+
+    def _enter(self, netns: Optional[str]) -> None:
+        if self._channel is not None and self._where == netns:
+            return
+        self._leave()
+        try:
+            self._tour.enter(netns)
+        except HostwireError:
+            if not self._tolerant:
+                raise
+            raise KernelRefused(f"namespace {netns}", errno.ENOENT) from None
+        self._where = netns
+        self._channel = Channel()
+
+    def _leave(self) -> None:
+        """Finish what is pending, come home."""
+        try:
+            self._flush()
+        finally:
+            if self._channel is not None:
+                self._channel.close()
+                self._channel = None
+                self._indexes.clear()
+                self._tour.enter(None)
+                self._where = None
+
+    def _flush(self) -> None:
+        """Send what is pending. Every message that the kernel took counts as done, also behind one that it refused."""
+        pending, self._pending = self._pending, []
+        self._in_flux.clear()
+        opened, self._open = self._open, []
+        try:
+            if not pending or self._channel is None:
+                return
+            answers = self._channel.transact([entry.message for entry in pending])
+        finally:
+            for fd in opened:
+                os.close(fd)
+        failed: Optional[Tuple[_Pending, Refusal]] = None
+        for entry, refusal in zip(pending, answers):
+            if refusal is None or (self._tolerant and refusal.errno in _ALREADY_SO):
+                self.done.append(entry.position)
+            elif failed is None:
+                failed = (entry, refusal)
+        if failed is not None:
+            raise KernelRefused(failed[0].subject, failed[1].errno, failed[1].detail)
+
+    def index(self, name: str) -> int:
+        """The index of a link where the executor is."""
+        found = self._indexes.get(name)
+        if found is None:
+            if name in self._in_flux:
+                self._flush()
+            try:
+                found = socket.if_nametoindex(name)
+            except OSError:
+                raise _NoLink(name) from None
+            self._indexes[name] = found
+        return found
+
+    def descriptor(self, netns: Optional[str]) -> Optional[int]:
+        """An open namespace for a message that is about to go out; None for the one the executor is in."""
+        if netns == self._where:
+            return None
+        fd = self._tour.open(netns)
+        self._open.append(fd)
+        return fd
+
+    def forget(self, name: str) -> None:
+        """The link is about to be made or deleted: its index is another from now on."""
+        self._indexes.pop(name, None)
+        self._in_flux.add(name)
+
+    def _delete_group(self, work: Sequence[Work], first: int) -> None:
+        """Give all the links a group number that nobody else uses, and delete the group."""
+        self._enter(work[0].action.netns)
+        group = random.getrandbits(30) | 1 << 30
+        for offset, (action, subject) in enumerate(work):
+            name = cast(act.LinkDelete, action).name
+            try:
+                message = links.change_link(self.index(name), group=group)
+            except _NoLink as missing:
+                if self._tolerant:
+                    continue
+                raise KernelRefused(subject, errno.ENODEV, f"there is no link {missing}") from None
+            self._pending.append(_Pending(first + offset, message, subject))
+            self.forget(name)
+        marked = len(self.done)
+        self._flush()
+        del self.done[marked:]  # marked, not deleted yet
+        self._pending.append(_Pending(first, links.delete_group(group), work[0].subject))
+        self._flush()
+        self.done += range(first + 1, first + len(work))
+
+
+def _run_of_deletes(work: Sequence[Work], start: int) -> int:
+    netns = work[start].action.netns
+    end = start
+    while end < len(work) and isinstance(work[end].action, act.LinkDelete) and work[end].action.netns == netns:
+        end += 1
+    return end - start
+
+
+def _set_file(action: act.FileSet) -> None:
+    if action.text is None:
+        files.remove(action.path)
+        files.remove_empty(os.path.dirname(action.path))
+    else:
+        files.make_directory(os.path.dirname(action.path))
+        files.write(action.path, action.text)
+
+
+def _bridge_add(executor: Executor, action: act.BridgeAdd) -> Message:
+    executor.forget(action.name)
+    return links.add_bridge(action.name, action.mac, action.stp, action.vlan_filtering)
+
+
+def _veth_add(executor: Executor, action: act.VethAdd) -> Message:
+    executor.forget(action.name)
+    executor.forget(action.peer)
+    master = executor.index(action.bridge) if action.bridge else None
+    peer_netns = executor.descriptor(action.peer_netns)
+    return links.add_veth(
+        action.name, action.mac, action.mtu, action.peer, action.peer_mac, action.peer_mtu, peer_netns, master
+    )
+
+
+def _link_delete(executor: Executor, action: act.LinkDelete) -> Message:
+    message = links.delete_link(executor.index(action.name))
+    executor.forget(action.name)
+    return message
+
+
+def _link_change(executor: Executor, action: act.LinkChange) -> Message:
+    master = None
+    if action.bridge is not None:
+        master = executor.index(action.bridge) if action.bridge else 0
+    index = executor.index(action.name)
+    return links.change_link(index, action.up, action.mac, action.mtu, master, action.alias)
+
+
+def _bridge_change(executor: Executor, action: act.BridgeChange) -> Message:
+    return links.change_bridge(executor.index(action.name), action.stp, action.vlan_filtering)
+
+
+def _address_add(executor: Executor, action: act.AddressAdd) -> Message:
+    return addresses.add_address(executor.index(action.link), action.address)
+
+
+def _address_delete(executor: Executor, action: act.AddressDelete) -> Message:
+    return addresses.delete_address(executor.index(action.link), action.address)
+
+
+def _hops(executor: Executor, hops: Sequence[act.Hop]) -> List[Tuple[Optional[str], Optional[int], int]]:
+    return [(via, executor.index(dev) if dev else None, weight) for via, dev, weight in hops]
+
+
+def _route_add(executor: Executor, action: act.RouteAdd) -> Message:
+    dev = executor.index(action.dev) if action.dev else None
+    hops = _hops(executor, action.nexthops)
+    return routes.add_route(
+        action.to,
+        action.via,
+        dev,
+        action.metric,
+        action.table,
+        action.type,
+        hops,
+        action.protocol,
+        action.prefsrc,
+        action.scope,
+    )
+
+
+def _route_delete(executor: Executor, action: act.RouteDelete) -> Message:
+    dev = executor.index(action.dev) if action.dev else None
+    hops = _hops(executor, action.nexthops)
+    return routes.delete_route(
+        action.to, action.via, dev, action.metric, action.table, action.type, hops, action.protocol
+    )
+
+
+_MESSAGES: Dict[type, Callable[..., Message]] = {
+    act.BridgeAdd: _bridge_add,
+    act.VethAdd: _veth_add,
+    act.LinkDelete: _link_delete,
+    act.LinkChange: _link_change,
+    act.BridgeChange: _bridge_change,
+    act.AddressAdd: _address_add,
+    act.AddressDelete: _address_delete,
+    act.RouteAdd: _route_add,
+    act.RouteDelete: _route_delete,
+}

@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read, plan, apply, verify: the one way in which anything is ever changed."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import Any, Callable, ContextManager, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+
+from . import document as documents
+from . import netns as namespaces
+from . import probe
+from .apply.disk import STATE_DIRECTORY, Memory, Store, machine_id
+from .apply.executor import Executor, Hook, Work
+from .apply.undo import differences, take_back
+from .apply.verify import DAD_SECONDS, await_addresses, number_owned
+from .errors import HostwireError, InvalidValue, UndoFailed, VerificationFailed
+from .firewall import Tables
+from .firewall import warnings as firewall_warnings
+from .model import HostView, Topology
+from .observe import observe
+from .plan import preflight
+from .plan.owned import Owned
+from .plan.planner import Plan, Wish, make_plan
+from .plan.present import present
+from .probe import ProbeResult
+from .task import Task, files_to_read, make_task, make_wish, merged, questions, read_tables
+
+SETTLING_ROUNDS = 2  # times that what one of our own changes took along is put back before it counts as an error
+
+
+class Result(NamedTuple):
+    """What a run did, or with ``check`` would do.
+
+    ``plan`` has a readable line per change. ``before`` and ``after`` are documents: what was there of all that the
+    document names or named, and what is there now. ``timings`` are seconds.
+    """
+
+    changed: bool
+    plan: Tuple[str, ...]
+    before: Dict[str, Any]
+    after: Dict[str, Any]
+    warnings: Tuple[str, ...]
+    timings: Dict[str, float]
+    reachability: Tuple[ProbeResult, ...]
+
+
+class _Picture(NamedTuple):
+    """What was read, and the plan that follows from it."""
+
+    view: HostView
+    tables: Dict[Optional[str], Tables]
+    wish: Wish
+    plan: Plan
+
+
+def run(
+    document: Mapping[str, Any],
+    *,
+    check: bool = False,
+    fragment: bool = False,
+    state_dir: str = STATE_DIRECTORY,
+    hook: Optional[Hook] = None,
+    dad_seconds: float = DAD_SECONDS,
+) -> Result:
+    """Make the host agree with the document; see the document's description for its fields.
+
+    ``check`` only plans and writes nothing at all. With ``fragment`` the document holds single objects, to be merged
+    into the stored document of its name (state present) or cut out of it (absent). ``hook`` is told of each step.
+    Raises subclasses of HostwireError only; what was begun is undone then.
+    """
+    return _Run(document, fragment, Store(state_dir), hook, dad_seconds).go(check)
+
+
+class _Run:
+    """One run of one document."""
+
+    def __init__(
+        self, document: Mapping[str, Any], fragment: bool, store: Store, hook: Optional[Hook], dad_seconds: float
+    ) -> None:
+        self._clock = _Clock()
+        self._reading = documents.read(document)
+        self._fragment = fragment
+        self._name = self._reading.topology.name
+        self._store = store
+        self._hook = hook
+        self._dad_seconds = dad_seconds
+        self._machine = machine_id()
+
+    def go(self, check: bool) -> Result:
+        lock: ContextManager[None] = contextlib.nullcontext() if check else self._store.locked(self._name)
+        if self._reading.problems:  # nothing to wait for: say it at once, with what the host knows to add
+            lock = contextlib.nullcontext()
+        with lock:
+            memory = self._store.load(self._name)
+            task = make_task(self._reading, memory, self._fragment)
+            view = self._clock.timed("read", lambda: self._look(task, memory))
+            self._refuse_problems(task, memory, view)
+            picture = self._clock.timed("plan", lambda: self._plan(task, memory, view))
+            if check:
+                return self._result(task, memory, picture, ())
+            reachability = self._apply(task, memory, picture)
+            return self._result(task, memory, picture, reachability)
+
+    def _look(self, task: Task, memory: Memory) -> HostView:
+        return observe(questions(task, memory), files_to_read(task, memory))
+
+    def _refuse_problems(self, task: Task, memory: Memory, view: HostView) -> None:
+        found = list(self._reading.problems)
+        if self._reading.topology.present:
+            found += preflight.problems(
+                self._reading.topology, view, memory.owned.links, self._reading.where, memory.owned.addresses
+            )
+        if found:
+            raise InvalidValue(found)
+
+    def _plan(self, task: Task, memory: Memory, view: HostView) -> _Picture:
+        wish = make_wish(task, view, memory)
+        tables = read_tables(wish, view, memory)
+        processes = namespaces.processes() if _may_delete_namespaces(task, memory.owned) else {}
+        return _Picture(view, tables, wish, make_plan(wish, view, memory.owned, tables, processes, self._machine))
+
+    def _apply(self, task: Task, memory: Memory, picture: _Picture) -> Tuple[ProbeResult, ...]:
+        """Carry the plan out, look whether it is so, and remember; a failure anywhere takes it all back."""
+        plan = picture.plan
+        if not plan.steps and not task.target.probes:
+            self._remember(task, memory, plan.owned)
+            return ()
+        started: List[Tuple[Plan, Executor]] = []
+        try:
+            if plan.steps:
+                with self._clock.measuring("apply"):
+                    self._store.journal(self._name, documents.dump(task.stored), plan.owned, plan.steps)
+                    self._carry_out(plan, started)
+            with self._clock.measuring("verify"):
+                owned = self._verify(task, memory, plan, started) if plan.steps else plan.owned
+                reachability = _probed(task.target)
+        except BaseException as error:
+            self._undo(task, memory, picture, started, error)
+            raise
+        self._remember(task, memory, owned)
+        return reachability
+
+    def _carry_out(self, plan: Plan, started: List[Tuple[Plan, Executor]]) -> None:
+        with Executor(hook=self._hook) as executor:
+            started.append((plan, executor))
+            executor.run([Work(step.action, _subject(plan.lines, step.line)) for step in plan.steps])
+
+    def _verify(self, task: Task, memory: Memory, plan: Plan, started: List[Tuple[Plan, Executor]]) -> Owned:
+        """Plan again from what is read back: nothing must be left to do. What our own changes took along is put back."""
+        owned = plan.owned
+        for attempt in range(SETTLING_ROUNDS + 1):
+            seen = memory._replace(owned=owned)
+            view = await_addresses(owned, lambda seen=seen: self._look(task, seen), self._dad_seconds)  # type: ignore[misc]
+            owned = number_owned(owned, view)
+            again = self._plan(task, memory._replace(owned=owned), view).plan
+            if not again.steps:
+                return number_owned(again.owned, view)
+            if attempt == SETTLING_ROUNDS:
+                break
+            owned = again.owned
+            self._carry_out(again, started)
+        raise VerificationFailed(["read back after the changes, this is still to do:", *again.lines])
+
+    def _undo(
+        self,
+        task: Task,
+        memory: Memory,
+        picture: _Picture,
+        started: Sequence[Tuple[Plan, Executor]],
+        error: BaseException,
+    ) -> None:
+        """Take everything back, last first, and look whether the host is as it was."""
+        failures: List[str] = []
+        for plan, executor in reversed(started):
+            failures += take_back(plan.steps, executor.done, plan.lines)
+        if started:
+            seen = memory._replace(owned=picture.plan.owned)
+            left = differences(picture.view, self._look(task, seen))
+            if left:
+                raise UndoFailed([f"{error}", "and not all could be put back:", *left, *failures]) from error
+        self._store.drop_journal(self._name)
+        if isinstance(error, HostwireError) and started:
+            error.append("everything was put back as it was")
+
+    def _remember(self, task: Task, memory: Memory, owned: Owned) -> None:
+        document = documents.dump(task.stored)
+        nothing_left = document == {"name": self._name} and not any(owned[1:])
+        if nothing_left and memory.document is None and not memory.interrupted:
+            return
+        if document != memory.document or owned != memory.owned or memory.interrupted:
+            self._store.settle(self._name, None if nothing_left else document, owned)
+
+    def _result(
+        self, task: Task, memory: Memory, picture: _Picture, reachability: Tuple[ProbeResult, ...]
+    ) -> Result:
+        plan = picture.plan
+        after = documents.dump(task.stored)
+        before = after
+        if plan.steps:
+            named = merged(task.previous, task.stored)
+            wants = {**picture.wish.firewall_before, **picture.wish.firewall}
+            before = documents.dump(present(named, picture.view, memory.owned, picture.tables, wants))
+        warnings = [warning for tables in picture.tables.values() for warning in firewall_warnings(tables)]
+        if task.target.present:
+            warnings += preflight.warnings(task.target, picture.view, self._reading.where)
+        return Result(
+            bool(plan.steps), plan.lines, before, after, tuple(warnings), self._clock.seconds, reachability
+        )
+
+
+class _Clock:
+    """Seconds that each part of a run took."""
+
+    def __init__(self) -> None:
+        self.seconds: Dict[str, float] = {"read": 0.0, "plan": 0.0, "apply": 0.0, "verify": 0.0}
+
+    @contextlib.contextmanager
+    def measuring(self, part: str) -> "contextlib._GeneratorContextManager[None]":  # type: ignore[misc]
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[part] += time.perf_counter() - began
+
+    def timed(self, part: str, work: Callable[[], Any]) -> Any:
+        """What ``work`` returns, its time taken."""
+        with self.measuring(part):
+            return work()
+
+
+def _subject(lines: Sequence[str], line: int) -> str:
+    return lines[line] if line < len(lines) else "a step"
+
+
+def _may_delete_namespaces(task: Task, owned: Owned) -> bool:
+    kept = {namespace.name for namespace in task.target.namespaces}
+    return any(name not in kept for name in owned.namespaces)
+
+
+def _probed(topology: Topology) -> Tuple[ProbeResult, ...]:
+    """Try the document's probes. Raises VerificationFailed if one comes out otherwise than declared."""
+    if not topology.probes:
+        return ()
+    results = probe.run(topology.probes)
+    wrong = [result for result in results if not result.ok]
+    if wrong:
+        raise VerificationFailed([_surprise(result) for result in wrong])
+    return results
+
+
+def _surprise(result: ProbeResult) -> str:
+    claim = result.probe
+    where = claim.source or "the host"
+    to = f"{claim.to} ({claim.protocol}{f' {claim.port}' if claim.port else ''})"
+    expected, got = ("reachable", "unreachable") if claim.reachable else ("unreachable", "reachable")
+    return f"probe: {to} from {where} should be {expected} and is {got}: {result.detail}"

@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The deeds that a plan is made of: one small value each, made of plain numbers and text so that it goes to the journal.
+
+Names, not indexes: an index changes when a link is made again. ``netns`` None is the host.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Type, Union
+
+Hop = Tuple[Optional[str], Optional[str], int]  # gateway, link name, weight
+
+
+class NetnsAdd(NamedTuple):
+    """Make a named namespace."""
+
+    netns: str
+
+
+class NetnsDelete(NamedTuple):
+    """Take a named namespace away."""
+
+    netns: str
+
+
+class BridgeAdd(NamedTuple):
+    """Make a bridge, down."""
+
+    netns: Optional[str]
+    name: str
+    mac: Optional[str]
+    stp: bool
+    vlan_filtering: bool
+
+
+class VethAdd(NamedTuple):
+    """Make a cable, both ends down, its first end on a bridge already if ``bridge`` is given."""
+
+    netns: Optional[str]
+    name: str
+    mac: Optional[str]
+    mtu: Optional[int]
+    bridge: Optional[str]
+    peer_netns: Optional[str]
+    peer: str
+    peer_mac: Optional[str]
+    peer_mtu: Optional[int]
+
+
+class LinkDelete(NamedTuple):
+    """Delete a link."""
+
+    netns: Optional[str]
+    name: str
+
+
+class LinkChange(NamedTuple):
+    """Set properties of a link; None leaves one alone, ``bridge`` "" takes it off its bridge."""
+
+    netns: Optional[str]
+    name: str
+    up: Optional[bool] = None
+    mac: Optional[str] = None
+    mtu: Optional[int] = None
+    bridge: Optional[str] = None
+    alias: Optional[str] = None
+
+
+class BridgeChange(NamedTuple):
+    """Set options of a bridge; None leaves one alone."""
+
+    netns: Optional[str]
+    name: str
+    stp: Optional[bool]
+    vlan_filtering: Optional[bool]
+
+
+class AddressAdd(NamedTuple):
+    """Give an address to a link."""
+
+    netns: Optional[str]
+    link: str
+    address: str
+
+
+class AddressDelete(NamedTuple):
+    """Take an address from a link."""
+
+    netns: Optional[str]
+    link: str
+    address: str
+
+
+class RouteAdd(NamedTuple):
+    """Add a route; ``type`` and ``protocol`` are the kernel's numbers."""
+
+    netns: Optional[str]
+    to: str
+    via: Optional[str]
+    dev: Optional[str]
+    metric: int
+    table: int
+    type: int
+    nexthops: Tuple[Hop, ...]
+    protocol: int
+    prefsrc: Optional[str] = None
+    scope: Optional[int] = None
+
+
+class RouteDelete(NamedTuple):
+    """Delete a route."""
+
+    netns: Optional[str]
+    to: str
+    via: Optional[str]
+    dev: Optional[str]
+    metric: int
+    table: int
+    type: int
+    nexthops: Tuple[Hop, ...]
+    protocol: int
+
+
+class SysctlSet(NamedTuple):
+    """Write a kernel setting (slash path)."""
+
+    netns: Optional[str]
+    path: str
+    value: str
+
+
+class FileSet(NamedTuple):
+    """Give a file this text; None takes it away."""
+
+    netns: Optional[str]  # always None: files are the host's
+    path: str
+    text: Optional[str]
+
+
+class TableSet(NamedTuple):
+    """One iptables-restore: ``backend`` nft or legacy, ``family`` 4 or 6, ``text`` its input."""
+
+    netns: Optional[str]
+    backend: str
+    family: int
+    text: str
+
+
+class FlowsForget(NamedTuple):
+    """Delete the connection tracking entries of published ports: (protocol, port, last port, address)."""
+
+    netns: Optional[str]
+    ports: Tuple[Tuple[Any, ...], ...]
+
+
+Action = Union[
+    NetnsAdd,
+    NetnsDelete,
+    BridgeAdd,
+    VethAdd,
+    LinkDelete,
+    LinkChange,
+    BridgeChange,
+    AddressAdd,
+    AddressDelete,
+    RouteAdd,
+    RouteDelete,
+    SysctlSet,
+    FileSet,
+    TableSet,
+    FlowsForget,
+]
+
+_CLASSES: Tuple[Type[Any], ...] = (
+    NetnsAdd,
+    NetnsDelete,
+    BridgeAdd,
+    VethAdd,
+    LinkDelete,
+    LinkChange,
+    BridgeChange,
+    AddressAdd,
+    AddressDelete,
+    RouteAdd,
+    RouteDelete,
+    SysctlSet,
+    FileSet,
+    TableSet,
+    FlowsForget,
+)
+_BY_NAME: Dict[str, Type[Any]] = {cls.__name__: cls for cls in _CLASSES}
+
+
+class Step(NamedTuple):
+    """One deed of a plan, with what undoes it (in this order) and the number of the plan's line that it is part of.
+
+    Steps are worked in the order of ``stage``; within one, namespace by namespace.
+    """
+
+    stage: int
+    action: Action
+    inverse: Tuple[Action, ...]
+    line: int
+
+
+def encode(action: Action) -> List[Any]:
+    """An action as a JSON array: its class, then its fields."""
+    return [type(action).__name__, *action]
+
+
+def decode(values: List[Any]) -> Action:
+    """The action that :func:`encode` wrote."""
+    cls = _BY_NAME[values[0]]
+    action: Action = cls(*(_frozen(value) for value in values[1:]))
+    return action
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(part) for part in value) if isinstance(value, list) else value
+
+
+def to_json(steps: "Tuple[Step, ...]") -> str:
+    """Steps as JSON text."""
+    return json.dumps([[s.stage, encode(s.action), [encode(a) for a in s.inverse], s.line] for s in steps])

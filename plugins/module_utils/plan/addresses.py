@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Addresses: the exact set on our own links, only what we gave on other people's (hazard 25)."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Dict, List, Optional, Tuple
+
+from ..model import Address, Link
+from ..rtnetlink.constants import IFA_F_PERMANENT, IFA_F_SECONDARY, RT_SCOPE_LINK
+from .actions import AddressAdd, AddressDelete, SysctlSet
+from .sheet import ADDRESS, BEFORE_UP, SYSCTL, UNADDRESS, Sheet, place
+
+
+def plan_addresses(
+    sheet: Sheet, netns: Optional[str], link: str, wanted: Tuple[str, ...], have: Optional[Link]
+) -> None:
+    """Give our link just these addresses. Those that the kernel or a router made are left alone."""
+    if have is None:
+        for address in wanted:
+            _add(sheet, netns, link, address, known=False)
+        return
+    present = sheet.view.views[netns].addresses.get(have.index)
+    if present is None:
+        if wanted:
+            for address in wanted:
+                _add(sheet, netns, link, address)
+        return
+    _exchange(sheet, netns, link, wanted, {entry.address: entry for entry in present if _counts(entry, wanted)}, present)
+
+
+def plan_foreign_addresses(
+    sheet: Sheet, netns: Optional[str], link: str, wanted: Tuple[str, ...], have: Link
+) -> None:
+    """Add what is missing; take away what we once gave and is wanted no more; touch nothing else."""
+    present = sheet.view.views[netns].addresses.get(have.index, ())
+    ours = {
+        entry.address: entry for entry in present if entry.address in wanted or (netns, link, entry.address) in sheet.owned.addresses
+    }
+    _exchange(sheet, netns, link, wanted, ours, present)
+    for address in wanted:
+        if address not in ours:
+            sheet.after.addresses[(netns, link, address)] = None
+    for key in [key for key in sheet.owned.addresses if key[:2] == (netns, link) and key[2] not in wanted]:
+        sheet.after.addresses.pop(key, None)
+
+
+def _counts(entry: Address, wanted: Tuple[str, ...]) -> bool:
+    """Whether an address is ours to judge: not one that the kernel derived or an advertisement brought."""
+    if ":" not in entry.address:
+        return True
+    if entry.address in wanted:
+        return True
+    return entry.scope != RT_SCOPE_LINK and bool(entry.flags & IFA_F_PERMANENT)
+
+
+def _exchange(
+    sheet: Sheet,
+    netns: Optional[str],
+    link: str,
+    wanted: Tuple[str, ...],
+    ours: Dict[str, Address],
+    present: Tuple[Address, ...],
+) -> None:
+    lost_with_state = (netns, link) in sheet.falling
+    for address in wanted:
+        if address not in ours:
+            _add(sheet, netns, link, address)
+        elif lost_with_state and ":" in address:
+            _add(sheet, netns, link, address)
+    surplus = [entry for address, entry in ours.items() if address not in wanted]
+    if not surplus:
+        return
+    _keep_secondaries(sheet, netns, link, surplus, present, wanted)
+    for entry in surplus:
+        if lost_with_state and ":" in entry.address:
+            continue  # went with the link's state
+        line = sheet.line(f"{place(netns)}: {link}: address {entry.address}: remove")
+        undo = AddressAdd(netns, link, entry.address)
+        sheet.do(UNADDRESS, line, AddressDelete(netns, link, entry.address), undo)
+
+
+def _keep_secondaries(
+    sheet: Sheet,
+    netns: Optional[str],
+    link: str,
+    surplus: List[Address],
+    present: Tuple[Address, ...],
+    wanted: Tuple[str, ...],
+) -> None:
+    """Deleting a primary IPv4 address deletes its secondaries too, unless they are promoted (hazard 26)."""
+    kept = [address for address in wanted if ":" not in address]
+    kept += [entry.address for entry in present if ":" not in entry.address and entry not in surplus]
+    networks = {ipaddress.ip_interface(address).network for address in kept}
+    primaries = [entry for entry in surplus if ":" not in entry.address and not entry.flags & IFA_F_SECONDARY]
+    path = f"net/ipv4/conf/{link}/promote_secondaries"
+    if any(ipaddress.ip_interface(entry.address).network in networks for entry in primaries):
+        now = sheet.view.views[netns].sysctls.get(path, "0")  # read beforehand for interfaces that aren't ours
+        line = len(sheet.lines)  # part of the first removal's line, which comes next
+        sheet.do(BEFORE_UP, line, SysctlSet(netns, path, "1"))
+        sheet.do(SYSCTL, line, SysctlSet(netns, path, now or "0"))
+
+
+def _add(sheet: Sheet, netns: Optional[str], link: str, address: str, known: bool = True) -> None:
+    line = sheet.line(f"{place(netns)}: {link}: address {address}: add")
+    if known:
+        sheet.do(ADDRESS, line, AddressAdd(netns, link, address), AddressDelete(netns, link, address))
+    else:  # goes with the link that the same plan makes
+        sheet.do(ADDRESS, line, AddressAdd(netns, link, address))

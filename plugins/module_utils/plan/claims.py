@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a topology lays claim to, in the terms of what is owned, and the arithmetic of claims."""
+
+from __future__ import annotations
+
+from typing import Dict, Optional
+
+from ..model import Topology
+from .owned import UNKNOWN, Change, Owned, SysctlKey, nothing
+from .routes import key_of
+
+_SETTINGS = ("up", "mtu", "bridge")
+
+
+def claims(topology: Topology, settings: Dict[SysctlKey, str], files: Dict[str, str]) -> Owned:
+    """Everything the topology names, with values that mean nothing."""
+    claimed = nothing(topology.name)
+    for namespace in topology.namespaces:
+        claimed.namespaces[namespace.name] = UNKNOWN
+    for bridge in topology.bridges:
+        claimed.links[(bridge.netns, bridge.name)] = UNKNOWN
+    for veth in topology.veths:
+        for end in veth:
+            if end.name:
+                claimed.links[(end.netns, end.name)] = UNKNOWN
+    for interface in topology.interfaces:
+        for address in interface.addresses:
+            claimed.addresses[(interface.netns, interface.name, address)] = None
+        for field in _SETTINGS:
+            if getattr(interface, field) is not None:
+                claimed.settings[(interface.netns, interface.name, field)] = Change("", "")
+    for route in topology.routes:
+        claimed.routes[key_of(route)] = None
+    for key, value in settings.items():
+        claimed.sysctls[key] = Change(value, value)
+    for path in files:
+        claimed.files[path] = None
+    return claimed
+
+
+def without(owned: Owned, claimed: Owned) -> Owned:
+    """What is owned and not claimed."""
+    return Owned(owned.name, *({k: v for k, v in mine.items() if k not in theirs} for mine, theirs in zip(owned[1:], claimed[1:])))
+
+
+def within(owned: Owned, claimed: Owned) -> Owned:
+    """What is owned and claimed."""
+    return Owned(owned.name, *({k: v for k, v in mine.items() if k in theirs} for mine, theirs in zip(owned[1:], claimed[1:])))
+
+
+def interface_claims(owned: Owned, topology: Topology) -> Owned:
+    """What is owned of the interfaces that a topology names, whatever properties it names (to take all of it away)."""
+    names = {(interface.netns, interface.name) for interface in topology.interfaces}
+    found = nothing(owned.name)
+    found.addresses.update({key: None for key in owned.addresses if key[:2] in names})
+    found.settings.update({key: change for key, change in owned.settings.items() if key[:2] in names})
+    return found
+
+
+def namespaces_in(owned: Owned) -> "set[Optional[str]]":
+    """Every namespace in which something is owned."""
+    keyed = (owned.links, owned.addresses, owned.routes, owned.settings, owned.sysctls)
+    found = {key[0] for part in keyed for key in part}  # type: ignore[attr-defined]
+    return found | set(owned.namespaces) | set(owned.firewall)

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The packet filter's part of a plan: what each namespace should have, and the steps towards it."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Dict, List, Mapping, Optional, Tuple
+
+from .. import sysctl
+from ..firewall import FirewallWant, GuestNetwork, Tables, changes, needed
+from ..model import Forwarding, PublishedPort, Topology
+from .actions import FlowsForget, TableSet
+from .owned import Owned
+from .sheet import FILES, PROTECT, UNPROTECT, Sheet
+
+
+
+def firewall_wants(topology: Topology, switched_on: Tuple[int, ...]) -> Dict[Optional[str], FirewallWant]:
+    """What each namespace's packet filter should hold; one that needs nothing is left out.
+
+    ``switched_on``: the families in which it is the engine that turned the host's forwarding on.
+    """
+    if not topology.present:
+        return {}
+    places = {entry.netns for entry in topology.masquerade} | {port.netns for port in topology.published_ports}
+    forwarding = tuple(
+        family for family, on in ((4, topology.forwarding.ipv4), (6, topology.forwarding.ipv6)) if on
+    )
+    if forwarding or topology.forwarding.networks:
+        places.add(None)
+    wants = {}
+    for netns in places:
+        want = FirewallWant(
+            owner=topology.name,
+            netns=netns,
+            guests=_guests(topology, netns),
+            masquerade=tuple(entry for entry in topology.masquerade if entry.netns == netns),
+            published_ports=tuple(port for port in topology.published_ports if port.netns == netns),
+        )
+        if netns is None:
+            named = {guest.interface for guest in want.guests}
+            named |= {interface.name for interface in topology.interfaces if interface.netns is None}
+            want = want._replace(
+                named=tuple(sorted(named)),
+                let_through=topology.forwarding.networks,
+                forwarding=forwarding,
+                guard=tuple(family for family in switched_on if family in forwarding),
+            )
+        if needed(want):
+            wants[netns] = want
+    return wants
+
+
+def _guests(topology: Topology, netns: Optional[str]) -> Tuple[GuestNetwork, ...]:
+    """Our own links with addresses, and the networks on them."""
+    found: List[GuestNetwork] = []
+    links = [(bridge.name, bridge.netns, bridge.addresses) for bridge in topology.bridges]
+    links += [(end.name, end.netns, end.addresses) for veth in topology.veths for end in veth if not end.bridge]
+    for name, where, addresses in links:
+        if where == netns and addresses:
+            prefixes = sorted({str(ipaddress.ip_interface(address).network) for address in addresses})
+            found.append(GuestNetwork(name, tuple(prefixes)))
+    return tuple(sorted(found))
+
+
+def switched_on(owned: Owned, wanted: Forwarding, before: Mapping[int, Optional[bool]]) -> Tuple[int, ...]:
+    """The families in which the host did not forward until this document came; ``before``: whether it does now."""
+    found = []
+    for family, path, on in ((4, sysctl.IPV4_FORWARDING, wanted.ipv4), (6, sysctl.IPV6_FORWARDING, wanted.ipv6)):
+        change = owned.sysctls.get((None, path))
+        if on and (change.before == "0" if change is not None else not before[family]):
+            found.append(family)
+    return tuple(found)
+
+
+def plan_firewall(
+    sheet: Sheet,
+    tables: Mapping[Optional[str], Tables],
+    wants: Mapping[Optional[str], FirewallWant],
+    previous: Mapping[Optional[str], FirewallWant],
+) -> None:
+    """One swap per namespace and family; what only takes away comes last."""
+    for netns in sorted(set(wants) | set(sheet.owned.firewall), key=lambda name: name or ""):
+        if netns is not None and netns in sheet.gone_namespaces:
+            sheet.after.firewall.pop(netns, None)
+            continue
+        want = wants.get(netns)
+        change = changes(tables[netns], want, previous.get(netns), sheet.owned.name, netns)
+        first = len(sheet.lines)
+        for text in change.lines:
+            sheet.line(text)
+        for swap in change.swaps:
+            sheet.do(
+                UNPROTECT if want is None else PROTECT,
+                first,
+                TableSet(netns, swap.backend, swap.family, swap.text),
+                TableSet(netns, swap.backend, swap.family, swap.undo),
+            )
+        ports = _moved(want, previous.get(netns)) if change.swaps else ()
+        if ports:
+            sheet.do(FILES, first, FlowsForget(netns, tuple(tuple(port) for port in ports)))
+        if want is None:
+            sheet.after.firewall.pop(netns, None)
+        else:
+            sheet.after.firewall[netns] = None
+
+
+def _moved(want: Optional[FirewallWant], previous: Optional[FirewallWant]) -> Tuple[PublishedPort, ...]:
+    """Ports published newly, elsewhere, or no more: flows that are older than the change bypass it (hazard 39)."""
+    now = set(want.published_ports) if want else set()
+    before = set(previous.published_ports) if previous else set()
+    return tuple(sorted(now ^ before, key=repr))

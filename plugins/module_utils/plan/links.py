@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Namespaces, bridges, cables and other people's interfaces: from what is there to what is wanted."""
+
+from __future__ import annotations
+
+from typing import Iterable, List, Optional, Tuple
+
+from ..model import Bridge, End, Interface, Link, Namespace, Veth
+from .actions import BridgeAdd, BridgeChange, LinkChange, LinkDelete, NetnsAdd, NetnsDelete, SysctlSet, VethAdd
+from .addresses import plan_addresses, plan_foreign_addresses
+from .owned import UNKNOWN, Change
+from .sheet import BEFORE_UP, LINK, MAKE_LINKS, MAKE_NAMESPACES, Sheet, place
+
+VETH_MTU = 1500  # ETH_DATA_LEN, linux/if_ether.h: what the kernel gives a new veth
+
+
+def plan_namespaces(sheet: Sheet, wanted: Iterable[Namespace]) -> None:
+    """Make those that are missing; see that lo is up and marked in all."""
+    for namespace in wanted:
+        name = namespace.name
+        view = sheet.namespace(name)
+        if view is None:
+            line = sheet.line(f"namespace {name}: create")
+            sheet.do(MAKE_NAMESPACES, line, NetnsAdd(name), NetnsDelete(name))
+            sheet.do(LINK, line, LinkChange(name, "lo", up=True, alias=sheet.owned.mark))
+            sheet.after.namespaces[name] = UNKNOWN
+            continue
+        if not sheet.is_our_namespace(name):
+            sheet.conflicts.append(
+                f'namespace "{name}" exists and isn\'t ours: take it off the list of namespaces to use it as it is, '
+                "or remove it first"
+            )
+            continue
+        sheet.after.namespaces[name] = view.inode
+        lo = view.links.get("lo")
+        if lo is not None and not (lo.up and lo.alias == sheet.owned.mark):
+            line = sheet.line(f"{name}: lo: up")
+            undo = LinkChange(name, "lo", up=lo.up, alias=lo.alias)
+            sheet.do(LINK, line, LinkChange(name, "lo", up=True, alias=sheet.owned.mark), undo)
+
+
+def plan_bridges(sheet: Sheet, wanted: Iterable[Bridge]) -> None:
+    """Make missing bridges; mend those that differ."""
+    for bridge in wanted:
+        have = _usable(sheet, bridge.netns, bridge.name, "bridge")
+        if have is None:
+            _make_bridge(sheet, bridge)
+        else:
+            sheet.after.links[(bridge.netns, bridge.name)] = have.index
+            _mend_bridge_options(sheet, bridge, have)
+            mtu = bridge.mtu if bridge.mtu is not None else have.mtu
+            _mend(sheet, End(bridge.name, bridge.netns, None, (), bridge.mac, mtu, bridge.up), have)
+        plan_addresses(sheet, bridge.netns, bridge.name, bridge.addresses, have)
+
+
+def _make_bridge(sheet: Sheet, bridge: Bridge) -> None:
+    netns, name = bridge.netns, bridge.name
+    line = sheet.line(f"{place(netns)}: bridge {name}: create")
+    mac = bridge.mac or sheet.stable_mac(netns, name)
+    add = BridgeAdd(netns, name, mac, bridge.stp, bridge.vlan_filtering)
+    sheet.do(MAKE_LINKS, line, add, LinkDelete(netns, name))
+    _refuse_advertisements(sheet, netns, name, line)
+    # The MTU comes behind the ports: each port that joins pulls a bridge's MTU down to its own (hazard 21).
+    sheet.do(LINK, line, LinkChange(netns, name, up=bridge.up, mtu=bridge.mtu, alias=sheet.owned.mark))
+    sheet.after.links[(netns, name)] = UNKNOWN
+
+
+def _refuse_advertisements(sheet: Sheet, netns: Optional[str], name: str, line: int) -> None:
+    """A guest must not become the host's IPv6 router (CVE-2020-10749)."""
+    sheet.do(BEFORE_UP, line, SysctlSet(netns, f"net/ipv6/conf/{name}/accept_ra", "0"))
+
+
+def _mend_bridge_options(sheet: Sheet, bridge: Bridge, have: Link) -> None:
+    netns, name = bridge.netns, bridge.name
+    if bridge.stp != have.stp:
+        line = sheet.line(f"{place(netns)}: bridge {name}: stp {'on' if bridge.stp else 'off'}")
+        sheet.do(LINK, line, BridgeChange(netns, name, bridge.stp, None), BridgeChange(netns, name, have.stp, None))
+    if bridge.vlan_filtering != bool(have.vlan_filtering):
+        line = sheet.line(f"{place(netns)}: bridge {name}: vlan_filtering {'on' if bridge.vlan_filtering else 'off'}")
+        undo = BridgeChange(netns, name, None, have.vlan_filtering)
+        sheet.do(LINK, line, BridgeChange(netns, name, None, bridge.vlan_filtering), undo)
+
+
+def plan_veths(sheet: Sheet, wanted: Iterable[Veth]) -> None:
+    """Make missing cables; mend those that differ; a cable that leads elsewhere is made anew (hazard 20)."""
+    for veth in wanted:
+        a, b = veth
+        if b.bridge and not a.bridge:
+            a, b = b, a  # the first end of a new cable can be born on its bridge
+        have_a = _usable(sheet, a.netns, a.name, "veth")
+        have_b = _usable(sheet, b.netns, b.name, "veth")
+        if have_a is None or have_b is None or not _are_peers(a, have_a, b, have_b):
+            have_a, have_b = _take_strays(sheet, veth, (a, have_a), (b, have_b))
+            _make_veth(sheet, veth, a, b)
+        else:
+            for end, have in ((a, have_a), (b, have_b)):
+                sheet.after.links[(end.netns, end.name)] = have.index
+                _mend(sheet, end._replace(mtu=end.mtu or VETH_MTU), have)
+        plan_addresses(sheet, a.netns, a.name, a.addresses, have_a)
+        plan_addresses(sheet, b.netns, b.name, b.addresses, have_b)
+
+
+def _are_peers(a: End, have_a: Link, b: End, have_b: Link) -> bool:
+    near = a.netns == b.netns
+    return (
+        have_a.peer_index == have_b.index
+        and have_b.peer_index == have_a.index
+        and (have_a.peer_netnsid is None) == near
+        and (have_b.peer_netnsid is None) == near
+    )
+
+
+def _take_strays(
+    sheet: Sheet, veth: Veth, *ends: Tuple[End, Optional[Link]]
+) -> Tuple[Optional[Link], Optional[Link]]:
+    """Delete our cables that have the names but lead elsewhere."""
+    for end, have in ends:
+        if have is not None and (end.netns, end.name) not in sheet.gone:
+            line = sheet.line(f"{place(end.netns)}: veth {end.name}: remove (it doesn't lead to {describe(veth)})")
+            sheet.take_link(end.netns, have, line)
+    return None, None
+
+
+def describe(veth: Veth) -> str:
+    """Both ends of a cable, as a plan's line names them."""
+    return f"{place(veth.a.netns)}/{veth.a.name} = {place(veth.b.netns)}/{veth.b.name}"
+
+
+def _make_veth(sheet: Sheet, veth: Veth, a: End, b: End) -> None:
+    line = sheet.line(f"veth {describe(veth)}: create")
+    add = VethAdd(a.netns, a.name, a.mac, a.mtu, a.bridge, b.netns, b.name, b.mac, b.mtu)
+    sheet.do(MAKE_LINKS, line, add, LinkDelete(a.netns, a.name))
+    mark = sheet.owned.mark
+    for end, bridge in ((a, None), (b, b.bridge)):
+        if not end.bridge:
+            _refuse_advertisements(sheet, end.netns, end.name, line)
+        sheet.do(LINK, line, LinkChange(end.netns, end.name, up=end.up, bridge=bridge, alias=mark))
+        sheet.after.links[(end.netns, end.name)] = UNKNOWN
+
+
+def _usable(sheet: Sheet, netns: Optional[str], name: str, kind: str) -> Optional[Link]:
+    """Our link of this name and kind, or None if it is to be made; another's is a conflict."""
+    namespace = sheet.namespace(netns)
+    if namespace is None:
+        return None
+    have = sheet.link(netns, name)
+    if have is None:
+        for other in namespace.links.values():
+            if name in other.altnames and (netns, other.name) not in sheet.gone:
+                sheet.conflicts.append(f'{kind} {name}: {place(netns)} has a link "{other.name}" with this altname already')
+        return None
+    if not sheet.is_ours(netns, have):
+        owner = f"it belongs to the document {have.alias[9:]!r}" if have.alias.startswith("hostwire:") else "it isn't ours"
+        sheet.conflicts.append(
+            f"{kind} {name}: {place(netns)} has a link of this name already ({have.kind or 'a device'}), and {owner}"
+        )
+        return have if have.kind == kind else None
+    if have.kind != kind:
+        sheet.take_link(netns, have, sheet.line(f"{place(netns)}: {have.kind} {name}: remove (a {kind} is wanted)"))
+        return None
+    return have
+
+
+def _mend(sheet: Sheet, want: End, have: Link) -> None:
+    """Bring one of our links into agreement."""
+    netns, name = want.netns, want.name
+    words: List[str] = []
+    change = LinkChange(netns, name)
+    undo = LinkChange(netns, name)
+    if want.up != have.up:
+        words.append("up" if want.up else "down")
+        change, undo = change._replace(up=want.up), undo._replace(up=have.up)
+        if not want.up:
+            sheet.falling.add((netns, name))
+    if want.mac is not None and want.mac != have.mac:
+        words.append(f"mac {have.mac} -> {want.mac}")
+        change, undo = change._replace(mac=want.mac), undo._replace(mac=have.mac)
+    if want.mtu != have.mtu:
+        words.append(f"mtu {have.mtu} -> {want.mtu}")
+        change, undo = change._replace(mtu=want.mtu), undo._replace(mtu=have.mtu)
+    master = _master_name(sheet, netns, have)
+    if (want.bridge or "") != master:
+        words.append(f"onto bridge {want.bridge}" if want.bridge else f"off bridge {master}")
+        change, undo = change._replace(bridge=want.bridge or ""), undo._replace(bridge=master)
+    if have.alias != sheet.owned.mark:
+        words.append("mark as ours")
+        change, undo = change._replace(alias=sheet.owned.mark), undo._replace(alias=have.alias)
+    if words:
+        sheet.do(LINK, sheet.line(f"{place(netns)}: {name}: {', '.join(words)}"), change, undo)
+    if not want.bridge and have.accept_ra not in (None, 0):
+        path = f"net/ipv6/conf/{name}/accept_ra"
+        line = sheet.line(f"{place(netns)}: {name}: accept_ra {have.accept_ra} -> 0")
+        sheet.do(BEFORE_UP, line, SysctlSet(netns, path, "0"), SysctlSet(netns, path, str(have.accept_ra)))
+
+
+def _master_name(sheet: Sheet, netns: Optional[str], link: Link) -> str:
+    """The name of the bridge that a link will still be a port of after what the plan takes away; "" for none."""
+    if link.master is None:
+        return ""
+    for other in sheet.view.views[netns].links.values():
+        if other.index == link.master:
+            return "" if (netns, other.name) in sheet.gone else other.name
+    return ""
+
+
+def plan_interfaces(sheet: Sheet, wanted: Iterable[Interface]) -> None:
+    """Properties of interfaces that aren't ours; what they were before is remembered."""
+    for interface in wanted:
+        netns, name = interface.netns, interface.name
+        have = sheet.link(netns, name)
+        if have is None and name == "lo" and sheet.namespace(netns) is None:
+            _dress_new_loopback(sheet, interface)
+            continue
+        if have is None:
+            sheet.conflicts.append(f'interface {name}: {place(netns)} has no interface of this name')
+            continue
+        wishes = (
+            ("up", interface.up, have.up),
+            ("mtu", interface.mtu, have.mtu),
+            ("bridge", interface.bridge, _master_name(sheet, netns, have)),
+        )
+        for field, want, now in wishes:
+            if want is not None and want != now:
+                _set_foreign(sheet, netns, name, field, now, want)
+        plan_foreign_addresses(sheet, netns, name, interface.addresses, have)
+
+
+def _dress_new_loopback(sheet: Sheet, interface: Interface) -> None:
+    """The loopback link of a namespace that the same plan makes."""
+    netns = interface.netns
+    if interface.mtu is not None or interface.up is not None:
+        line = sheet.line(f"{place(netns)}: lo: as the document has it")
+        sheet.do(LINK, line, LinkChange(netns, "lo", up=interface.up, mtu=interface.mtu))
+    plan_addresses(sheet, netns, "lo", interface.addresses, None)
+    for address in interface.addresses:
+        sheet.after.addresses[(netns, "lo", address)] = None
+
+
+def _set_foreign(sheet: Sheet, netns: Optional[str], name: str, field: str, now: object, want: object) -> None:
+    line = sheet.line(f"{place(netns)}: {name}: {field} {_word(now)} -> {_word(want)}")
+    blank = LinkChange(netns, name)
+    sheet.do(LINK, line, blank._replace(**{field: want}), blank._replace(**{field: now}))
+    if field == "up" and not want:
+        sheet.falling.add((netns, name))
+    key = (netns, name, field)
+    before = sheet.owned.settings[key].before if key in sheet.owned.settings else _word(now)
+    sheet.after.settings[key] = Change(before, _word(want))
+
+
+def _word(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value) if value != "" else "none"

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What one document owns on a host: the memory that lets what it no longer names go away, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+
+LinkKey = Tuple[Optional[str], str]  # namespace, link
+AddressKey = Tuple[Optional[str], str, str]  # namespace, link, address
+RouteKey = Tuple[Optional[str], str, int, int]  # namespace, to, table, metric
+SettingKey = Tuple[Optional[str], str, str]  # namespace, link, property
+SysctlKey = Tuple[Optional[str], str]  # namespace, slash path
+
+# A namespace or link that was about to be made when the run was killed: its number was never learned.
+UNKNOWN = 0
+
+
+class Change(NamedTuple):
+    """What a setting was before we touched it, and what we made of it."""
+
+    before: str
+    after: str
+
+
+class Owned(NamedTuple):
+    """Everything that a document made or changed.
+
+    ``namespaces`` maps to inode numbers, ``links`` to indexes; UNKNOWN for one that a killed run may have made.
+    ``addresses`` are those we gave to interfaces that aren't ours; ``settings`` is what we changed of such interfaces.
+    ``sysctls`` covers what existed before us (host and foreign namespaces): our own namespaces take theirs with them.
+    """
+
+    name: str
+    namespaces: Dict[str, int]
+    links: Dict[LinkKey, int]
+    addresses: Dict[AddressKey, None]
+    routes: Dict[RouteKey, None]
+    settings: Dict[SettingKey, Change]
+    sysctls: Dict[SysctlKey, Change]
+    files: Dict[str, None]
+    firewall: Dict[Optional[str], None]
+
+    @property
+    def mark(self) -> str:
+        """The alias that our links carry."""
+        return mark_of(self.name)
+
+
+def mark_of(name: str) -> str:
+    """The alias of links that belong to the document of this name."""
+    return f"hostwire:{name}"
+
+
+def nothing(name: str) -> Owned:
+    """A document that owns nothing yet."""
+    return Owned(name, {}, {}, {}, {}, {}, {}, {}, {})
+
+
+def copy(owned: Owned) -> Owned:
+    """The same, free to be changed."""
+    return Owned(owned.name, *(dict(part) for part in owned[1:]))
+
+
+def merge(owned: Owned, other: Owned) -> Owned:
+    """Both together; what ``owned`` says of a thing counts, for it is the older memory."""
+    merged = copy(other)
+    for mine, theirs in zip(merged[1:], owned[1:]):
+        mine.update(theirs)
+    return merged
+
+
+def to_plain(owned: Owned) -> Dict[str, Any]:
+    """As JSON knows it."""
+    plain: Dict[str, Any] = {"name": owned.name, "namespaces": owned.namespaces}
+    plain["links"] = [[*key, index] for key, index in owned.links.items()]
+    for field in ("addresses", "routes"):
+        plain[field] = [list(key) for key in getattr(owned, field)]
+    for field in ("settings", "sysctls"):
+        plain[field] = [[*key, *change] for key, change in getattr(owned, field).items()]
+    plain["files"] = list(owned.files)
+    plain["firewall"] = list(owned.firewall)
+    return plain
+
+
+def from_plain(plain: Dict[str, Any]) -> Owned:
+    """What :func:`to_plain` wrote."""
+
+    def keys(field: str) -> List[Tuple[Any, ...]]:
+        return [tuple(key) for key in plain[field]]
+
+    return Owned(
+        plain["name"],
+        dict(plain["namespaces"]),
+        {(netns, name): index for netns, name, index in keys("links")},
+        {(netns, link, address): None for netns, link, address in keys("addresses")},
+        {(netns, to, table, metric): None for netns, to, table, metric in keys("routes")},
+        {(netns, link, field): Change(before, after) for netns, link, field, before, after in keys("settings")},
+        {(netns, path): Change(before, after) for netns, path, before, after in keys("sysctls")},
+        {path: None for path in plain["files"]},
+        {netns: None for netns in plain["firewall"]},
+    )

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From what is there and what is wanted to a plan. Pure: reads nothing, changes nothing."""
+
+from __future__ import annotations
+
+from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
+
+from ..errors import Conflict
+from ..firewall import FirewallWant, Tables
+from ..model import HostView, Topology
+from ..netns import Process
+from . import removal
+from .actions import Step
+from .claims import claims, interface_claims, within, without
+from .firewall import plan_firewall
+from .links import plan_bridges, plan_interfaces, plan_namespaces, plan_veths
+from .owned import Owned, SysctlKey, nothing
+from .routes import plan_routes, take_routes
+from .settings import plan_files, plan_settings, take_files, take_settings
+from .sheet import Sheet
+
+
+class Wish(NamedTuple):
+    """What is asked for.
+
+    ``topology`` is to be there (with ``settings`` and ``files`` derived from it). With ``whole``, what is owned beyond
+    it goes; otherwise only what ``taken`` names does. ``firewall`` and ``firewall_before``: per namespace, what the
+    packet filter should hold and what the document asked for last time.
+    """
+
+    topology: Topology
+    settings: Dict[SysctlKey, str]
+    files: Dict[str, str]
+    whole: bool
+    taken: Topology
+    taken_settings: Dict[SysctlKey, str]
+    taken_files: Dict[str, str]
+    firewall: Dict[Optional[str], FirewallWant]
+    firewall_before: Dict[Optional[str], FirewallWant]
+
+
+class Plan(NamedTuple):
+    """The whole of what a run does: lines to read, steps in the order of work, and what is owned afterwards."""
+
+    lines: Tuple[str, ...]
+    steps: Tuple[Step, ...]
+    owned: Owned
+
+
+def make_plan(
+    wish: Wish,
+    view: HostView,
+    owned: Owned,
+    tables: Mapping[Optional[str], Tables],
+    processes: Dict[int, List[Process]],
+    machine: str,
+) -> Plan:
+    """Raises Conflict, with all of them, if something that isn't ours is in the way."""
+    sheet = Sheet(view, owned, machine)
+    doomed = _doomed(wish, owned)
+    wanted = claims(wish.topology, wish.settings, wish.files)
+    unwanted = list(doomed.links)
+    if wish.whole:
+        unwanted += [key for key in removal.marked_links(sheet, wanted.links) if key not in doomed.links]
+    removal.take_links(sheet, unwanted)
+    removal.take_namespaces(sheet, doomed.namespaces, processes)
+    removal.take_interface_settings(sheet, doomed.settings)
+    removal.take_addresses(sheet, doomed.addresses)
+    take_routes(sheet, doomed.routes)
+    take_settings(sheet, doomed.sysctls)
+
+    plan_namespaces(sheet, wish.topology.namespaces)
+    plan_bridges(sheet, wish.topology.bridges)
+    plan_veths(sheet, wish.topology.veths)
+    plan_interfaces(sheet, wish.topology.interfaces)
+    plan_routes(sheet, wish.topology.routes)
+    plan_firewall(sheet, tables, wish.firewall, wish.firewall_before)
+    plan_settings(sheet, wish.settings)
+    plan_files(sheet, wish.files)
+    take_files(sheet, doomed.files)
+    if sheet.conflicts:
+        raise Conflict(sheet.conflicts)
+    return Plan(tuple(sheet.lines), _in_order(sheet.steps), sheet.after)
+
+
+def _doomed(wish: Wish, owned: Owned) -> Owned:
+    if wish.whole:
+        return without(owned, claims(wish.topology, wish.settings, wish.files))
+    if not wish.taken_settings and wish.taken == Topology(name=wish.taken.name, present=wish.taken.present):
+        return nothing(owned.name)
+    named = within(owned, claims(wish.taken, wish.taken_settings, wish.taken_files))
+    interfaces = interface_claims(owned, wish.taken)
+    named.addresses.update(interfaces.addresses)
+    named.settings.update(interfaces.settings)
+    return named
+
+
+def _in_order(steps: List[Step]) -> Tuple[Step, ...]:
+    """By tens of the stage, then namespace by namespace in the order they first come up, then by stage."""
+    ranks: Dict[Optional[str], int] = {}
+    for step in steps:
+        ranks.setdefault(step.action.netns, len(ranks))
+    return tuple(sorted(steps, key=lambda step: (step.stage // 10, ranks[step.action.netns], step.stage)))

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is there of what a document names, as a document: the "before" of a diff."""
+
+from __future__ import annotations
+
+from typing import Dict, Iterable, List, Mapping, Optional, Set, Tuple
+
+from ..firewall import FirewallWant, Tables, changes
+from ..model import Bridge, End, Forwarding, HostView, Interface, Link, Namespace, Route, Topology, Veth
+from ..rtnetlink.constants import IFA_F_PERMANENT, RT_SCOPE_LINK
+from .owned import Owned
+from .routes import agrees, key_of
+from .settings import current, is_switch, wanted_files
+from .sheet import Sheet, is_our_route
+
+
+
+
+def present(
+    named: Topology, view: HostView, owned: Owned, tables: Mapping[Optional[str], Tables], wants: Mapping[Optional[str], FirewallWant]
+) -> Topology:
+    """The objects that ``named`` names and that are there and ours, with the values that they have.
+
+    ``wants``: what ``named`` asks of the packet filters; an entry whose rules aren't all in place counts as missing.
+    """
+    sheet = Sheet(view, owned, "")
+    intact = {
+        netns for netns, want in wants.items() if netns in tables and not changes(tables[netns], want, None, named.name, netns).swaps
+    }
+    return Topology(
+        name=named.name,
+        namespaces=tuple(_namespaces(sheet, named)),
+        bridges=tuple(_bridges(sheet, named)),
+        veths=tuple(_veths(sheet, named)),
+        interfaces=tuple(_interfaces(sheet, named)),
+        routes=tuple(route for route in named.routes if _has_route(sheet, route)),
+        forwarding=_forwarding(sheet, None, named.forwarding)._replace(networks=named.forwarding.networks if None in intact else ()),
+        masquerade=tuple(entry for entry in named.masquerade if entry.netns in intact),
+        published_ports=tuple(port for port in named.published_ports if port.netns in intact),
+        sysctls=_sysctls(sheet, None, named.sysctls),
+        probes=named.probes,
+    )
+
+
+def _namespaces(sheet: Sheet, named: Topology) -> Iterable[Namespace]:
+    for namespace in named.namespaces:
+        if not sheet.is_our_namespace(namespace.name):
+            continue
+        files = wanted_files(named.name, [namespace])
+        written = all(sheet.view.files.get(path) == text for path, text in files.items())
+        yield Namespace(
+            namespace.name,
+            _forwarding(sheet, namespace.name, namespace.forwarding),
+            _sysctls(sheet, namespace.name, namespace.sysctls),
+            namespace.nameservers if written else (),
+            namespace.hosts if written else (),
+        )
+
+
+def _forwarding(sheet: Sheet, netns: Optional[str], wanted: Forwarding) -> Forwarding:
+    view = sheet.view.views.get(netns)
+    if view is None:
+        return Forwarding()
+    return Forwarding(
+        view.forwarding_ipv4 if wanted.ipv4 is not None else None,
+        bool(view.forwarding_ipv6) if wanted.ipv6 is not None else None,
+    )
+
+
+def _sysctls(sheet: Sheet, netns: Optional[str], named: Iterable[Tuple[str, str]]) -> Tuple[Tuple[str, str], ...]:
+    view = sheet.view.views.get(netns)
+    values = [(path, current(view, path)) for path, _value in named if not is_switch(path)]
+    return tuple((path, value) for path, value in values if value is not None)
+
+
+def _addresses(sheet: Sheet, netns: Optional[str], link: Link, named: Iterable[str]) -> Tuple[str, ...]:
+    wanted: Set[str] = set(named)
+    entries = sheet.view.views[netns].addresses.get(link.index, ())
+    return tuple(
+        entry.address
+        for entry in entries
+        if entry.address in wanted or (entry.scope != RT_SCOPE_LINK and entry.flags & IFA_F_PERMANENT)
+    )
+
+
+def _ours(sheet: Sheet, netns: Optional[str], name: str, kind: str) -> Optional[Link]:
+    link = sheet.link(netns, name)
+    return link if link is not None and link.kind == kind and sheet.is_ours(netns, link) else None
+
+
+def _bridges(sheet: Sheet, named: Topology) -> Iterable[Bridge]:
+    for bridge in named.bridges:
+        link = _ours(sheet, bridge.netns, bridge.name, "bridge")
+        if link is not None:
+            yield bridge._replace(
+                addresses=_addresses(sheet, bridge.netns, link, bridge.addresses),
+                mac=link.mac if bridge.mac is not None else None,
+                mtu=link.mtu if bridge.mtu is not None else None,
+                up=link.up,
+                stp=bool(link.stp),
+                vlan_filtering=bool(link.vlan_filtering),
+            )
+
+
+def _veths(sheet: Sheet, named: Topology) -> Iterable[Veth]:
+    for veth in named.veths:
+        ends: List[End] = []
+        for end in veth:
+            link = _ours(sheet, end.netns, end.name, "veth")
+            if link is not None:
+                ends.append(_end(sheet, end, link))
+        if len(ends) == 2:
+            yield Veth(ends[0], ends[1])
+
+
+def _end(sheet: Sheet, end: End, link: Link) -> End:
+    return end._replace(
+        bridge=_master(sheet, end.netns, link),
+        addresses=_addresses(sheet, end.netns, link, end.addresses),
+        mac=link.mac if end.mac is not None else None,
+        mtu=link.mtu if end.mtu is not None or link.mtu != 1500 else None,
+        up=link.up,
+    )
+
+
+def _master(sheet: Sheet, netns: Optional[str], link: Link) -> Optional[str]:
+    if link.master is None:
+        return None
+    names: Dict[int, str] = {other.index: other.name for other in sheet.view.views[netns].links.values()}
+    return names.get(link.master)
+
+
+def _interfaces(sheet: Sheet, named: Topology) -> Iterable[Interface]:
+    for interface in named.interfaces:
+        link = sheet.link(interface.netns, interface.name)
+        if link is not None:
+            wanted = set(interface.addresses)
+            yield interface._replace(
+                addresses=tuple(a for a in _addresses(sheet, interface.netns, link, wanted) if a in wanted),
+                mtu=link.mtu if interface.mtu is not None else None,
+                up=link.up if interface.up is not None else None,
+                bridge=_master(sheet, interface.netns, link) if interface.bridge is not None else None,
+            )
+
+
+def _has_route(sheet: Sheet, route: Route) -> bool:
+    view = sheet.view.views.get(route.netns)
+    if view is None:
+        return False
+    _netns, to, table, metric = key_of(route)
+    return any(
+        (there.to, there.table, there.metric) == (to, table, metric)
+        and is_our_route(there)
+        and agrees(sheet, view, route, there)
+        for there in view.routes
+    )

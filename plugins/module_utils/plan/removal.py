@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a document owns and no longer names: it goes, and nothing else does."""
+
+from __future__ import annotations
+
+from typing import Container, Dict, Iterable, List, Optional
+
+from ..model import Link, NamespaceView
+from ..netns import Process
+from .actions import Action, AddressAdd, AddressDelete, LinkChange, NetnsAdd, NetnsDelete, SysctlSet
+from .owned import AddressKey, LinkKey, SettingKey
+from .settings import current
+from .sheet import LINK, TAKE_NAMESPACES, UNADDRESS, Sheet, place
+
+# Links that the kernel itself puts into each new namespace where such modules are loaded (net.core.fb_tunnels_only_for_init_net).
+_FALLBACK_KINDS = frozenset(("ipip", "sit", "gre", "gretap", "erspan", "ip6tnl", "ip6gre", "vti", "vti6", "ip_vti", "ip6_vti"))
+
+
+def take_links(sheet: Sheet, unwanted: Iterable[LinkKey]) -> None:
+    """Delete links of ours."""
+    for netns, name in unwanted:
+        have = sheet.link(netns, name)
+        if have is None or not sheet.is_ours(netns, have):
+            sheet.after.links.pop((netns, name), None)
+            continue
+        peer = sheet.peer_of(netns, have) if have.kind == "veth" else None
+        what = f"{place(netns)}/{name} = {place(peer[0])}/{peer[1].name}" if peer else f"{place(netns)}/{name}"
+        sheet.take_link(netns, have, sheet.line(f"{have.kind} {what}: remove"))
+
+
+def marked_links(sheet: Sheet, wanted: Container[LinkKey]) -> List[LinkKey]:
+    """Links that carry our mark and that the document doesn't name, whether or not our memory has them."""
+    mark = sheet.owned.mark
+    return [
+        (netns, link.name)
+        for netns, namespace in sheet.view.views.items()
+        for link in namespace.links.values()
+        if link.alias == mark and link.name != "lo" and (netns, link.name) not in wanted
+    ]
+
+
+def take_namespaces(sheet: Sheet, unwanted: Iterable[str], processes: Dict[int, List[Process]]) -> None:
+    """Delete namespaces of ours, unless somebody lives in one (hazard 18) or has put something of his own there."""
+    for name in unwanted:
+        namespace = sheet.namespace(name)
+        if namespace is None or not sheet.is_our_namespace(name):
+            sheet.after.namespaces.pop(name, None)
+            continue
+        living = processes.get(namespace.inode, [])
+        if living:
+            who = ", ".join(f"{process.pid} ({process.command[:60]})" for process in living[:5])
+            sheet.conflicts.append(f"namespace {name} can't be removed: processes live in it: {who}; stop them first")
+            continue
+        strangers = [link.name for link in namespace.links.values() if _is_stranger(sheet, name, link)]
+        if strangers:
+            sheet.conflicts.append(
+                f"namespace {name} can't be removed: it holds links that aren't ours ({', '.join(strangers)}); "
+                "move or delete them first"
+            )
+            continue
+        line = sheet.line(f"namespace {name}: remove")
+        sheet.do(TAKE_NAMESPACES, line, NetnsDelete(name), *_remake(sheet, namespace))
+        sheet.gone_namespaces.add(name)
+        sheet.after.namespaces.pop(name, None)
+        for keyed in (sheet.after.links, sheet.after.addresses, sheet.after.routes, sheet.after.settings, sheet.after.sysctls):
+            for key in [key for key in keyed if key[0] == name]:  # type: ignore[attr-defined]
+                keyed.pop(key)  # type: ignore[attr-defined]
+
+
+def _is_stranger(sheet: Sheet, netns: str, link: Link) -> bool:
+    return (
+        link.name != "lo"
+        and link.kind not in _FALLBACK_KINDS
+        and (netns, link.name) not in sheet.gone
+        and not sheet.is_ours(netns, link)
+    )
+
+
+def _remake(sheet: Sheet, namespace: NamespaceView) -> List[Action]:
+    """A namespace as it was, but for its links, which their own inverses make."""
+    name = namespace.netns
+    assert name is not None
+    actions: List[Action] = [NetnsAdd(name)]
+    lo = namespace.links.get("lo")
+    if lo is not None:
+        actions.append(LinkChange(name, "lo", up=lo.up, alias=lo.alias or None))
+        for address in namespace.addresses.get(lo.index, ()):
+            if address.address not in ("127.0.0.1/8", "::1/128"):
+                actions.append(AddressAdd(name, "lo", address.address))
+    for path in ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding", *namespace.sysctls):
+        value = current(namespace, path)
+        if value not in (None, "0"):
+            actions.append(SysctlSet(name, path, str(value)))
+    return actions + [sheet.remake_route(name, route) for route in namespace.routes if route.type in (6, 7, 8) and route.protocol != 2]
+
+
+def take_addresses(sheet: Sheet, unwanted: Iterable[AddressKey]) -> None:
+    """Take away what we gave to interfaces that aren't ours and the document no longer mentions at all."""
+    for netns, link, address in unwanted:
+        sheet.after.addresses.pop((netns, link, address), None)
+        have = sheet.link(netns, link)
+        namespace = sheet.namespace(netns)
+        if have is None or namespace is None:
+            continue
+        if any(entry.address == address for entry in namespace.addresses.get(have.index, ())):
+            line = sheet.line(f"{place(netns)}: {link}: address {address}: remove")
+            undo = AddressAdd(netns, link, address)
+            sheet.do(UNADDRESS, line, AddressDelete(netns, link, address), undo)
+
+
+def take_interface_settings(sheet: Sheet, unwanted: Iterable[SettingKey]) -> None:
+    """Put properties of other people's interfaces back to what they were, unless somebody has changed them since."""
+    for netns, name, field in unwanted:
+        change = sheet.after.settings.pop((netns, name, field), None)
+        have = sheet.link(netns, name)
+        if change is None or have is None:
+            continue
+        now = _setting(sheet, netns, have, field)
+        if now != change.after or change.before == change.after:
+            continue
+        line = sheet.line(f"{place(netns)}: {name}: {field} {change.after} -> {change.before}")
+        blank = LinkChange(netns, name)
+        back = blank._replace(**{field: _value(field, change.before)})
+        sheet.do(LINK, line, back, blank._replace(**{field: _value(field, change.after)}))
+
+
+def _setting(sheet: Sheet, netns: Optional[str], link: Link, field: str) -> str:
+    if field == "up":
+        return "yes" if link.up else "no"
+    if field == "mtu":
+        return str(link.mtu)
+    links = sheet.view.views[netns].links.values()
+    return next((other.name for other in links if other.index == link.master), "none")
+
+
+def _value(field: str, word: str) -> object:
+    if field == "up":
+        return word == "yes"
+    if field == "mtu":
+        return int(word)
+    return "" if word == "none" else word

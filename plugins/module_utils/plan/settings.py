@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Kernel settings, forwarding among them, and a namespace's files: with what they were before, so that it comes back."""
+
+from __future__ import annotations
+
+from typing import Dict, Iterable, List, Optional, Tuple
+
+from .. import sysctl
+from ..model import Forwarding, Namespace, NamespaceView, Topology
+from ..rtnetlink.constants import RTPROT_RA
+from .actions import FileSet, SysctlSet
+from .owned import Change, SysctlKey
+from .sheet import CLOSE, FILES, LINK, OPEN, SYSCTL, Sheet, place
+
+ACCEPT_REDIRECTS = "net/ipv4/conf/all/accept_redirects"
+HEADER = "# Made by hostwire.linux for the document {name!r}: edits will be lost.\n"
+_SWITCHES = {sysctl.IPV4_FORWARDING: "IPv4 forwarding", sysctl.IPV6_FORWARDING: "IPv6 forwarding"}
+
+
+def is_switch(path: str) -> bool:
+    """Whether a setting is one of the forwarding switches, which every view has without being asked."""
+    return path in _SWITCHES
+
+
+def wanted_settings(topology: Topology, localnet: Iterable[Tuple[Optional[str], str]]) -> Dict[SysctlKey, str]:
+    """Every setting the document names or implies, with its value. ``localnet``: links that need route_localnet."""
+    wanted: Dict[SysctlKey, str] = {}
+    for netns, name in localnet:
+        wanted[(netns, f"net/ipv4/conf/{name}/route_localnet")] = "1"
+    _switches(wanted, None, topology.forwarding)
+    wanted.update({(None, path): value for path, value in topology.sysctls})
+    for namespace in topology.namespaces:
+        _switches(wanted, namespace.name, namespace.forwarding)
+        wanted.update({(namespace.name, path): value for path, value in namespace.sysctls})
+    return wanted
+
+
+def _switches(wanted: Dict[SysctlKey, str], netns: Optional[str], forwarding: Forwarding) -> None:
+    for path, value in ((sysctl.IPV4_FORWARDING, forwarding.ipv4), (sysctl.IPV6_FORWARDING, forwarding.ipv6)):
+        if value is not None:
+            wanted[(netns, path)] = "1" if value else "0"
+
+
+def current(namespace: Optional[NamespaceView], path: str) -> Optional[str]:
+    """The value that was read; None if it wasn't, or if the kernel has no such setting."""
+    if namespace is None:
+        return None
+    if path in _SWITCHES:
+        flag = namespace.forwarding_ipv4 if path == sysctl.IPV4_FORWARDING else namespace.forwarding_ipv6
+        return None if flag is None else str(int(flag))
+    return namespace.sysctls.get(path)
+
+
+def plan_settings(sheet: Sheet, wanted: Dict[SysctlKey, str]) -> None:
+    """Set what differs; remember what it was."""
+    for (netns, path), value in wanted.items():
+        namespace = sheet.namespace(netns)
+        if namespace is None:
+            if path not in _SWITCHES or value != "0":  # a new namespace doesn't forward; if it does, verify sees it
+                _set(sheet, netns, path, value, None)
+            continue
+        now = current(namespace, path)
+        if now is None and path in _SWITCHES:
+            if value == "1":
+                sheet.conflicts.append(f"{place(netns)}: {_SWITCHES[path]}: this kernel hasn't got the family")
+            continue
+        if now != value:
+            _set(sheet, netns, path, value, now)
+        elif (netns, path) in sheet.owned.sysctls:
+            sheet.after.sysctls[(netns, path)] = sheet.owned.sysctls[(netns, path)]._replace(after=value)
+
+
+def _set(sheet: Sheet, netns: Optional[str], path: str, value: str, now: Optional[str]) -> None:
+    subject = _SWITCHES.get(path, path)
+    line = sheet.line(f"{place(netns)}: {subject}: {now if now is not None else '(new)'} -> {value}")
+    _beforehand(sheet, netns, path, value, line)
+    inverse = [SysctlSet(netns, path, now)] if now is not None else []
+    sheet.do(_stage(path, value), line, SysctlSet(netns, path, value), *inverse)
+    remembered = sheet.owned.sysctls.get((netns, path))
+    if remembered is not None:
+        sheet.after.sysctls[(netns, path)] = Change(remembered.before, value)
+    elif now is not None:
+        sheet.after.sysctls[(netns, path)] = Change(now, value)
+
+
+def _stage(path: str, value: str) -> int:
+    if path in _SWITCHES:
+        return OPEN if value == "1" else CLOSE
+    return SYSCTL
+
+
+def _beforehand(sheet: Sheet, netns: Optional[str], path: str, value: str, line: int) -> None:
+    """What flipping a switch would take along, and how it stays."""
+    namespace = sheet.namespace(netns)
+    if namespace is None:
+        return
+    if path == sysctl.IPV6_FORWARDING and value == "1":  # deletes the default route from advertisements (hazard 29)
+        uplinks = {route.dev for route in namespace.routes if route.protocol == RTPROT_RA}
+        for link in namespace.links.values():
+            if link.index in uplinks and link.accept_ra != 2:
+                accept = f"net/ipv6/conf/{link.name}/accept_ra"
+                was = str(link.accept_ra or 0)
+                sheet.do(LINK, line, SysctlSet(netns, accept, "2"), SysctlSet(netns, accept, was))
+                sheet.after.sysctls.setdefault((netns, accept), Change(was, "2"))
+    if path == sysctl.IPV4_FORWARDING:  # the kernel sets this to the opposite of the switch (hazard 30)
+        redirects = namespace.sysctls.get(ACCEPT_REDIRECTS)
+        if redirects is not None and value == "1":
+            sheet.after.sysctls.setdefault((netns, ACCEPT_REDIRECTS), Change(redirects, "0"))
+
+
+def take_settings(sheet: Sheet, keys: Iterable[SysctlKey]) -> None:
+    """Put back what we changed and nobody else has changed since."""
+    ordered: List[SysctlKey] = sorted(keys, key=lambda key: key[1] not in _SWITCHES)  # switches first (hazard 30)
+    for netns, path in ordered:
+        change = sheet.after.sysctls.pop((netns, path), None)
+        namespace = sheet.namespace(netns)
+        if change is None or namespace is None or current(namespace, path) != change.after or change.before == change.after:
+            continue
+        line = sheet.line(f"{place(netns)}: {_SWITCHES.get(path, path)}: {change.after} -> {change.before}")
+        undo = SysctlSet(netns, path, change.after)
+        sheet.do(_stage(path, change.before), line, SysctlSet(netns, path, change.before), undo)
+
+
+def wanted_files(name: str, namespaces: Iterable[Namespace]) -> Dict[str, str]:
+    """The files of the document's namespaces: path to text."""
+    wanted: Dict[str, str] = {}
+    header = HEADER.format(name=name)
+    for namespace in namespaces:
+        directory = f"/etc/netns/{namespace.name}"
+        if namespace.nameservers:
+            lines = "".join(f"nameserver {address}\n" for address in namespace.nameservers)
+            wanted[f"{directory}/resolv.conf"] = header + lines
+        if namespace.hosts:
+            entries: Tuple[Tuple[str, str], ...] = (("localhost", "127.0.0.1"), ("localhost", "::1"), *namespace.hosts)
+            lines = "".join(f"{address} {host}\n" for host, address in entries)
+            wanted[f"{directory}/hosts"] = header + lines
+    return wanted
+
+
+def plan_files(sheet: Sheet, wanted: Dict[str, str]) -> None:
+    """Write what is missing or differs; a file that isn't ours is a conflict."""
+    for path, text in wanted.items():
+        now = sheet.view.files.get(path)
+        if now == text:
+            sheet.after.files[path] = None
+            continue
+        if now is not None and path not in sheet.owned.files and not now.startswith(HEADER.format(name=sheet.owned.name)):
+            sheet.conflicts.append(f"file {path} exists and isn't ours: move its content into the document and remove it")
+            continue
+        line = sheet.line(f"file {path}: {'create' if now is None else 'change'}")
+        sheet.do(FILES, line, FileSet(None, path, text), FileSet(None, path, now))
+        sheet.after.files[path] = None
+
+
+def take_files(sheet: Sheet, paths: Iterable[str]) -> None:
+    """Remove files of ours that the document no longer names."""
+    for path in paths:
+        sheet.after.files.pop(path, None)
+        now = sheet.view.files.get(path)
+        if now is not None:
+            sheet.do(FILES, sheet.line(f"file {path}: remove"), FileSet(None, path, None), FileSet(None, path, now))

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sheet that a plan is drawn up on: lines for people, steps for the machine, conflicts, and what will be owned."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Dict, List, Optional, Sequence, Set, Tuple
+
+from ..model import HostView, KernelRoute, Link, NamespaceView
+from ..rtnetlink.constants import ROUTE_PROTOCOL, RTPROT_KERNEL, RTPROT_RA
+from .actions import Action, AddressAdd, BridgeAdd, Hop, LinkChange, LinkDelete, RouteAdd, Step, VethAdd
+from .owned import UNKNOWN, LinkKey, Owned, copy
+
+# The order of work. Tens order everything; within ten the work of one namespace stays together.
+CLOSE = 0  # forwarding off, before what protected goes
+TAKE_LINKS = 10
+TAKE_NAMESPACES = 20
+MAKE_NAMESPACES = 30
+MAKE_LINKS = 40
+PROTECT = 50  # firewall rules, before anything opens
+BEFORE_UP = 70  # settings that a link must have before it hears the first packet
+LINK = 71
+ADDRESS = 72
+UNADDRESS = 73  # behind ADDRESS: a link that loses its last address loses its routes (hazard 26)
+UNROUTE = 74
+ROUTE = 75
+OPEN = 80  # forwarding on
+SYSCTL = 81  # behind it: toggling forwarding rewrites other settings (hazard 30)
+FILES = 90
+UNPROTECT = 95
+
+
+def place(netns: Optional[str]) -> str:
+    """A namespace as a plan's line names it."""
+    return "host" if netns is None else netns
+
+
+class Sheet:
+    """One plan being drawn up. ``owned`` is what was owned before, ``after`` what will be.
+
+    ``machine`` is some text that no other host has, to derive MAC addresses from.
+    """
+
+    def __init__(self, view: HostView, owned: Owned, machine: str) -> None:
+        self.view = view
+        self.owned = owned
+        self.machine = machine
+        self.after = copy(owned)
+        self.lines: List[str] = []
+        self.steps: List[Step] = []
+        self.conflicts: List[str] = []
+        self.gone: Set[LinkKey] = set()
+        self.gone_namespaces: Set[str] = set()
+        self.falling: Set[LinkKey] = set()  # links that the plan takes down: they lose routes and IPv6 addresses (hazard 23)
+        self._peers: Optional[Dict[Tuple[int, int], List[Tuple[Optional[str], Link]]]] = None
+
+    def line(self, text: str) -> int:
+        """Add a readable line; steps that belong to it carry its number."""
+        self.lines.append(text)
+        return len(self.lines) - 1
+
+    def do(self, stage: int, line: int, action: Action, *inverse: Action) -> None:
+        """Add a step."""
+        self.steps.append(Step(stage, action, inverse, line))
+
+    def namespace(self, netns: Optional[str]) -> Optional[NamespaceView]:
+        """The namespace as it will be after what the plan takes away: None if there is none then."""
+        return None if netns in self.gone_namespaces else self.view.views.get(netns)
+
+    def link(self, netns: Optional[str], name: str) -> Optional[Link]:
+        """The link as it will be after what the plan takes away."""
+        namespace = self.namespace(netns)
+        if namespace is None or (netns, name) in self.gone:
+            return None
+        return namespace.links.get(name)
+
+    def stable_mac(self, netns: Optional[str], name: str) -> str:
+        """A locally administered MAC address that this bridge gets on this host whenever it is made (hazard 21)."""
+        digest = hashlib.sha256("\0".join((self.machine, self.owned.name, netns or "", name)).encode()).digest()
+        return bytes([digest[0] & 0xFC | 0x02, *digest[1:6]]).hex(":")
+
+    def is_ours(self, netns: Optional[str], link: Link) -> bool:
+        """By its mark, or by our memory of a link that has lost it or never got it."""
+        if link.alias == self.owned.mark:
+            return True
+        if link.alias.startswith("hostwire:"):
+            return False
+        return self.owned.links.get((netns, link.name)) in (UNKNOWN, link.index)
+
+    def is_our_namespace(self, netns: str) -> bool:
+        """By its inode, or by the mark on its loopback link."""
+        namespace = self.view.views.get(netns)
+        if namespace is None:
+            return False
+        if netns in self.owned.namespaces and self.owned.namespaces[netns] in (UNKNOWN, namespace.inode):
+            return True
+        lo = namespace.links.get("lo")
+        return lo is not None and lo.alias == self.owned.mark
+
+    def peer_of(self, netns: Optional[str], link: Link) -> Optional[Tuple[Optional[str], Link]]:
+        """The other end of a cable, if it is in a namespace that was read."""
+        if self._peers is None:
+            self._peers = {}
+            for where, namespace in self.view.views.items():
+                for other in namespace.links.values():
+                    if other.kind == "veth" and other.peer_index is not None:
+                        self._peers.setdefault((other.index, other.peer_index), []).append((where, other))
+        for where, other in self._peers.get((link.peer_index or 0, link.index), ()):
+            if (where == netns) == (link.peer_netnsid is None) and other is not link:
+                return where, other
+        return None
+
+    def take_link(self, netns: Optional[str], link: Link, line: int) -> None:
+        """Delete a link; its inverse makes it again with all that went with it."""
+        if (netns, link.name) in self.gone:
+            return
+        peer = self.peer_of(netns, link) if link.kind == "veth" else None
+        self.do(TAKE_LINKS, line, LinkDelete(netns, link.name), *self._remake(netns, link, peer))
+        for where, end in [(netns, link)] + ([peer] if peer else []):
+            self.gone.add((where, end.name))
+            self.after.links.pop((where, end.name), None)
+
+    def _remake(
+        self, netns: Optional[str], link: Link, peer: Optional[Tuple[Optional[str], Link]]
+    ) -> List[Action]:
+        actions: List[Action] = []
+        if link.kind == "bridge":
+            actions.append(BridgeAdd(netns, link.name, link.mac, bool(link.stp), bool(link.vlan_filtering)))
+            ports = [port.name for port in self.view.views[netns].links.values() if port.master == link.index]
+            actions += self._dress(netns, link)
+            actions += [LinkChange(netns, port, bridge=link.name) for port in ports if (netns, port) not in self.gone]
+        elif peer is not None:
+            where, end = peer
+            actions.append(VethAdd(netns, link.name, link.mac, link.mtu, None, where, end.name, end.mac, end.mtu))
+            actions += self._dress(netns, link) + self._dress(where, end)
+        return actions
+
+    def _dress(self, netns: Optional[str], link: Link) -> List[Action]:
+        """What a link that was made again needs to be as it was."""
+        namespace = self.view.views[netns]
+        master = next((other.name for other in namespace.links.values() if other.index == link.master), None)
+        actions: List[Action] = [LinkChange(netns, link.name, link.up, None, link.mtu, master, link.alias or None)]
+        for address in namespace.addresses.get(link.index, ()):
+            if address.scope != 253:  # RT_SCOPE_LINK: the kernel makes those itself
+                actions.append(AddressAdd(netns, link.name, address.address))
+        return actions + [
+            self.remake_route(netns, route)
+            for route in namespace.routes
+            if link.index in devices(route) and route.protocol not in (RTPROT_KERNEL, RTPROT_RA)
+        ]
+
+    def remake_route(self, netns: Optional[str], route: KernelRoute) -> RouteAdd:
+        """The action that makes this route again, whoever made it."""
+        names = {link.index: link.name for link in self.view.views[netns].links.values()}
+        hops: Sequence[Hop] = [(via, names.get(dev or 0), weight) for via, dev, weight in route.nexthops]
+        return RouteAdd(
+            netns,
+            route.to,
+            route.via,
+            names.get(route.dev or 0) if route.type == 1 else None,
+            route.metric,
+            route.table,
+            route.type,
+            tuple(hops),
+            route.protocol,
+            route.prefsrc,
+            route.scope,
+        )
+
+
+def devices(route: KernelRoute) -> Set[int]:
+    """The indexes of the links that a route leads through."""
+    return {dev for _via, dev, _weight in route.nexthops if dev} | ({route.dev} if route.dev else set())
+
+
+def is_our_route(route: KernelRoute) -> bool:
+    """Whether the collection made it (for whichever document)."""
+    return route.protocol == ROUTE_PROTOCOL

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A namespace's forwarding switches (net.ipv4.ip_forward is conf.all.forwarding), cheaper than through /proc/sys."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from typing import List, Optional, Tuple
+
+from .channel import Channel
+from .constants import NETCONFA_FORWARDING, NETCONFA_IFINDEX, NETCONFA_IFINDEX_ALL, RTM_GETNETCONF
+from .wire import Message, attribute, attributes
+
+_I32 = struct.Struct("=i")
+
+
+def _question(family: int) -> Message:
+    body = struct.pack("=Bxxx", family)  # struct netconfmsg
+    return Message(RTM_GETNETCONF, 0, body + attribute(NETCONFA_IFINDEX, _I32.pack(NETCONFA_IFINDEX_ALL)))
+
+
+_QUESTIONS = (_question(socket.AF_INET), _question(socket.AF_INET6))
+
+
+def read_forwarding(channel: Channel) -> Tuple[Optional[bool], Optional[bool]]:
+    """Whether the namespace forwards IPv4 and IPv6; None for a family that the kernel hasn't got."""
+    found: List[Optional[bool]] = []
+    for place in channel.ask(_QUESTIONS):
+        forwarding: Optional[bool] = None
+        if place is not None:
+            buffer, start, end = place
+            for number, begin, _stop in attributes(buffer, start + 4, end):
+                if number == NETCONFA_FORWARDING:
+                    forwarding = _I32.unpack_from(buffer, begin)[0] != 0
+        found.append(forwarding)
+    return found[0], found[1]

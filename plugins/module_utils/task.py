@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What one run is asked to do, told from the document and from what is remembered of earlier ones."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Set, Tuple
+
+from . import document as documents
+from . import firewall
+from .apply.disk import Memory
+from .document import Reading
+from .firewall import FirewallWant, Tables
+from .model import TABLE_MAIN, Forwarding, HostView, Topology
+from .observe import Question
+from .plan.claims import namespaces_in
+from .plan.firewall import firewall_wants, switched_on
+from .plan.owned import SysctlKey
+from .plan.planner import Wish
+from .plan.routes import key_of
+from .plan.settings import ACCEPT_REDIRECTS, is_switch, wanted_files, wanted_settings
+
+_LISTS: Dict[str, Callable[[Any], Any]] = {
+    "namespaces": lambda entry: entry.name,
+    "bridges": lambda entry: (entry.netns, entry.name),
+    "veths": lambda entry: (entry.a.netns, entry.a.name),
+    "interfaces": lambda entry: (entry.netns, entry.name),
+    "routes": key_of,
+    "masquerade": lambda entry: (entry.netns, entry.source, entry.except_to),
+    "published_ports": lambda entry: (entry.netns, entry.protocol, entry.port, entry.address),
+}
+
+
+class Task(NamedTuple):
+    """One run: ``target`` is to be there, ``taken`` to go, ``stored`` what the document is from then on.
+
+    ``previous`` is the document of the last run. ``whole``: what is owned beyond the target goes too.
+    """
+
+    target: Topology
+    taken: Topology
+    stored: Topology
+    previous: Topology
+    whole: bool
+
+
+def make_task(reading: Reading, memory: Memory, fragment: bool) -> Task:
+    """A whole document replaces the last one; a fragment is merged into it, or cut out of it."""
+    topology = reading.topology
+    nothing = Topology(name=topology.name)
+    previous = nothing
+    if memory.document is not None:
+        previous = documents.read(memory.document).topology
+    if not fragment:
+        target = topology if topology.present else nothing
+        return Task(target, nothing, target, previous, True)
+    if topology.present:
+        return Task(topology, nothing, merged(previous, topology), previous, False)
+    return Task(nothing, topology, cut(previous, topology), previous, False)
+
+
+def merged(whole: Topology, part: Topology) -> Topology:
+    """``whole`` with the objects of ``part`` added or put in the place of their namesakes."""
+    lists = {}
+    for name, identity in _LISTS.items():
+        entries = {identity(entry): entry for entry in getattr(whole, name)}
+        entries.update({identity(entry): entry for entry in getattr(part, name)})
+        lists[name] = tuple(entries.values())
+    return whole._replace(
+        present=True,
+        forwarding=Forwarding(*(new if new is not None and new != () else old for old, new in zip(whole.forwarding, part.forwarding))),
+        sysctls=tuple({**dict(whole.sysctls), **dict(part.sysctls)}.items()),
+        **lists,
+    )
+
+
+def cut(whole: Topology, part: Topology) -> Topology:
+    """``whole`` without the objects that ``part`` names."""
+    lists = {}
+    for name, identity in _LISTS.items():
+        gone = {identity(entry) for entry in getattr(part, name)}
+        lists[name] = tuple(entry for entry in getattr(whole, name) if identity(entry) not in gone)
+    forwarding = Forwarding(
+        whole.forwarding.ipv4 if part.forwarding.ipv4 is None else None,
+        whole.forwarding.ipv6 if part.forwarding.ipv6 is None else None,
+        tuple(network for network in whole.forwarding.networks if network not in part.forwarding.networks),
+    )
+    named = dict(part.sysctls)
+    sysctls = tuple((path, value) for path, value in whole.sysctls if path not in named)
+    return whole._replace(forwarding=forwarding, sysctls=sysctls, **lists)
+
+
+def questions(task: Task, memory: Memory) -> Dict[Optional[str], Question]:
+    """What to read, and in which namespaces, to plan this task."""
+    tables: Dict[Optional[str], Set[int]] = {None: set()}
+    for topology in (task.target, task.taken) if not task.whole else (task.target,):
+        for netns in _places(topology):
+            tables.setdefault(netns, set())
+        for route in topology.routes:
+            tables.setdefault(route.netns, set()).add(route.table)
+    for netns in namespaces_in(memory.owned):
+        tables.setdefault(netns, set())
+    for netns, _to, table, _metric in memory.owned.routes:
+        tables[netns].add(table)
+    paths: Dict[Optional[str], Dict[str, None]] = {}
+    for netns, path in _settings_to_read(task, memory):
+        paths.setdefault(netns, {})[path] = None
+    main = (TABLE_MAIN,)
+    return {
+        netns: Question(tuple(sorted({TABLE_MAIN, *extra})) if extra else main, tuple(paths.get(netns, ())))
+        for netns, extra in tables.items()
+    }
+
+
+def _settings_to_read(task: Task, memory: Memory) -> Iterable[SysctlKey]:
+    wants = firewall_wants(task.stored, ())
+    wanted = wanted_settings(task.target, localnet(wants))
+    for key in (*wanted, *memory.owned.sysctls):
+        if not is_switch(key[1]):
+            yield key
+    yield None, ACCEPT_REDIRECTS
+    for interface in task.target.interfaces:
+        yield interface.netns, f"net/ipv4/conf/{interface.name}/promote_secondaries"
+
+
+def _places(topology: Topology) -> Iterable[Optional[str]]:
+    for namespace in topology.namespaces:
+        yield namespace.name
+    for veth in topology.veths:
+        yield veth.a.netns
+        yield veth.b.netns
+    for name in ("bridges", "interfaces", "routes", "masquerade", "published_ports"):
+        for entry in getattr(topology, name):
+            yield entry.netns
+
+
+def files_to_read(task: Task, memory: Memory) -> List[str]:
+    """The paths of the files that the task may write or remove."""
+    wanted = wanted_files(task.target.name, task.target.namespaces)
+    return [*wanted, *(path for path in memory.owned.files if path not in wanted)]
+
+
+def localnet(wants: Mapping[Optional[str], FirewallWant]) -> List[Tuple[Optional[str], str]]:
+    """The links, each with its namespace, through which the host's own 127.0.0.1 leads to a guest."""
+    return [(netns, link) for netns, want in wants.items() for link in firewall.localnet_interfaces(want)]
+
+
+def make_wish(task: Task, view: HostView, memory: Memory) -> Wish:
+    """The task in the planner's terms."""
+    forwards = view.views[None]
+    before = {4: forwards.forwarding_ipv4, 6: forwards.forwarding_ipv6}
+    wants = firewall_wants(task.stored, switched_on(memory.owned, task.stored.forwarding, before))
+    links = localnet(wants)
+    settings = wanted_settings(task.target, links)
+    kept = wanted_settings(task.stored, links)
+    taken = {key: value for key, value in wanted_settings(task.taken, ()).items() if key not in kept}
+    return Wish(
+        topology=task.target,
+        settings=settings,
+        files=wanted_files(task.target.name, task.target.namespaces),
+        whole=task.whole,
+        taken=task.taken,
+        taken_settings=taken,
+        taken_files=wanted_files(task.taken.name, task.taken.namespaces),
+        firewall=wants,
+        firewall_before=firewall_wants(task.previous, ()),
+    )
+
+
+def read_tables(wish: Wish, view: HostView, memory: Memory) -> Dict[Optional[str], Tables]:
+    """The packet filters of the namespaces in which we have rules or want some. Runs iptables-save."""
+    tables: Dict[Optional[str], Tables] = {}
+    for netns in {*wish.firewall, *memory.owned.firewall}:
+        want = wish.firewall.get(netns)
+        families = (4, 6) if netns in memory.owned.firewall or want is None else firewall.families(want)
+        if netns is None or netns in view.views:
+            tables[netns] = firewall.observe(netns, families)
+        else:
+            tables[netns] = firewall.blank(netns, families)
+    return tables
+
+
