@@ -99,7 +99,8 @@ class Executor:
         if build is not None:
             self._enter(work.action.netns)
             try:
-                self._pending.append(_Pending(position, build(self, work.action), work.subject))
+                message = build(self, work.action)  # may flush, so before the list is looked up
+                self._pending.append(_Pending(position, message, work.subject))
             except _NoLink as missing:
                 if not self._tolerant:
                     self._flush()

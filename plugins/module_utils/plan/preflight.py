@@ -8,7 +8,7 @@ from typing import Container, Dict, Iterator, List, NamedTuple, Optional, Set, T
 from ..document import Where
 from ..document.fields import suggestion
 from ..document.gateways import connected_by_document, told_by_document, unreachable_gateways
-from ..document.links import BRIDGE, FOREIGN, Key, Placed, WantedLink, placed_addresses, room, wanted_links, ways
+from ..document.links import BRIDGE, FOREIGN, Key, Placed, WantedLink, place, placed_addresses, wanted_links, ways
 from ..document.prefix import known_prefix
 from ..document.rules import IPV6_LEAST_MTU
 from ..model import HostView, Link, NamespaceView, Topology
@@ -128,14 +128,10 @@ def _unknown_bridges(scene: _Scene) -> Iterator[str]:
             elsewhere = [netns for netns, name in made if name == link.bridge]
             hint = suggestion(link.bridge, sorted(names))
             if elsewhere and not hint:
-                hint = f"; it is in {room(elsewhere[0])}, and a port is in its bridge's namespace"
-            yield f'{link.path}.bridge: no bridge named "{link.bridge}" {_place(link.netns)}{hint}'
+                hint = f"; it is {place(elsewhere[0])}, and a port is in its bridge's namespace"
+            yield f'{link.path}.bridge: no bridge named "{link.bridge}" {place(link.netns)}{hint}'
         elif found.kind != "bridge":
             yield f'{link.path}.bridge: "{link.bridge}" is not a bridge, it is {_kind(found)}'
-
-
-def _place(netns: Optional[str]) -> str:
-    return "on the host" if netns is None else f"in {room(netns)}"
 
 
 def _kind(link: Link) -> str:
@@ -162,7 +158,7 @@ def _unknown_interfaces(scene: _Scene) -> Iterator[str]:
             there[netns] = set(_foreign_links(scene, netns))
         if name not in there[netns]:
             hint = suggestion(name, sorted(there[netns] | made.get(netns, set())))
-            yield f'{path}: no interface named "{name}" {_place(netns)}{hint}'
+            yield f'{path}: no interface named "{name}" {place(netns)}{hint}'
 
 
 def _foreign_addresses(scene: _Scene, view: NamespaceView) -> List[ForeignAddress]:
@@ -200,7 +196,7 @@ def _overlaps(scene: _Scene) -> Iterator[str]:
         view = scene.host.views.get(netns)
         if view is not None:
             foreign = _foreign_addresses(scene, view), _foreign_routes(scene, view)
-            yield from overlap_problems(group, *foreign, _place(netns))
+            yield from overlap_problems(group, *foreign, place(netns))
 
 
 def _is_up(link: WantedLink, view: Optional[NamespaceView]) -> WantedLink:
@@ -225,8 +221,7 @@ def _gateways(scene: _Scene) -> Iterator[str]:
         working = {name for name, link in view.links.items() if up.get((netns, name), link.up)}
         for address in _foreign_addresses(scene, view):
             if address.link in working:
-                connected[netns].add_address(address.own, address.link)
-                connected[netns].add_network(address.network, address.link)
+                connected[netns].add_address(address.own, address.network, address.link)
         for route in _foreign_routes(scene, view):
             if route.link in working and route.via is None:
                 connected[netns].add_network(route.to, route.link or "")
