@@ -17,6 +17,7 @@ from .apply.verify import DAD_SECONDS, await_addresses, number_owned
 from .errors import HostwireError, InvalidValue, UndoFailed, VerificationFailed
 from .firewall import Tables
 from .firewall import warnings as firewall_warnings
+from .info import info
 from .model import HostView, Topology
 from .observe import observe
 from .plan import preflight
@@ -25,6 +26,8 @@ from .plan.planner import Plan, Wish, make_plan
 from .plan.present import present
 from .probe import ProbeResult
 from .task import Task, files_to_read, make_task, make_wish, merged, questions, read_tables
+
+__all__ = ["Result", "info", "run"]
 
 SETTLING_ROUNDS = 2  # times that what one of our own changes took along is put back before it counts as an error
 

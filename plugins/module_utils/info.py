@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole truth about a host, as plain values. Reads only."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional
+
+from . import firewall
+from . import netns as namespaces
+from .apply.disk import STATE_DIRECTORY, Store
+from .errors import Conflict, HostwireError
+from .model import Address, KernelRoute, Link, NamespaceView
+from .netns import Process
+from .observe import Question, observe
+from .rtnetlink.channel import Channel
+from .rtnetlink.constants import IFA_F_DADFAILED, IFA_F_TENTATIVE, RT_TABLE_MAIN
+from .rtnetlink.neighbours import Neighbour, read_neighbours
+from .rtnetlink.routes import TYPES
+
+_TYPE_NAMES = {number: name for name, number in TYPES.items()}
+# NUD_* of linux/neighbour.h
+_STATES = {
+    0x01: "incomplete",
+    0x02: "reachable",
+    0x04: "stale",
+    0x08: "delay",
+    0x10: "probe",
+    0x20: "failed",
+    0x40: "noarp",
+    0x80: "permanent",
+}
+# RTPROT_* of linux/rtnetlink.h, and ours
+_PROTOCOLS = {2: "kernel", 3: "boot", 4: "static", 9: "ra", 16: "dhcp", 72: "hostwire"}
+
+
+def info(state_dir: str = STATE_DIRECTORY) -> Dict[str, Any]:
+    """Host and namespaces: links, addresses, routes (main table), neighbours, ports, forwarding, NAT and processes."""
+    names: List[Optional[str]] = [None, *namespaces.names()]
+    view = observe({netns: Question((RT_TABLE_MAIN,)) for netns in names})
+    processes = namespaces.processes()
+    rooms = {netns: _room(room) for netns, room in view.views.items()}
+    for netns, room in view.views.items():
+        if netns is not None:
+            rooms[netns]["processes"] = [_process(process) for process in processes.get(room.inode, [])]
+    store = Store(state_dir)
+    return {
+        "host": rooms[None],
+        "namespaces": {netns: room for netns, room in rooms.items() if netns is not None},
+        "documents": {name: store.load(name).document for name in store.names()},
+    }
+
+
+def _room(view: NamespaceView) -> Dict[str, Any]:
+    names = {link.index: link.name for link in view.links.values()}
+    with namespaces.inside(view.netns), Channel() as channel:
+        neighbours = read_neighbours(channel)
+    return {
+        "links": [_link(link, names, view.addresses.get(link.index, ())) for link in view.links.values()],
+        "routes": [_route(route, names) for route in view.routes],
+        "neighbours": [_neighbour(entry, names) for entry in neighbours if not entry.state & 0x40],
+        "bridge_ports": {
+            link.name: sorted(port.name for port in view.links.values() if port.master == link.index)
+            for link in view.links.values()
+            if link.kind == "bridge"
+        },
+        "forwarding": {"ipv4": view.forwarding_ipv4, "ipv6": view.forwarding_ipv6},
+        "nat": _nat(view.netns),
+    }
+
+
+def _link(link: Link, names: Dict[int, str], addresses: "tuple[Address, ...]") -> Dict[str, Any]:
+    return {
+        "name": link.name,
+        "index": link.index,
+        "kind": link.kind,
+        "up": link.up,
+        "carrier": link.running,
+        "mtu": link.mtu,
+        "mac": link.mac,
+        "bridge": names.get(link.master or 0),
+        "altnames": list(link.altnames),
+        "owner": link.alias[len("hostwire:") :] if link.alias.startswith("hostwire:") else None,
+        "addresses": [address.address for address in addresses],
+        "tentative": [address.address for address in addresses if address.flags & IFA_F_TENTATIVE],
+        "duplicate": [address.address for address in addresses if address.flags & IFA_F_DADFAILED],
+    }
+
+
+def _route(route: KernelRoute, names: Dict[int, str]) -> Dict[str, Any]:
+    return {
+        "to": route.to,
+        "via": route.via,
+        "dev": names.get(route.dev or 0),
+        "metric": route.metric,
+        "table": route.table,
+        "type": _TYPE_NAMES.get(route.type, str(route.type)),
+        "protocol": _PROTOCOLS.get(route.protocol, str(route.protocol)),
+        "nexthops": [
+            {"via": via, "dev": names.get(dev or 0), "weight": weight} for via, dev, weight in route.nexthops
+        ],
+    }
+
+
+def _neighbour(entry: Neighbour, names: Dict[int, str]) -> Dict[str, Any]:
+    return {
+        "address": entry.address,
+        "mac": entry.mac,
+        "dev": names.get(entry.index),
+        "state": _STATES.get(entry.state, str(entry.state)),
+    }
+
+
+def _process(process: Process) -> Dict[str, Any]:
+    return {"pid": process.pid, "pid_inside": process.pid_inside, "command": process.command}
+
+
+def _nat(netns: Optional[str]) -> Dict[str, Any]:
+    """Masquerades and published ports, or why they can't be told."""
+    try:
+        return firewall.describe(firewall.observe(netns))
+    except Conflict as error:
+        return {"problem": str(error)}
+    except HostwireError:  # no iptables: nothing that iptables could have made
+        return {}
