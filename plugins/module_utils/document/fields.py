@@ -29,6 +29,7 @@ RESERVED_NAMES = frozenset(("all", "default", "lo"))
 EXCEPT_LO = RESERVED_NAMES - {"lo"}  # for fields that may name lo, which is there already
 # Hazard 14: the same characters; the name is a file's name below /run/netns (NAME_MAX is 255).
 NETNS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}", re.ASCII)
+ALL_DIGITS = re.compile(r"[0-9]+", re.ASCII)
 DOCUMENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}", re.ASCII)
 _LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"  # RFC 1123, 2.1; underscores are in wide use
 HOST_NAME = re.compile(rf"(?!.{{254}}){_LABEL}(\.{_LABEL})*", re.ASCII)
@@ -139,9 +140,9 @@ class Fields:
         if self.values.get(key) is None:
             return None
         value = self.text(key, "the name of a namespace")
-        if value is None or (NETNS_NAME.fullmatch(value) and not value.isdigit()):
+        if value is None or (NETNS_NAME.fullmatch(value) and not ALL_DIGITS.fullmatch(value)):
             return value
-        if value.isdigit():
+        if ALL_DIGITS.fullmatch(value):
             self.problem(key, f"{shown(value)} is all digits, which other programs take for a process; add a letter")
         elif len(value) > 255:
             self.problem(key, f"{shown(value)} has {len(value)} characters; a namespace's name has at most 255")

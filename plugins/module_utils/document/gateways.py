@@ -7,7 +7,7 @@ from typing import Dict, List, NamedTuple, Optional, Set
 
 from ..model import TABLE_MAIN, Route, Topology
 from .links import FOREIGN, PrefixTable, WantedLink, room, ways
-from .prefix import WIDTH, Ip, Prefix, is_link_local, known_ip, known_prefix
+from .prefix import WIDTH, Ip, Prefix, is_link_local, is_loopback, known_ip, known_prefix
 from .where import Where
 
 
@@ -24,10 +24,11 @@ class Connected:
         self._own: Set[str] = set()
         self._all: List[_Subnet] = []
 
-    def add_address(self, prefix: Prefix, link: str) -> None:
-        """A link that is up has this address."""
-        self._own.add(prefix.ip)
-        self.add_network(prefix, link)
+    def add_address(self, own: Prefix, network: Prefix, link: str) -> None:
+        """A link that is up has this address, and with it this network (another one if it has a peer)."""
+        if not is_loopback(own.family, own.number):
+            self._own.add(own.ip)
+            self.add_network(network, link)
 
     def add_network(self, prefix: Prefix, link: str) -> None:
         """This network is on a link that is up."""
@@ -77,7 +78,8 @@ def connected_by_document(topology: Topology, links: List[WantedLink]) -> Dict[O
         connected = found.get(link.netns)
         if connected is not None and link.key not in down:
             for address in link.addresses:
-                connected.add_address(known_prefix(address), link.name)
+                prefix = known_prefix(address)
+                connected.add_address(prefix, prefix, link.name)
     for route in topology.routes:
         if on_link(route) and (route.netns, route.dev) not in down:
             found[route.netns].add_network(known_prefix(route.to), route.dev or "")

@@ -93,6 +93,11 @@ def room(netns: Optional[str]) -> str:
     return "the host" if netns is None else f"namespace {netns}"
 
 
+def place(netns: Optional[str]) -> str:
+    """Where something is, in a message."""
+    return "on the host" if netns is None else f"in namespace {netns}"
+
+
 class Way(NamedTuple):
     """One next hop of a route with the path of the object that says it."""
 

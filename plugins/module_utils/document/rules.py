@@ -10,7 +10,7 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from ..model import PublishedPort, Topology
 from .gateways import connected_by_document, told_by_document, unreachable_gateways
-from .links import BRIDGE, Key, Placed, PrefixTable, WantedLink, placed_addresses, room, wanted_links, ways
+from .links import BRIDGE, Key, Placed, PrefixTable, WantedLink, place, placed_addresses, wanted_links, ways
 from .prefix import WIDTH, Prefix, is_link_local
 from .published import ANY
 from .switches import addresses_on_switches
@@ -47,8 +47,8 @@ def _two_owners(links: List[WantedLink]) -> Iterator[str]:
     first: Dict[Key, str] = {}
     for link in links:
         if first.setdefault(link.key, link.path) != link.path:
-            place = "on the host" if link.netns is None else f"in {room(link.netns)}"
-            yield f'{link.path}.name: interface "{link.name}" {place} is there already, in {first[link.key]}'
+            where = f"{place(link.netns)} is there already, in {first[link.key]}"
+            yield f'{link.path}.name: interface "{link.name}" {where}'
 
 
 def _ports_of_bridges(links: List[WantedLink]) -> Iterator[str]:
@@ -104,12 +104,12 @@ def _overlaps(netns: Optional[str], group: List[Placed]) -> Iterator[str]:
         prefix = placed.prefix
         other = first[prefix[:2]]
         if other is not placed:
-            yield f"{placed.path}: {prefix.ip} is there already in {room(netns)}, in {other.path}"
+            yield f"{placed.path}: {prefix.ip} is there already {place(netns)}, in {other.path}"
             continue
         if makes_no_subnet(placed.link.name, prefix):
             continue
         for other in table.covering(prefix.family, prefix.number, prefix.length):
-            if other.link.key != placed.link.key:
+            if other.link.key != placed.link.key and other.prefix.number != prefix.number:
                 yield f"{placed.path}: {prefix.text} overlaps {other.prefix.text} of {other.link.name}, in {other.path}"
                 break
 
@@ -128,7 +128,7 @@ def _routes(topology: Topology, where: Where, links: List[WantedLink]) -> Iterat
         key = (route.netns, route.to, route.metric, route.table)
         if first.setdefault(key, path) != path:
             yield (
-                f"{path}.to: a route to {route.to} is there already in {room(route.netns)}, in {first[key]}; "
+                f"{path}.to: a route to {route.to} is there already {place(route.netns)}, in {first[key]}; "
                 "give one another metric, or make it one route with nexthops"
             )
         for way in ways(route, path):
@@ -145,7 +145,7 @@ def _masquerades_twice(topology: Topology, where: Where) -> Iterator[str]:
         path = where.path("masquerade", position)
         key = (masquerade.netns, masquerade.source)
         if first.setdefault(key, path) != path:
-            yield f"{path}.source: {masquerade.source} is there already in {room(masquerade.netns)}, in {first[key]}"
+            yield f"{path}.source: {masquerade.source} is there already {place(masquerade.netns)}, in {first[key]}"
 
 
 class _Reached(NamedTuple):

@@ -23,7 +23,7 @@ def sysctls(fields: Fields) -> Tuple[Tuple[str, str], ...]:
         return ()
     found: Dict[str, str] = {}
     for key, value in values.items():
-        where = f"sysctls[{key if isinstance(key, str) and key.isprintable() else shown(key)}]"
+        where = f"sysctls[{key if isinstance(key, str) and key and key.isprintable() else shown(key)}]"
         path = sysctl_path(key)
         reason = why_not_a_sysctl(path) or why_not_a_sysctl_value(value)
         if reason:
