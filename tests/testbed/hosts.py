@@ -81,7 +81,7 @@ class Testbed:
 
     def reboot(self, host: str) -> None:
         """Restarts a host and waits until it is up again."""
-        self.engine.docker("restart", "--time=0", host)
+        self.engine.docker("restart", "-t", "0", host)
         self.await_boot(host)
 
     def await_boot(self, host: str) -> None:
