@@ -43,15 +43,15 @@ class ActionModule(ActionBase):
         """Compare what is asked for with what is there, and make it so unless in check mode."""
         result: Dict[str, Any] = super().run(tmp, task_vars)
         listener = {"host": {"required": True}, "netns": {"required": True}, "port": {"type": "int", "required": True}}
-        _, options = self.validate_argument_spec(  # type: ignore[no-untyped-call]
+        options = self.validate_argument_spec(  # type: ignore[no-untyped-call]
             {
                 "state": {"choices": ["present", "absent"], "default": "present"},
-                "directory": {"default": lab.DEFAULT_DIRECTORY},
+                "directory": {"type": "path", "default": lab.DEFAULT_DIRECTORY},
                 "machine": {"default": "switchroom"},
                 "hosts": {"type": "list", "elements": "str", "default": []},
                 "listeners": {"type": "list", "elements": "dict", "options": listener, "default": []},
             }
-        )
+        )[1]
         request = {key: options[key] for key in ("machine", "hosts", "listeners")}
         problems = _problems(request)
         if problems:

@@ -38,11 +38,6 @@ options:
     vars:
       - name: lab_directory
       - name: ansible_lab_directory
-    env:
-      - name: HOSTWIRE_LAB_DIRECTORY
-    ini:
-      - section: hostwire_lab
-        key: directory
   executable:
     description: Shell of the lab host that runs commands.
     type: str
@@ -60,7 +55,7 @@ options:
 import os
 import shutil
 import subprocess
-from typing import IO, List, Optional, Tuple, Union
+from typing import Any, List, Optional, Tuple
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.connection import ConnectionBase
@@ -79,7 +74,6 @@ ENVIRONMENT = {
     "SHELL": "/bin/sh",
     "USER": "root",
 }
-Stream = Union[int, IO[bytes]]
 
 
 class Connection(ConnectionBase):
@@ -111,28 +105,14 @@ class Connection(ConnectionBase):
         namespaces = ["--user", "--mount", "--net", "--uts", "--ipc", "--pid"]
         return [program, "--target", str(found.holders[name].pid), "--preserve-credentials", *namespaces, "--"]
 
-    def _run(
-        self,
-        command: List[str],
-        given: Optional[bytes] = None,
-        source: Optional[Stream] = None,
-        sink: Stream = subprocess.PIPE,
-    ) -> Tuple[int, bytes, bytes]:
-        """Run an argument list in the host; its input is ``given`` or ``source``. Returns status, output, errors."""
+    def _run(self, command: List[str], **streams: Any) -> subprocess.CompletedProcess[bytes]:
+        """Run an argument list in the host. ``streams``: stdin, stdout or input, as for subprocess.run."""
         words = [*self._enter(), *command]
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams}
         try:
-            process = subprocess.Popen(
-                words,
-                stdin=subprocess.PIPE if source is None else source,
-                stdout=sink,
-                stderr=subprocess.PIPE,
-                env=ENVIRONMENT,
-                cwd="/",
-            )
+            return subprocess.run(words, env=ENVIRONMENT, cwd="/", check=False, **options)
         except OSError as error:
             raise AnsibleConnectionFailure(f"{words[0]} could not be started: {error.strerror}") from error
-        output, errors = process.communicate(given)
-        return process.returncode, output or b"", errors
 
     def _connect(self) -> Connection:
         self._connected = True
@@ -143,7 +123,8 @@ class Connection(ConnectionBase):
     ) -> Tuple[int, bytes, bytes]:
         """Run a command line in the host's shell."""
         display.vvv(f"EXEC {cmd}", host=self._option("remote_addr"))
-        return self._run([self._option("executable"), "-c", cmd], given=in_data)
+        done = self._run([self._option("executable"), "-c", cmd], input=in_data or b"")
+        return done.returncode, done.stdout, done.stderr
 
     def put_file(self, in_path: str, out_path: str) -> None:
         """Write a file of the controller into the host."""
@@ -151,21 +132,21 @@ class Connection(ConnectionBase):
         try:
             with open(in_path, "rb") as source:
                 # The path is an argument of the shell, never part of what it reads as a program.
-                status, _, errors = self._run(["/bin/sh", "-c", 'exec cat >"$1"', "sh", out_path], source=source)
+                done = self._run(["/bin/sh", "-c", 'exec cat >"$1"', "sh", out_path], stdin=source)
         except FileNotFoundError as error:
             raise AnsibleError(f"There is no file {in_path} on the controller.") from error
-        if status:
+        if done.returncode:
             raise AnsibleError(
-                f"{in_path} could not be written to {out_path}: {errors.decode(errors='replace').strip()}"
+                f"{in_path} could not be written to {out_path}: {done.stderr.decode(errors='replace').strip()}"
             )
 
     def fetch_file(self, in_path: str, out_path: str) -> None:
         """Write a file of the host to the controller."""
         display.vvv(f"FETCH {in_path} TO {out_path}", host=self._option("remote_addr"))
         with open(out_path, "wb") as sink:
-            status, _, errors = self._run(["/bin/cat", "--", in_path], sink=sink)
-        if status:
-            raise AnsibleError(f"{in_path} could not be read: {errors.decode(errors='replace').strip()}")
+            done = self._run(["/bin/cat", "--", in_path], stdin=subprocess.DEVNULL, stdout=sink)
+        if done.returncode:
+            raise AnsibleError(f"{in_path} could not be read: {done.stderr.decode(errors='replace').strip()}")
 
     def close(self) -> None:
         """There is nothing to close."""

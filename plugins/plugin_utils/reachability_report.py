@@ -125,8 +125,7 @@ def _protocol(row: Row) -> str:
 
 
 def _time(row: Row) -> str:
-    taken = row["milliseconds"]
-    return "" if taken is None else f"{taken:.1f} ms"
+    return f"{row['milliseconds']:.1f} ms" if row["got"] == "reachable" else ""
 
 
 def _claim(row: Row) -> str:

@@ -48,7 +48,7 @@ def read_settings(sysctls: str = "/proc/sys") -> Dict[str, str]:
     To be called before there is a user namespace: each has limits of its own, and shows only them.
     """
     values = {}
-    for path, _, _ in FORBIDDING:
+    for path in (setting[0] for setting in FORBIDDING):
         with contextlib.suppress(OSError), open(f"{sysctls}/{path}", encoding="ascii") as setting:
             values[path] = setting.read().strip()
     return values

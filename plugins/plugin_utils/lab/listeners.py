@@ -43,9 +43,8 @@ def serve(listeners: List[Listener]) -> NoReturn:
             servers = {opened.server.fileno(): opened.server for opened in listening.values()}
             for descriptor in servers:
                 poll.register(descriptor, select.POLLIN)
-            for descriptor, _ in poll.poll():
-                if descriptor in servers:
-                    servers[descriptor].accept()[0].close()
+            for descriptor in servers.keys() & dict(poll.poll()):
+                servers[descriptor].accept()[0].close()
 
 
 def _follow(listener: Listener, listening: Dict[Listener, _Open], own: int) -> None:
