@@ -47,12 +47,12 @@ class ActionModule(ActionBase):
         failed = bool(wrong) or any(host.unproved is not None for host in known)
         # What reads standard output as JSON shouldn't meet a table there.
         aside = "json" in constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK")  # type: ignore[no-untyped-call]
-        display.display(table(known, display.columns or NO_TERMINAL, stringc), stderr=aside)
         result.update(changed=False, failed=failed, msg=verdict)
+        parts = [table(known, display.columns or NO_TERMINAL, stringc)]
         if failed:  # Ansible itself prints the message of a failure
             result["surprises"] = [{"host": host, **row} for host, row in wrong]
         else:
-            green = stringc(verdict, "green")  # type: ignore[no-untyped-call]
-            display.display(f"\n{green}", stderr=aside)
+            parts.append(stringc(verdict, "green"))  # type: ignore[no-untyped-call]
             result["matrix"] = [{"host": host.host, **row} for host in known for row in host.rows]
+        display.display("\n\n".join(part for part in parts if part), stderr=aside)
         return result

@@ -28,7 +28,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 def row(
     source: Optional[str], to: str, expect: str = "reachable", got: str = "reachable", **more: Any
 ) -> Dict[str, Any]:
-    fields = {"protocol": "icmp", "port": None, "milliseconds": 0.52 if got == REACHABLE else None, "detail": ""}
+    fields = {"protocol": "icmp", "port": None, "milliseconds": 0.52, "detail": ""}
     return {"from": source, "to": to, "expect": expect, "got": got, "ok": expect == got, **fields, **more}
 
 
