@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Good documents: the five scenarios, and one that says everything that can be said."""
 
+# ruff: noqa: E501 - an object reads best on one line
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -83,7 +85,12 @@ GOOD_DOCUMENTS: dict[str, Any] = {
 }
 GOOD_DOCUMENTS["everything"] = yaml.safe_load(EVERYTHING)
 GOOD_DOCUMENTS["nothing"] = {}
-GOOD_DOCUMENTS["gone"] = {"name": "office", "state": "absent", "veths": [{"name": "a0"}], "published_ports": [{"port": 80}]}
+GOOD_DOCUMENTS["gone"] = {
+    "name": "office",
+    "state": "absent",
+    "veths": [{"name": "a0"}],
+    "published_ports": [{"port": 80}],
+}
 
 
 def probes_of(scenario: str) -> list[dict[str, Any]]:

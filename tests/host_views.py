@@ -70,12 +70,14 @@ def view(netns: str | None, devices: tuple[Device, ...] = (), paths: tuple[Path,
         },
         addresses={
             indexes[device.name]: tuple(
-                Address(indexes[device.name], address, RT_SCOPE_UNIVERSE, 0, device.peer) for address in device.addresses
+                Address(indexes[device.name], address, RT_SCOPE_UNIVERSE, 0, device.peer)
+                for address in device.addresses
             )
             for device in (LO, *devices)
         },
         routes=tuple(
-            KernelRoute(path.to, path.via, indexes.get(path.dev or ""), 0, 254, path.type, path.protocol) for path in paths
+            KernelRoute(path.to, path.via, indexes.get(path.dev or ""), 0, 254, path.type, path.protocol)
+            for path in paths
         ),
         forwarding_ipv4=False,
         forwarding_ipv6=False,

@@ -8,13 +8,15 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.hostwire.linux.plugins.module_utils import document
 from ansible_collections.hostwire.linux.plugins.module_utils.plan import preflight
 from ansible_collections.hostwire.linux.tests.bad_documents import BAD_DOCUMENTS, BadDocument
 from ansible_collections.hostwire.linux.tests.good_documents import GOOD_DOCUMENTS
 from ansible_collections.hostwire.linux.tests.host_views import host
-from hypothesis import given
-from hypothesis import strategies as st
+
 
 @pytest.mark.parametrize("bad", BAD_DOCUMENTS, ids=lambda bad: bad.id)
 def test_bad_document_gets_exactly_its_message(bad: BadDocument) -> None:
@@ -43,12 +45,26 @@ scalars = st.one_of(
     st.text(max_size=20),
     st.binary(max_size=8),
     st.sampled_from(
-        ["10.0.0.1/24", "10.0.0.1", "fd00::1/64", "default", "any", "red", "br0", "lo", "absent", "80-90", "a\x00b", "\ud800"]
+        [
+            "10.0.0.1/24",
+            "10.0.0.1",
+            "fd00::1/64",
+            "default",
+            "any",
+            "red",
+            "br0",
+            "lo",
+            "absent",
+            "80-90",
+            "a\x00b",
+            "\ud800",
+        ]
     ),
     st.builds(object),
 )
 garbage = st.recursive(
-    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5) | st.integers(), inner, max_size=3)
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5) | st.integers(), inner, max_size=3),
 )
 
 
@@ -128,6 +144,8 @@ def test_nesting_without_end_is_refused_in_words(key: str) -> None:
 
 
 def test_a_value_that_json_does_not_know_is_refused_in_words() -> None:
-    assert document.read({"name": b"main"}).problems == ("name: a value of type bytes is not text; say a name for the document",)
+    assert document.read({"name": b"main"}).problems == (
+        "name: a value of type bytes is not text; say a name for the document",
+    )
     nan = document.read({"bridges": [{"name": "br0", "mtu": float("nan")}]})
     assert nan.problems == ("bridges[0].mtu: nan is not a whole number; say one from 68 to 65535",)

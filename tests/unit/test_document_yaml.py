@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The YAML that we write is read by PyYAML as the very values that went in."""
 
+# ruff: noqa: E501 - a case reads best on one line
+
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.hostwire.linux.plugins.module_utils.document import to_yaml
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ansible_collections.hostwire.linux.plugins.module_utils.document import to_yaml
 
 # Text that some YAML reader takes for something else.
 TREACHEROUS = [

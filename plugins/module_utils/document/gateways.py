@@ -70,9 +70,11 @@ def _why_not_in(via: Ip, prefix: Prefix) -> Optional[str]:
     return None
 
 
-def connected_by_document(topology: Topology, links: List[WantedLink]) -> Dict[Optional[str], Connected]:
-    """What each namespace that has routes reaches by what the document says alone."""
-    found: Dict[Optional[str], Connected] = {route.netns: Connected() for route in topology.routes}
+def connected_by_document(
+    topology: Topology, links: List[WantedLink], rooms: Set[Optional[str]]
+) -> Dict[Optional[str], Connected]:
+    """What each of these namespaces reaches by what the document says alone."""
+    found: Dict[Optional[str], Connected] = {netns: Connected() for netns in rooms}
     down = {link.key for link in links if link.up is False}
     for link in links:
         connected = found.get(link.netns)
@@ -81,7 +83,7 @@ def connected_by_document(topology: Topology, links: List[WantedLink]) -> Dict[O
                 prefix = known_prefix(address)
                 connected.add_address(prefix, prefix, link.name)
     for route in topology.routes:
-        if on_link(route) and (route.netns, route.dev) not in down:
+        if route.netns in found and on_link(route) and (route.netns, route.dev) not in down:
             found[route.netns].add_network(known_prefix(route.to), route.dev or "")
     return found
 
@@ -102,13 +104,11 @@ def gateway_problems(route: Route, path: str, connected: Connected) -> List[str]
     return found
 
 
-def unreachable_gateways(
-    topology: Topology, where: Where, connected: Dict[Optional[str], Connected], netns: Set[Optional[str]]
-) -> List[str]:
+def unreachable_gateways(topology: Topology, where: Where, connected: Dict[Optional[str], Connected]) -> List[str]:
     """The gateways of the routes in these namespaces that nothing connected reaches."""
     found: List[str] = []
     for position, route in enumerate(topology.routes):
-        if route.netns in netns and not where.is_doubtful(route.netns):
+        if route.netns in connected and not where.is_doubtful(route.netns):
             found += gateway_problems(route, where.path("routes", position), connected[route.netns])
     return found
 

@@ -135,8 +135,8 @@ def _routes(topology: Topology, where: Where, links: List[WantedLink]) -> Iterat
             if way.dev and (route.netns, way.dev) in down:
                 yield f"{way.path}.dev: {way.dev} is down (up: false), and a route needs it up"
     if topology.routes:
-        told = told_by_document(topology, links)
-        yield from unreachable_gateways(topology, where, connected_by_document(topology, links), told)
+        told = told_by_document(topology, links) & {route.netns for route in topology.routes}
+        yield from unreachable_gateways(topology, where, connected_by_document(topology, links, told))
 
 
 def _masquerades_twice(topology: Topology, where: Where) -> Iterator[str]:

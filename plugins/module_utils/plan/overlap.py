@@ -14,7 +14,10 @@ _LENGTH_OF_EVERYTHING = {4: 1, 6: 3}
 
 
 class ForeignAddress(NamedTuple):
-    """An address that isn't ours; ``network`` is what it connects, the peer's on a point-to-point link."""
+    """An address that isn't ours; ``network`` is what it connects, the peer's on a point-to-point link.
+
+    Not one that is on every link.
+    """
 
     link: str
     own: Prefix
@@ -45,7 +48,7 @@ def overlap_problems(
     new = [
         placed
         for placed in wanted
-        if (placed.link.name, placed.prefix.text) not in there and not _on_every_link(placed.prefix)
+        if (placed.link.name, placed.prefix.text) not in there and not on_every_link(placed.prefix)
     ]
     found: Dict[str, str] = {}
     by_ip: Dict[Tuple[int, int], ForeignAddress] = {address.own[:2]: address for address in addresses}
@@ -59,7 +62,8 @@ def overlap_problems(
     return [f"{placed.path}: {found[placed.path]}" for placed in new if placed.path in found]
 
 
-def _on_every_link(prefix: Prefix) -> bool:
+def on_every_link(prefix: Prefix) -> bool:
+    """Whether the address means another thing on each link or namespace, so that it is never in the way of another."""
     return is_link_local(prefix.family, prefix.number) or is_loopback(prefix.family, prefix.number)
 
 
@@ -78,11 +82,11 @@ def _taken(addresses: List[ForeignAddress], routes: List[ForeignRoute]) -> List[
     found = [
         _Taken(address.network, address.link, f"{address.own.text}, which {address.link} has")
         for address in addresses
-        if not _on_every_link(address.own) and not makes_no_subnet(address.link, address.network)
+        if not makes_no_subnet(address.link, address.network)
     ]
     for route in routes:
         to = route.to
-        if to.length <= _LENGTH_OF_EVERYTHING[to.family] or _on_every_link(to) or is_multicast(to.family, to.number):
+        if to.length <= _LENGTH_OF_EVERYTHING[to.family] or on_every_link(to) or is_multicast(to.family, to.number):
             continue
         how = " ".join(word for word in (route.via and f"via {route.via}", route.link and f"dev {route.link}") if word)
         found.append(_Taken(to, route.link, f"the route to {to.text}{' ' if how else ''}{how}, which is"))

@@ -13,7 +13,7 @@ from ..document.prefix import known_prefix
 from ..document.rules import IPV6_LEAST_MTU
 from ..model import HostView, Link, NamespaceView, Topology
 from ..rtnetlink.constants import ROUTE_PROTOCOL, RTN_UNICAST
-from .overlap import ForeignAddress, ForeignRoute, overlap_problems
+from .overlap import ForeignAddress, ForeignRoute, on_every_link, overlap_problems
 
 AddressKey = Tuple[Optional[str], str, str]  # namespace, interface, address
 _EVERYTHING_KNOWN = Where()
@@ -172,7 +172,8 @@ def _foreign_addresses(scene: _Scene, view: NamespaceView) -> List[ForeignAddres
             if (view.netns, name, address.address) not in scene.owned_addresses:
                 own = known_prefix(address.address)
                 network = known_prefix(f"{address.peer}/{own.length}") if address.peer else own
-                found.append(ForeignAddress(name, own, network))
+                if not on_every_link(own):
+                    found.append(ForeignAddress(name, own, network))
     return found
 
 
@@ -195,8 +196,9 @@ def _overlaps(scene: _Scene) -> Iterator[str]:
     for netns, group in wanted.items():
         view = scene.host.views.get(netns)
         if view is not None:
-            foreign = _foreign_addresses(scene, view), _foreign_routes(scene, view)
-            yield from overlap_problems(group, *foreign, place(netns))
+            addresses, routes = _foreign_addresses(scene, view), _foreign_routes(scene, view)
+            if addresses or routes:
+                yield from overlap_problems(group, addresses, routes, place(netns))
 
 
 def _is_up(link: WantedLink, view: Optional[NamespaceView]) -> WantedLink:
@@ -210,9 +212,10 @@ def _gateways(scene: _Scene) -> Iterator[str]:
     """Gateways in namespaces that aren't this document's alone, by what the host and the document have together."""
     views = scene.host.views
     links = [_is_up(link, views.get(link.netns)) for link in scene.links]
-    connected = connected_by_document(scene.topology, links)
     told = told_by_document(scene.topology, links)
-    untold = {netns for netns in connected if netns not in told and _can_tell(scene, netns)}
+    routed = {route.netns for route in scene.topology.routes}
+    untold = {netns for netns in routed if netns not in told and _can_tell(scene, netns)}
+    connected = connected_by_document(scene.topology, links, untold)
     up = {link.key: link.up for link in links if link.up is not None}
     for netns in untold:
         view = views.get(netns)
@@ -225,4 +228,4 @@ def _gateways(scene: _Scene) -> Iterator[str]:
         for route in _foreign_routes(scene, view):
             if route.link in working and route.via is None:
                 connected[netns].add_network(route.to, route.link or "")
-    yield from unreachable_gateways(scene.topology, scene.where, connected, untold)
+    yield from unreachable_gateways(scene.topology, scene.where, connected)

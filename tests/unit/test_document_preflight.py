@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rules that need to know the host: what is named and isn't there, and what is there and in the way."""
+
+# ruff: noqa: E501 - a case reads best on one line
+
+from __future__ import annotations
+
+import time
+from typing import Any, Container, Optional, Tuple
+
+import pytest
+import yaml
+
+from ansible_collections.hostwire.linux.plugins.module_utils import document
+from ansible_collections.hostwire.linux.plugins.module_utils.model import HostView
+from ansible_collections.hostwire.linux.plugins.module_utils.plan import preflight
+from ansible_collections.hostwire.linux.plugins.module_utils.rtnetlink.constants import (
+    ROUTE_PROTOCOL,
+    RTN_BLACKHOLE,
+    RTPROT_KERNEL,
+)
+from ansible_collections.hostwire.linux.tests.good_documents import GOOD_DOCUMENTS
+from ansible_collections.hostwire.linux.tests.host_views import Device, Path, host, view
+
+ETH0 = Device("eth0", ("192.168.1.10/24", "fe80::10/64"))
+DOCKER0 = Device("docker0", ("172.17.0.1/16",), "bridge")
+
+
+def problems(
+    text: str,
+    there: HostView,
+    owned_links: Container[Tuple[Optional[str], str]] = (),
+    owned_addresses: Container[Tuple[Optional[str], str, str]] = (),
+) -> list[str]:
+    reading = document.read(yaml.safe_load(text))
+    assert not reading.problems
+    return preflight.problems(reading.topology, there, owned_links, reading.where, owned_addresses)
+
+
+@pytest.mark.parametrize("name", ["1-two-rooms", "2-switch", "4-two-lans-one-router", "5-host-as-router"])
+def test_a_scenario_fits_on_a_host_with_a_network_of_its_own(name: str) -> None:
+    reading = document.read(GOOD_DOCUMENTS[name])
+    assert preflight.problems(reading.topology, host(Device("eth0", ("198.51.100.7/24",))), ()) == []
+
+
+def test_the_third_scenario_fits_beside_what_stands_for_the_world() -> None:
+    reading = document.read(GOOD_DOCUMENTS["3-out-to-the-lan"])
+    there = host(
+        Device("eth0", ("192.168.1.2/24",), "veth"), rooms=(view("lan", (Device("eth0", ("192.168.1.3/24",)),)),)
+    )
+    assert preflight.problems(reading.topology, there, ()) == []
+
+
+def test_what_is_on_the_host_may_be_named() -> None:
+    there = host(ETH0, DOCKER0, rooms=(view("lan"),), unread=("far",))
+    assert (
+        problems(
+            """
+        veths:
+          - {name: a0, bridge: docker0, peer: {name: b0, netns: lan}}
+          - {name: a1, peer: {name: b1, netns: far, bridge: whatever-br}}
+        interfaces: [{name: eth0, bridge: docker0}, {name: lo, netns: lan, addresses: [10.9.9.9/32]}]
+        routes: [{to: 10.0.0.0/8, via: 172.17.0.9}, {netns: lan, to: 10.0.0.0/8, dev: b0}, {to: 10.1.0.0/16, dev: eth0}]
+        masquerade: [{source: 10.0.0.0/8, except_to: docker0}]
+        probes: [{from: lan, to: 10.0.0.1}, {from: "container:web", to: 10.0.0.1}]
+        """,
+            there,
+        )
+        == []
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("veths: [{name: a0, bridge: doker0, peer: {name: b0}}]",
+         'veths[0].bridge: no bridge named "doker0" on the host; did you mean "docker0"?'),
+        ("veths: [{name: a0, bridge: eth0, peer: {name: b0}}]", 'veths[0].bridge: "eth0" is not a bridge, it is hardware'),
+        ("veths: [{name: a0, bridge: wg0, peer: {name: b0}}]",
+         'veths[0].bridge: "wg0" is not a bridge, it is of kind wireguard'),
+        ("interfaces: [{name: eth1, mtu: 1400}]",
+         'interfaces[0].name: no interface named "eth1" on the host; did you mean "eth0"?'),
+        ("interfaces: [{name: eth0, netns: lan}]", 'interfaces[0].name: no interface named "eth0" in namespace lan'),
+        ("routes: [{netns: lan, to: 10.0.0.0/8, dev: eth0}]", 'routes[0].dev: no interface named "eth0" in namespace lan'),
+        ("masquerade: [{source: 10.0.0.0/8, except_to: dockr0}]",
+         'masquerade[0].except_to: no interface named "dockr0" on the host; did you mean "docker0"?'),
+        ("veths: [{name: a0, peer: {name: b0, netns: lam}}]",
+         'veths[0].peer.netns: no namespace named "lam"; did you mean "lan"?'),
+    ],
+)  # fmt: skip
+def test_an_unknown_name_is_an_error_with_a_suggestion(text: str, problem: str) -> None:
+    there = host(ETH0, DOCKER0, Device("wg0", kind="wireguard"), rooms=(view("lan"),))
+    assert problems(text, there) == [problem]
+
+
+def test_what_this_document_made_and_no_longer_names_is_as_if_it_were_gone() -> None:
+    there = host(Device("old-br", ("10.0.0.1/24",), "bridge"))
+    owned = {(None, "old-br")}
+    text = "veths: [{name: a0, bridge: old-br, peer: {name: b0}}]"
+    assert problems(text, there, owned) == ['veths[0].bridge: no bridge named "old-br" on the host']
+    assert problems("bridges: [{name: new-br, addresses: [10.0.0.1/24]}]", there, owned) == []
+    assert problems("routes: [{to: 10.1.0.0/16, via: 10.0.0.2}]", there, owned) == [
+        "routes[0].via: no connected subnet of the host has the gateway 10.0.0.2; IPv4 has no subnet there"
+    ]
+
+
+BRIDGE = "bridges: [{name: br0, addresses: [%s]}]"
+
+
+@pytest.mark.parametrize(
+    ("address", "there", "reason"),
+    [
+        ("172.17.5.1/24", host(DOCKER0), "172.17.5.1/24 overlaps 172.17.0.1/16, which docker0 has on the host already"),
+        ("172.16.0.1/12", host(DOCKER0), "172.16.0.1/12 overlaps 172.17.0.1/16, which docker0 has on the host already"),
+        ("172.17.0.9/16", host(DOCKER0), "172.17.0.9/16 overlaps 172.17.0.1/16, which docker0 has on the host already"),
+        ("172.17.0.1/16", host(DOCKER0), "172.17.0.1 is there already on the host: docker0 has 172.17.0.1/16"),
+        ("172.17.0.1/24", host(DOCKER0), "172.17.0.1 is there already on the host: docker0 has 172.17.0.1/16"),
+        ("10.8.0.9/24", host(Device("tun0", ("10.9.0.1/24",), "tun", peer="10.8.0.1")),
+         "10.8.0.9/24 overlaps 10.9.0.1/24, which tun0 has on the host already"),
+        ("172.17.5.1/24", host(ETH0, paths=(Path("172.16.0.0/12", "192.168.1.1", "eth0"),)),
+         "172.17.5.1/24 overlaps the route to 172.16.0.0/12 via 192.168.1.1 dev eth0, which is on the host already"),
+        ("172.16.0.1/12", host(paths=(Path("172.17.0.0/16", None, "tun0"),)),
+         "172.16.0.1/12 overlaps the route to 172.17.0.0/16, which is on the host already"),
+        ("fd00:0:0:7::1/64", host(ETH0, paths=(Path("fd00::/48", "fe80::1", "eth0"),)),
+         "fd00:0:0:7::1/64 overlaps the route to fd00::/48 via fe80::1 dev eth0, which is on the host already"),
+    ],
+)  # fmt: skip
+def test_a_wanted_subnet_that_the_host_has_elsewhere_is_an_error(address: str, there: HostView, reason: str) -> None:
+    assert problems(BRIDGE % f'"{address}"', there) == [f"bridges[0].addresses[0]: {reason}"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        Path("0.0.0.0/0", "192.168.1.1", "eth0"),
+        Path("128.0.0.0/1", "192.168.1.1", "eth0"),
+        Path("2000::/3", "fe80::1", "eth0"),
+        Path("fe80::/64", None, "eth0", RTPROT_KERNEL),
+        Path("ff00::/8", None, "eth0", RTPROT_KERNEL),
+        Path("172.16.0.0/12", "192.168.1.1", "eth0", ROUTE_PROTOCOL),
+        Path("172.16.0.0/12", type=RTN_BLACKHOLE),
+        Path("172.17.5.0/24", None, "br0", RTPROT_KERNEL),
+        Path("10.0.0.0/8", "192.168.1.1", "eth0"),
+    ],
+    ids=lambda path: f"{path.to}-{path.protocol}-{path.type}",
+)
+def test_a_route_that_claims_no_network_of_another_is_not_in_the_way(path: Path) -> None:
+    there = host(ETH0, Device("br0", ("172.17.5.1/24", "2001:db8::1/64", "fe80::1/64"), "bridge"), paths=(path,))
+    assert problems(BRIDGE % '172.17.5.1/24, "2001:db8::1/64", "fe80::1/64"', there, {(None, "br0")}) == []
+
+
+def test_the_same_subnet_in_another_namespace_is_fine() -> None:
+    there = host(DOCKER0, rooms=(view("red"),))
+    assert problems("veths: [{name: a, peer: {name: b, netns: red, addresses: [172.17.0.1/16]}}]", there) == []
+
+
+@pytest.mark.parametrize(
+    ("address", "found"),
+    [
+        ("192.168.1.10/24", []),
+        ("192.168.1.11/24", []),
+        ("10.5.0.1/24", []),
+        ("192.168.1.10/16",
+         [("interfaces[0].addresses[0]: eth0 has 192.168.1.10/24 already; the same address with another prefix length would be "
+          "a second one: say 192.168.1.10/24, or remove that first")]),
+        ("172.17.0.1/16",
+         ["interfaces[0].addresses[0]: 172.17.0.1 is there already on the host: docker0 has 172.17.0.1/16"]),
+    ],
+)  # fmt: skip
+def test_an_interface_that_is_not_ours_keeps_what_it_has(address: str, found: list[str]) -> None:
+    there = host(ETH0, DOCKER0, paths=(Path("192.168.1.0/24", None, "eth0", RTPROT_KERNEL),))
+    assert problems(f"interfaces: [{{name: eth0, addresses: [{address}]}}]", there) == found
+
+
+def test_an_address_that_we_gave_to_such_an_interface_may_change_its_length() -> None:
+    text = "interfaces: [{name: eth0, addresses: [192.168.1.10/16]}]"
+    assert problems(text, host(ETH0), (), {(None, "eth0", "192.168.1.10/24")}) == []
+
+
+ROUTE = "routes: [{netns: lan, to: default, via: 10.0.0.1, %s}]"
+
+
+@pytest.mark.parametrize(
+    ("devices", "paths", "found"),
+    [
+        ((Device("eth0", ("10.0.0.2/24",)),), (), None),
+        ((Device("eth0", ("10.0.0.2/24",), up=False),), (), "IPv4 has no subnet there"),
+        ((Device("eth0", ("10.0.1.2/24",)),), (), "there are 10.0.1.0/24 on eth0"),
+        ((Device("tun0", ("10.9.0.2/32",), peer="10.0.0.1"),), (), None),
+        ((Device("eth0"),), (Path("10.0.0.0/30", None, "eth0"),), None),
+        ((Device("eth0"),), (Path("10.0.0.0/30", "10.1.0.1", "eth0"),), "IPv4 has no subnet there"),
+    ],
+)
+def test_a_gateway_is_looked_for_in_what_the_host_has(
+    devices: tuple[Device, ...], paths: tuple[Path, ...], found: str | None
+) -> None:
+    there = host(rooms=(view("lan", devices, paths),))
+    reason = f"routes[0].via: no connected subnet of namespace lan has the gateway 10.0.0.1; {found}"
+    assert problems(ROUTE % "", there) == ([reason] if found else [])
+
+
+def test_a_gateway_is_found_by_the_host_and_the_document_together() -> None:
+    down = view("lan", (Device("eth0", ("10.0.0.2/24",), up=False),))
+    assert (
+        problems("interfaces: [{name: eth0, netns: lan, up: true}]\n" + ROUTE % "dev: eth0", host(rooms=(down,))) == []
+    )
+    bare = view("lan", (Device("eth0"),))
+    cable = "veths: [{name: a, peer: {name: b, netns: lan, addresses: [10.0.0.2/24]}}]\n"
+    assert problems(cable + ROUTE % "", host(rooms=(bare,))) == []
+    assert problems(cable + ROUTE % "dev: eth0", host(rooms=(bare,))) == [
+        "routes[0].via: no connected subnet on eth0 of namespace lan has the gateway 10.0.0.1; there are 10.0.0.0/24 on b"
+    ]
+
+
+def test_a_namespace_whose_addresses_are_wrong_in_the_document_is_not_judged() -> None:
+    reading = document.read(
+        yaml.safe_load("bridges: [{name: br0, addresses: [10.0.0.1]}]\nroutes: [{to: default, via: 10.0.0.2}]")
+    )
+    assert len(reading.problems) == 1
+    assert preflight.problems(reading.topology, host(), (), reading.where) == []
+
+
+def test_a_document_that_goes_away_has_no_problems() -> None:
+    assert problems("{state: absent, routes: [{netns: nowhere, to: default}]}", host()) == []
+
+
+def test_an_mtu_that_costs_a_foreign_interface_its_ipv6_is_said() -> None:
+    there = host(Device("eth0", ("192.168.1.10/24", "2001:db8::10/64")), Device("eth1", ("10.0.0.1/24",)))
+    topology = document.read(
+        {"interfaces": [{"name": "eth1", "mtu": 1000}, {"name": "eth0", "mtu": 1000}, {"name": "eth9", "mtu": 1000}]}
+    ).topology
+    assert preflight.warnings(topology, there) == [
+        "interfaces[1].mtu: 1000 is under 1280, the least that IPv6 works with: eth0 loses 2001:db8::10/64 for good"
+    ]
+
+
+def crowd(count: int) -> tuple[Any, HostView, set[tuple[str | None, str]]]:
+    """``count`` rooms with a cable each, as they are after the first run."""
+    wanted = {
+        "namespaces": [{"name": f"n{i}"} for i in range(count)],
+        "bridges": [{"name": "br0", "addresses": ["10.0.0.1/8"]}],
+        "veths": [
+            {
+                "name": f"v{i}",
+                "bridge": "br0",
+                "peer": {"name": "eth0", "netns": f"n{i}", "addresses": [f"10.1.{i // 250}.{i % 250 + 1}/8"]},
+            }
+            for i in range(count)
+        ],
+        "routes": [{"netns": f"n{i}", "to": "default", "via": "10.0.0.1"} for i in range(count)],
+    }
+    rooms = tuple(
+        view(
+            f"n{i}",
+            (Device("eth0", (f"10.1.{i // 250}.{i % 250 + 1}/8",), "veth"),),
+            (Path("0.0.0.0/0", "10.0.0.1", "eth0", ROUTE_PROTOCOL),),
+        )
+        for i in range(count)
+    )
+    cables = tuple(Device(f"v{i}", (), "veth") for i in range(count))
+    owned = {(None, "br0"), *((None, f"v{i}") for i in range(count)), *((f"n{i}", "eth0") for i in range(count))}
+    return wanted, host(Device("br0", ("10.0.0.1/8",), "bridge"), *cables, rooms=rooms), owned
+
+
+def test_the_time_grows_with_the_document_and_not_with_its_square() -> None:
+    def seconds(count: int) -> float:
+        wanted, there, owned = crowd(count)
+        reading = document.read(wanted)
+        took = []
+        for _ in range(3):
+            began = time.process_time()
+            assert preflight.problems(reading.topology, there, owned, reading.where) == []
+            took.append(time.process_time() - began)
+        return min(took)
+
+    assert seconds(2000) < 4 * 3 * seconds(500)
