@@ -70,7 +70,9 @@ def _read_yaml(path: str, text: str, not_json: str) -> Dict[str, Any]:
     try:
         import yaml  # on the controller; a managed host need not have it
     except ImportError:
-        raise InvalidValue(f"{path}: not JSON ({not_json}), and PyYAML isn't installed here to read it as YAML") from None
+        raise InvalidValue(
+            f"{path}: not JSON ({not_json}), and PyYAML isn't installed here to read it as YAML"
+        ) from None
     try:
         document: Dict[str, Any] = yaml.safe_load(text)
         return document

@@ -194,9 +194,7 @@ class _Run:
         if document != memory.document or owned != memory.owned or memory.interrupted:
             self._store.settle(self._name, None if nothing_left else document, owned)
 
-    def _result(
-        self, task: Task, memory: Memory, picture: _Picture, reachability: Tuple[ProbeResult, ...]
-    ) -> Result:
+    def _result(self, task: Task, memory: Memory, picture: _Picture, reachability: Tuple[ProbeResult, ...]) -> Result:
         plan = picture.plan
         after = documents.dump(task.stored)
         before = after
@@ -207,9 +205,7 @@ class _Run:
         warnings = [warning for tables in picture.tables.values() for warning in firewall_warnings(tables)]
         if task.target.present:
             warnings += preflight.warnings(task.target, picture.view, self._reading.where)
-        return Result(
-            bool(plan.steps), plan.lines, before, after, tuple(warnings), self._clock.seconds, reachability
-        )
+        return Result(bool(plan.steps), plan.lines, before, after, tuple(warnings), self._clock.seconds, reachability)
 
 
 class _Clock:
@@ -219,7 +215,7 @@ class _Clock:
         self.seconds: Dict[str, float] = {"read": 0.0, "plan": 0.0, "apply": 0.0, "verify": 0.0}
 
     @contextlib.contextmanager
-    def measuring(self, part: str) -> "contextlib._GeneratorContextManager[None]":  # type: ignore[misc]
+    def measuring(self, part: str) -> contextlib._GeneratorContextManager[None]:  # type: ignore[misc]
         began = time.perf_counter()
         try:
             yield

@@ -20,7 +20,7 @@ class HostwireError(Exception):
 
     kind = "error"
 
-    def __init__(self, problems: "str | Iterable[str]") -> None:
+    def __init__(self, problems: str | Iterable[str]) -> None:
         self.problems: Tuple[str, ...] = (problems,) if isinstance(problems, str) else tuple(problems)
         super().__init__("\n".join(self.problems))
 

@@ -68,7 +68,7 @@ def _room(view: NamespaceView) -> Dict[str, Any]:
     }
 
 
-def _link(link: Link, names: Dict[int, str], addresses: "tuple[Address, ...]") -> Dict[str, Any]:
+def _link(link: Link, names: Dict[int, str], addresses: tuple[Address, ...]) -> Dict[str, Any]:
     return {
         "name": link.name,
         "index": link.index,
@@ -95,9 +95,7 @@ def _route(route: KernelRoute, names: Dict[int, str]) -> Dict[str, Any]:
         "table": route.table,
         "type": _TYPE_NAMES.get(route.type, str(route.type)),
         "protocol": _PROTOCOLS.get(route.protocol, str(route.protocol)),
-        "nexthops": [
-            {"via": via, "dev": names.get(dev or 0), "weight": weight} for via, dev, weight in route.nexthops
-        ],
+        "nexthops": [{"via": via, "dev": names.get(dev or 0), "weight": weight} for via, dev, weight in route.nexthops],
     }
 
 

@@ -55,4 +55,3 @@ def _view(netns: Optional[str], inode: int, question: Question) -> NamespaceView
 
 def _settings(paths: Iterable[str]) -> Dict[str, Optional[str]]:
     return {path: sysctl.read(path) for path in paths}
-

@@ -67,7 +67,9 @@ def merged(whole: Topology, part: Topology) -> Topology:
         lists[name] = tuple(entries.values())
     return whole._replace(
         present=True,
-        forwarding=Forwarding(*(new if new is not None and new != () else old for old, new in zip(whole.forwarding, part.forwarding))),
+        forwarding=Forwarding(
+            *(new if new is not None and new != () else old for old, new in zip(whole.forwarding, part.forwarding))
+        ),
         sysctls=tuple({**dict(whole.sysctls), **dict(part.sysctls)}.items()),
         **lists,
     )
@@ -177,5 +179,3 @@ def read_tables(wish: Wish, view: HostView, memory: Memory) -> Dict[Optional[str
         else:
             tables[netns] = firewall.blank(netns, families)
     return tables
-
-

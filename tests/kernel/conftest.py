@@ -16,5 +16,3 @@ def private_host() -> Iterator[Path]:
     """A fresh network and mount namespace for one test; its value is a directory for files."""
     with private.private_host() as directory:
         yield directory
-
-

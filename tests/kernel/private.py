@@ -33,7 +33,10 @@ def _mount(source: str, target: str, kind: str, flags: int = 0, options: str = "
 def private_host() -> Iterator[Path]:
     """This process is on a host of its own, with nothing but lo, up; yields a directory for the test's files."""
     directory = os.getcwd()
-    home = [(os.open(f"/proc/self/ns/{kind}", os.O_RDONLY), flag) for kind, flag in (("net", CLONE_NEWNET), ("mnt", CLONE_NEWNS))]
+    home = [
+        (os.open(f"/proc/self/ns/{kind}", os.O_RDONLY), flag)
+        for kind, flag in (("net", CLONE_NEWNET), ("mnt", CLONE_NEWNS))
+    ]
     try:
         _checked(_libc.unshare(CLONE_NEWNS | CLONE_NEWNET), "unshare")
         try:

@@ -70,5 +70,3 @@ def probe(name: str) -> str:
                 listener.stdout.close()
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
-
-

@@ -18,7 +18,9 @@ def take_back(steps: Sequence[Step], done: Iterable[int], lines: Sequence[str]) 
     failures: List[str] = []
     for position in sorted(set(done), reverse=True):
         step = steps[position]
-        work = [Work(action, f"undo of: {lines[step.line] if step.line < len(lines) else ''}") for action in step.inverse]
+        work = [
+            Work(action, f"undo of: {lines[step.line] if step.line < len(lines) else ''}") for action in step.inverse
+        ]
         try:
             with Executor(tolerant=True) as executor:
                 executor.run(work)

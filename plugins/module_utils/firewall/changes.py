@@ -18,6 +18,7 @@ from .want import FirewallWant
 # What protects comes before what opens; a removal goes the other way round.
 _ORDER = ("raw", "filter", "nat")
 _SHARED = (FORWARD, GUARD)
+UNDO = "# undo\n"  # the first line of a text that may meet a change that was made in part, or not at all
 
 
 class Swap(NamedTuple):
@@ -102,7 +103,7 @@ def _swap(backend: str, family: int, ruleset: Ruleset, rendered: Rendered, owner
         family,
         ",".join(forward),
         "".join(text for text, _undo in filter(None, texts)),
-        "".join(undo for _text, undo in filter(None, texts[::-1])),
+        UNDO + "".join(undo for _text, undo in filter(None, texts[::-1])),
     )
 
 
@@ -210,22 +211,25 @@ def _jumps_to(chain: str, chains: Dict[str, List[str]]) -> List[str]:
 
 
 def applicable(text: str, ruleset: Ruleset) -> str:
-    """Those lines of an undo that still mean something.
+    """Those lines of a transaction that still mean something where it was made in part already, or was never made.
 
-    After a failure, or a crash, between the tables of one transaction (each commits for itself, hazard 34) a jump that
-    is to be deleted may never have been made; deleting it would fail the rest.
+    Each table commits for itself (hazard 34): after a failure or a crash a jump that is to be deleted may not be there,
+    and deleting it would fail the rest; one that is to be made may stand already. Chains don't mind: they are declared.
     """
     kept: List[str] = []
     chains: Dict[str, List[str]] = {}
     for line in text.splitlines():
         if line.startswith("*"):
             chains = ruleset.get(line[1:], {})
-        elif line.startswith(("-D ", "-I ")) or (line.startswith("-A ") and target_of(line) == GUARD):
-            there = _stands(line, chains)
-            if there != line.startswith("-D "):
+        elif line.startswith("-D ") or _makes_jump(line):
+            if _stands(line, chains) != line.startswith("-D "):
                 continue
         kept.append(line)
     return "\n".join([*kept, ""])
+
+
+def _makes_jump(line: str) -> bool:
+    return line.startswith("-I ") or (line.startswith("-A ") and target_of(line) == GUARD)
 
 
 def _stands(line: str, chains: Dict[str, List[str]]) -> bool:

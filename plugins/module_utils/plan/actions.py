@@ -220,6 +220,6 @@ def _frozen(value: Any) -> Any:
     return tuple(_frozen(part) for part in value) if isinstance(value, list) else value
 
 
-def to_json(steps: "Tuple[Step, ...]") -> str:
+def to_json(steps: Tuple[Step, ...]) -> str:
     """Steps as JSON text."""
     return json.dumps([[s.stage, encode(s.action), [encode(a) for a in s.inverse], s.line] for s in steps])

@@ -26,16 +26,18 @@ def plan_addresses(
             for address in wanted:
                 _add(sheet, netns, link, address)
         return
-    _exchange(sheet, netns, link, wanted, {entry.address: entry for entry in present if _counts(entry, wanted)}, present)
+    _exchange(
+        sheet, netns, link, wanted, {entry.address: entry for entry in present if _counts(entry, wanted)}, present
+    )
 
 
-def plan_foreign_addresses(
-    sheet: Sheet, netns: Optional[str], link: str, wanted: Tuple[str, ...], have: Link
-) -> None:
+def plan_foreign_addresses(sheet: Sheet, netns: Optional[str], link: str, wanted: Tuple[str, ...], have: Link) -> None:
     """Add what is missing; take away what we once gave and is wanted no more; touch nothing else."""
     present = sheet.view.views[netns].addresses.get(have.index, ())
     ours = {
-        entry.address: entry for entry in present if entry.address in wanted or (netns, link, entry.address) in sheet.owned.addresses
+        entry.address: entry
+        for entry in present
+        if entry.address in wanted or (netns, link, entry.address) in sheet.owned.addresses
     }
     _exchange(sheet, netns, link, wanted, ours, present)
     for address in wanted:
@@ -64,9 +66,7 @@ def _exchange(
 ) -> None:
     lost_with_state = (netns, link) in sheet.falling
     for address in wanted:
-        if address not in ours:
-            _add(sheet, netns, link, address)
-        elif lost_with_state and ":" in address:
+        if address not in ours or (lost_with_state and ":" in address):
             _add(sheet, netns, link, address)
     surplus = [entry for address, entry in ours.items() if address not in wanted]
     if not surplus:

@@ -40,12 +40,17 @@ def claims(topology: Topology, settings: Dict[SysctlKey, str], files: Dict[str, 
 
 def without(owned: Owned, claimed: Owned) -> Owned:
     """What is owned and not claimed."""
-    return Owned(owned.name, *({k: v for k, v in mine.items() if k not in theirs} for mine, theirs in zip(owned[1:], claimed[1:])))
+    return Owned(
+        owned.name,
+        *({k: v for k, v in mine.items() if k not in theirs} for mine, theirs in zip(owned[1:], claimed[1:])),
+    )
 
 
 def within(owned: Owned, claimed: Owned) -> Owned:
     """What is owned and claimed."""
-    return Owned(owned.name, *({k: v for k, v in mine.items() if k in theirs} for mine, theirs in zip(owned[1:], claimed[1:])))
+    return Owned(
+        owned.name, *({k: v for k, v in mine.items() if k in theirs} for mine, theirs in zip(owned[1:], claimed[1:]))
+    )
 
 
 def interface_claims(owned: Owned, topology: Topology) -> Owned:
@@ -57,7 +62,7 @@ def interface_claims(owned: Owned, topology: Topology) -> Owned:
     return found
 
 
-def namespaces_in(owned: Owned) -> "set[Optional[str]]":
+def namespaces_in(owned: Owned) -> set[Optional[str]]:
     """Every namespace in which something is owned."""
     keyed = (owned.links, owned.addresses, owned.routes, owned.settings, owned.sysctls)
     found = {key[0] for part in keyed for key in part}  # type: ignore[attr-defined]

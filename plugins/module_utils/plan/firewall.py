@@ -14,7 +14,6 @@ from .owned import Owned
 from .sheet import FILES, PROTECT, UNPROTECT, Sheet
 
 
-
 def firewall_wants(topology: Topology, switched_on: Tuple[int, ...]) -> Dict[Optional[str], FirewallWant]:
     """What each namespace's packet filter should hold; one that needs nothing is left out.
 
@@ -23,9 +22,7 @@ def firewall_wants(topology: Topology, switched_on: Tuple[int, ...]) -> Dict[Opt
     if not topology.present:
         return {}
     places = {entry.netns for entry in topology.masquerade} | {port.netns for port in topology.published_ports}
-    forwarding = tuple(
-        family for family, on in ((4, topology.forwarding.ipv4), (6, topology.forwarding.ipv6)) if on
-    )
+    forwarding = tuple(family for family, on in ((4, topology.forwarding.ipv4), (6, topology.forwarding.ipv6)) if on)
     if forwarding or topology.forwarding.networks:
         places.add(None)
     wants = {}

@@ -110,9 +110,7 @@ def _are_peers(a: End, have_a: Link, b: End, have_b: Link) -> bool:
     )
 
 
-def _take_strays(
-    sheet: Sheet, veth: Veth, *ends: Tuple[End, Optional[Link]]
-) -> Tuple[Optional[Link], Optional[Link]]:
+def _take_strays(sheet: Sheet, veth: Veth, *ends: Tuple[End, Optional[Link]]) -> Tuple[Optional[Link], Optional[Link]]:
     """Delete our cables that have the names but lead elsewhere."""
     for end, have in ends:
         if have is not None and (end.netns, end.name) not in sheet.gone:
@@ -147,10 +145,14 @@ def _usable(sheet: Sheet, netns: Optional[str], name: str, kind: str) -> Optiona
     if have is None:
         for other in namespace.links.values():
             if name in other.altnames and (netns, other.name) not in sheet.gone:
-                sheet.conflicts.append(f'{kind} {name}: {place(netns)} has a link "{other.name}" with this altname already')
+                sheet.conflicts.append(
+                    f'{kind} {name}: {place(netns)} has a link "{other.name}" with this altname already'
+                )
         return None
     if not sheet.is_ours(netns, have):
-        owner = f"it belongs to the document {have.alias[9:]!r}" if have.alias.startswith("hostwire:") else "it isn't ours"
+        owner = (
+            f"it belongs to the document {have.alias[9:]!r}" if have.alias.startswith("hostwire:") else "it isn't ours"
+        )
         sheet.conflicts.append(
             f"{kind} {name}: {place(netns)} has a link of this name already ({have.kind or 'a device'}), and {owner}"
         )
@@ -212,7 +214,7 @@ def plan_interfaces(sheet: Sheet, wanted: Iterable[Interface]) -> None:
             _dress_new_loopback(sheet, interface)
             continue
         if have is None:
-            sheet.conflicts.append(f'interface {name}: {place(netns)} has no interface of this name')
+            sheet.conflicts.append(f"interface {name}: {place(netns)} has no interface of this name")
             continue
         wishes = (
             ("up", interface.up, have.up),

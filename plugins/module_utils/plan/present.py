@@ -14,10 +14,12 @@ from .settings import current, is_switch, wanted_files
 from .sheet import Sheet, is_our_route
 
 
-
-
 def present(
-    named: Topology, view: HostView, owned: Owned, tables: Mapping[Optional[str], Tables], wants: Mapping[Optional[str], FirewallWant]
+    named: Topology,
+    view: HostView,
+    owned: Owned,
+    tables: Mapping[Optional[str], Tables],
+    wants: Mapping[Optional[str], FirewallWant],
 ) -> Topology:
     """The objects that ``named`` names and that are there and ours, with the values that they have.
 
@@ -25,7 +27,9 @@ def present(
     """
     sheet = Sheet(view, owned, "")
     intact = {
-        netns for netns, want in wants.items() if netns in tables and not changes(tables[netns], want, None, named.name, netns).swaps
+        netns
+        for netns, want in wants.items()
+        if netns in tables and not changes(tables[netns], want, None, named.name, netns).swaps
     }
     return Topology(
         name=named.name,
@@ -34,7 +38,9 @@ def present(
         veths=tuple(_veths(sheet, named)),
         interfaces=tuple(_interfaces(sheet, named)),
         routes=tuple(route for route in named.routes if _has_route(sheet, route)),
-        forwarding=_forwarding(sheet, None, named.forwarding)._replace(networks=named.forwarding.networks if None in intact else ()),
+        forwarding=_forwarding(sheet, None, named.forwarding)._replace(
+            networks=named.forwarding.networks if None in intact else ()
+        ),
         masquerade=tuple(entry for entry in named.masquerade if entry.netns in intact),
         published_ports=tuple(port for port in named.published_ports if port.netns in intact),
         sysctls=_sysctls(sheet, None, named.sysctls),

@@ -13,7 +13,9 @@ from .settings import current
 from .sheet import LINK, TAKE_NAMESPACES, UNADDRESS, Sheet, place
 
 # Links that the kernel itself puts into each new namespace where such modules are loaded (net.core.fb_tunnels_only_for_init_net).
-_FALLBACK_KINDS = frozenset(("ipip", "sit", "gre", "gretap", "erspan", "ip6tnl", "ip6gre", "vti", "vti6", "ip_vti", "ip6_vti"))
+_FALLBACK_KINDS = frozenset(
+    ("ipip", "sit", "gre", "gretap", "erspan", "ip6tnl", "ip6gre", "vti", "vti6", "ip_vti", "ip6_vti")
+)
 
 
 def take_links(sheet: Sheet, unwanted: Iterable[LinkKey]) -> None:
@@ -62,7 +64,13 @@ def take_namespaces(sheet: Sheet, unwanted: Iterable[str], processes: Dict[int, 
         sheet.do(TAKE_NAMESPACES, line, NetnsDelete(name), *_remake(sheet, namespace))
         sheet.gone_namespaces.add(name)
         sheet.after.namespaces.pop(name, None)
-        for keyed in (sheet.after.links, sheet.after.addresses, sheet.after.routes, sheet.after.settings, sheet.after.sysctls):
+        for keyed in (
+            sheet.after.links,
+            sheet.after.addresses,
+            sheet.after.routes,
+            sheet.after.settings,
+            sheet.after.sysctls,
+        ):
             for key in [key for key in keyed if key[0] == name]:  # type: ignore[attr-defined]
                 keyed.pop(key)  # type: ignore[attr-defined]
 
@@ -91,7 +99,9 @@ def _remake(sheet: Sheet, namespace: NamespaceView) -> List[Action]:
         value = current(namespace, path)
         if value not in (None, "0"):
             actions.append(SysctlSet(name, path, str(value)))
-    return actions + [sheet.remake_route(name, route) for route in namespace.routes if route.type in (6, 7, 8) and route.protocol != 2]
+    return actions + [
+        sheet.remake_route(name, route) for route in namespace.routes if route.type in (6, 7, 8) and route.protocol != 2
+    ]
 
 
 def take_addresses(sheet: Sheet, unwanted: Iterable[AddressKey]) -> None:

@@ -74,9 +74,7 @@ def _staying(sheet: Sheet, namespace: NamespaceView) -> _Index:
     return index
 
 
-def _make_room(
-    sheet: Sheet, namespace: NamespaceView, route: Route, key: RouteKey, here: List[KernelRoute]
-) -> bool:
+def _make_room(sheet: Sheet, namespace: NamespaceView, route: Route, key: RouteKey, here: List[KernelRoute]) -> bool:
     """Take our old routes of this key away; False, and a conflict noted, if another's is in the way."""
     ours = key in sheet.owned.routes or (namespace.netns is not None and sheet.is_our_namespace(namespace.netns))
     for there in here:
@@ -138,7 +136,8 @@ def agrees(sheet: Sheet, namespace: NamespaceView, want: Route, have: KernelRout
         if len(hops) != len(there):
             return False
         return all(
-            any(via == w and weight == x and (dev is None or dev == d) for w, d, x in there) for via, dev, weight in hops
+            any(via == w and weight == x and (dev is None or dev == d) for w, d, x in there)
+            for via, dev, weight in hops
         )
     if want.via != have.via or have.nexthops:
         return False

@@ -114,7 +114,12 @@ def take_settings(sheet: Sheet, keys: Iterable[SysctlKey]) -> None:
     for netns, path in ordered:
         change = sheet.after.sysctls.pop((netns, path), None)
         namespace = sheet.namespace(netns)
-        if change is None or namespace is None or current(namespace, path) != change.after or change.before == change.after:
+        if (
+            change is None
+            or namespace is None
+            or current(namespace, path) != change.after
+            or change.before == change.after
+        ):
             continue
         line = sheet.line(f"{place(netns)}: {_SWITCHES.get(path, path)}: {change.after} -> {change.before}")
         undo = SysctlSet(netns, path, change.after)
@@ -144,8 +149,14 @@ def plan_files(sheet: Sheet, wanted: Dict[str, str]) -> None:
         if now == text:
             sheet.after.files[path] = None
             continue
-        if now is not None and path not in sheet.owned.files and not now.startswith(HEADER.format(name=sheet.owned.name)):
-            sheet.conflicts.append(f"file {path} exists and isn't ours: move its content into the document and remove it")
+        if (
+            now is not None
+            and path not in sheet.owned.files
+            and not now.startswith(HEADER.format(name=sheet.owned.name))
+        ):
+            sheet.conflicts.append(
+                f"file {path} exists and isn't ours: move its content into the document and remove it"
+            )
             continue
         line = sheet.line(f"file {path}: {'create' if now is None else 'change'}")
         sheet.do(FILES, line, FileSet(None, path, text), FileSet(None, path, now))

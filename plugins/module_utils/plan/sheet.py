@@ -51,7 +51,9 @@ class Sheet:
         self.conflicts: List[str] = []
         self.gone: Set[LinkKey] = set()
         self.gone_namespaces: Set[str] = set()
-        self.falling: Set[LinkKey] = set()  # links that the plan takes down: they lose routes and IPv6 addresses (hazard 23)
+        self.falling: Set[LinkKey] = (
+            set()
+        )  # links that the plan takes down: they lose routes and IPv6 addresses (hazard 23)
         self._peers: Optional[Dict[Tuple[int, int], List[Tuple[Optional[str], Link]]]] = None
 
     def line(self, text: str) -> int:
@@ -120,9 +122,7 @@ class Sheet:
             self.gone.add((where, end.name))
             self.after.links.pop((where, end.name), None)
 
-    def _remake(
-        self, netns: Optional[str], link: Link, peer: Optional[Tuple[Optional[str], Link]]
-    ) -> List[Action]:
+    def _remake(self, netns: Optional[str], link: Link, peer: Optional[Tuple[Optional[str], Link]]) -> List[Action]:
         actions: List[Action] = []
         if link.kind == "bridge":
             actions.append(BridgeAdd(netns, link.name, link.mac, bool(link.stp), bool(link.vlan_filtering)))

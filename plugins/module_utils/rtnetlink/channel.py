@@ -86,7 +86,11 @@ class Channel:
         first = next(self._sequence)
         frames = [frame(batch[0]._replace(flags=batch[0].flags | NLM_F_REQUEST | NLM_F_ACK), first)]
         for message in batch[1:]:
-            frames.append(frame(Message(message.type, message.flags | NLM_F_REQUEST | NLM_F_ACK, message.body), next(self._sequence)))
+            frames.append(
+                frame(
+                    Message(message.type, message.flags | NLM_F_REQUEST | NLM_F_ACK, message.body), next(self._sequence)
+                )
+            )
         self._socket.send(b"".join(frames))
         results: List[Optional[Refusal]] = [None] * len(batch)
         waiting = len(batch)

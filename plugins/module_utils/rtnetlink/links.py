@@ -41,7 +41,18 @@ from .constants import (
     RTM_NEWLINK,
     VETH_INFO_PEER,
 )
-from .wire import Message, attribute, attributes, c_string, find_attribute, nested, text, u32, unpack_attribute_header, unpack_u32
+from .wire import (
+    Message,
+    attribute,
+    attributes,
+    c_string,
+    find_attribute,
+    nested,
+    text,
+    u32,
+    unpack_attribute_header,
+    unpack_u32,
+)
 
 _IFINFO = struct.Struct("=BxHiII")  # struct ifinfomsg: family, device type, index, flags, changed flags
 _AF_INET6 = 10
@@ -177,9 +188,7 @@ def add_veth(
         peer += u32(IFLA_MTU, peer_mtu)
     if peer_netns_fd is not None:
         peer += u32(IFLA_NET_NS_FD, peer_netns_fd)
-    info = nested(
-        IFLA_LINKINFO, text(IFLA_INFO_KIND, "veth"), nested(IFLA_INFO_DATA, attribute(VETH_INFO_PEER, peer))
-    )
+    info = nested(IFLA_LINKINFO, text(IFLA_INFO_KIND, "veth"), nested(IFLA_INFO_DATA, attribute(VETH_INFO_PEER, peer)))
     body = _IFINFO.pack(0, 0, 0, 0, 0) + text(IFLA_IFNAME, name) + (_mac(mac) if mac else b"")
     if mtu:
         body += u32(IFLA_MTU, mtu)

@@ -48,4 +48,6 @@ def _parse(buffer: bytearray, start: int, end: int) -> Optional[Neighbour]:
 def delete_neighbour(index: int, address: str) -> Message:
     """Forget one neighbour; ENOENT if it isn't known."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    return Message(RTM_DELNEIGH, 0, _NDMSG.pack(family, 0, index, 0, 0, 0) + attribute(NDA_DST, socket.inet_pton(family, address)))
+    return Message(
+        RTM_DELNEIGH, 0, _NDMSG.pack(family, 0, index, 0, 0, 0) + attribute(NDA_DST, socket.inet_pton(family, address))
+    )
