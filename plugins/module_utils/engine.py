@@ -150,7 +150,7 @@ class _Run:
             executor.run([Work(step.action, _subject(plan.lines, step.line)) for step in plan.steps])
 
     def _verify(self, task: Task, memory: Memory, plan: Plan, started: List[Tuple[Plan, Executor]]) -> Owned:
-        """Plan again from what is read back: nothing must be left to do. What our own changes took along is put back."""
+        """Plan again from what is read back: nothing may be left to do. What our own changes took along is put back."""
         owned = plan.owned
         for attempt in range(SETTLING_ROUNDS + 1):
             seen = memory._replace(owned=owned)

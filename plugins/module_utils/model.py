@@ -3,8 +3,8 @@
 
 Addresses are text in the kernel's canonical form (``192.168.15.1/24``, ``fd00:15::5/64``, as inet_ntop writes them), so
 that a wanted and an observed one compare equal as they stand, print as they stand and go to JSON as they stand.
-``netns`` is the name of a namespace, or None for the host itself. Every value here is a NamedTuple: cheap to make by the
-thousand, hashable, and equal by content.
+``netns`` is the name of a namespace, or None for the host itself. Every value here is a NamedTuple: cheap to make by
+the thousand, hashable, and equal by content.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ TABLE_MAIN = 254  # RT_TABLE_MAIN, linux/rtnetlink.h
 class Forwarding(NamedTuple):
     """Whether packets are forwarded, per family; None leaves the setting alone.
 
-    ``networks``: prefixes between which a router lets new connections through though no document names their interfaces.
+    ``networks``: prefixes between which a router lets new connections through though no document names an interface.
     """
 
     ipv4: Optional[bool] = None
@@ -209,7 +209,7 @@ class KernelRoute(NamedTuple):
 
 
 class NamespaceView(NamedTuple):
-    """One namespace as it was read: links by name, addresses by link index, routes in every table that was asked for."""
+    """One namespace as it was read: links by name, addresses by link index, routes in each table that was asked for."""
 
     netns: Optional[str]
     inode: int

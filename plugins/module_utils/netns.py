@@ -185,7 +185,7 @@ def _prepare_directory() -> None:
 
 
 def check_visible(name: str) -> None:
-    """Fail if the host's first process can't see a namespace that we made below a /run that we share with it (hazard 17)."""
+    """Fail if the host's first process can't see a namespace that we made below a /run shared with it (hazard 17)."""
     try:
         outside = os.stat("/proc/1/root" + DIRECTORY)
         if os.path.samestat(os.stat("/proc/1/ns/mnt"), os.stat("/proc/self/ns/mnt")):
@@ -199,8 +199,8 @@ def check_visible(name: str) -> None:
         seen = 0
     if seen != inode_of(name):
         raise Conflict(
-            f"namespace {name}: this process is in a private mount namespace, what it mounts on {DIRECTORY} can't be seen "
-            "from outside; run it in the host's own mount namespace"
+            f"namespace {name}: this process is in a private mount namespace, what it mounts on {DIRECTORY} can't be "
+            "seen from outside; run it in the host's own mount namespace"
         )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is there: the namespaces that somebody asks about, read through rtnetlink (and /proc/sys where asked). Writes nothing."""
+"""What is there: the namespaces that somebody asks about, read through rtnetlink and /proc/sys. Writes nothing."""
 
 from __future__ import annotations
 

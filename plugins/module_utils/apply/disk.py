@@ -58,7 +58,7 @@ class Store:
         return Memory(merge(owned, _alive(from_plain(journal["owned"]), journal["boot"])), document, True)
 
     def journal(self, name: str, document: Dict[str, Any], owned: Owned, steps: Tuple[Step, ...]) -> None:
-        """Put a run's intent on disk: what it will own, each step and what undoes it. Returns when it is there for good."""
+        """Put a run's intent on disk: what it will own, each step, its inverse. Returns once it is there for good."""
         entry = {"document": document, "owned": to_plain(owned), "boot": boot_id()}
         entry["steps"] = [[encode(step.action), [encode(action) for action in step.inverse]] for step in steps]
         self._write(f"{name}.journal", entry)
@@ -137,7 +137,8 @@ class Store:
         except KernelRefused as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
                 raise MissingOnHost(
-                    f"{self._directory}: nothing can be written there ({os.strerror(error.errno)}), so nothing was changed"
+                    f"{self._directory}: nothing can be written there ({os.strerror(error.errno)}), "
+                    "so nothing was changed"
                 ) from error
             raise
 

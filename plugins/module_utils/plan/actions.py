@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The deeds that a plan is made of: one small value each, made of plain numbers and text so that it goes to the journal.
+"""The deeds that a plan is made of: one small value each, of plain numbers and text so that it goes to the journal.
 
 Names, not indexes: an index changes when a link is made again. ``netns`` None is the host.
 """

@@ -12,7 +12,8 @@ from .owned import AddressKey, LinkKey, SettingKey
 from .settings import current
 from .sheet import LINK, TAKE_NAMESPACES, UNADDRESS, Sheet, place
 
-# Links that the kernel itself puts into each new namespace where such modules are loaded (net.core.fb_tunnels_only_for_init_net).
+# Links that the kernel itself puts into each new namespace where their modules are loaded
+# (net.core.fb_tunnels_only_for_init_net).
 _FALLBACK_KINDS = frozenset(
     ("ipip", "sit", "gre", "gretap", "erspan", "ip6tnl", "ip6gre", "vti", "vti6", "ip_vti", "ip6_vti")
 )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Routes: ours carry a protocol number of their own; another's with the same prefix and metric is a conflict (hazard 27)."""
+"""Routes: ours carry a protocol number of their own; another's with our prefix and metric is a conflict (hazard 27)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kernel settings, forwarding among them, and a namespace's files: with what they were before, so that it comes back."""
+"""Kernel settings, forwarding among them, and a namespace's files: with what they were before, which comes back."""
 
 from __future__ import annotations
 
