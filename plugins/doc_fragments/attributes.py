@@ -1,0 +1,70 @@
+# Copyright: the Hostwire authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every module of the collection can say about itself."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """``hostwire.linux.attributes``, and ``hostwire.linux.attributes.reads_only`` for modules that change nothing."""
+
+    DOCUMENTATION = r"""
+options: {}
+requirements:
+  - Python 3.9 or later on the host; nothing beside its standard library.
+  - Root there, or the capabilities C(CAP_NET_ADMIN) and C(CAP_SYS_ADMIN).
+  - The C(iptables) and C(ip6tables) programs, only where something is masqueraded, published or filtered.
+attributes:
+  check_mode:
+    description:
+      - Says what would change without changing anything; RV(ignore:plan) is word for word that of the run that
+        follows.
+    support: full
+  diff_mode:
+    description: Shows the objects in question as YAML, as they are and as they will be.
+    support: full
+  idempotent:
+    description: Run a second time with the same options it changes nothing.
+    support: full
+  platform:
+    description: The operating systems it works on.
+    platforms: linux
+    support: full
+  action_group:
+    description:
+      - Use C(group/hostwire.linux.hostwire) in C(module_defaults) to set options of all the collection's modules at
+        once.
+    support: full
+    membership:
+      - hostwire.linux.hostwire
+"""
+
+    READS_ONLY = r"""
+options: {}
+requirements:
+  - Python 3.9 or later on the host; nothing beside its standard library.
+  - Root there, or the capabilities C(CAP_NET_ADMIN) and C(CAP_SYS_ADMIN), to look into namespaces.
+attributes:
+  check_mode:
+    description: Says what would change without changing anything.
+    support: full
+  diff_mode:
+    description: Shows the objects in question as they are and as they will be.
+    support: N/A
+    details: This module changes nothing.
+  idempotent:
+    description: Run a second time with the same options it changes nothing.
+    support: full
+  platform:
+    description: The operating systems it works on.
+    platforms: linux
+    support: full
+  action_group:
+    description:
+      - Use C(group/hostwire.linux.hostwire) in C(module_defaults) to set options of all the collection's modules at
+        once.
+    support: full
+    membership:
+      - hostwire.linux.hostwire
+"""

@@ -1,0 +1,320 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The only file that knows both Ansible and the engine: parameters in, result or failure out.
+
+The reader of the document, not Ansible, judges the parameters, so that everything wrong with them is said at once and
+with its path. Of what Ansible finds only unknown options are always told; the rest where the reader found nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, NoReturn, Optional, Sequence
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.errors import UnsupportedError
+
+from . import engine
+from .apply.disk import STATE_DIRECTORY, Store
+from .document import dump, read, to_yaml
+from .document.fields import suggestion
+from .errors import HostwireError, InvalidValue
+
+if TYPE_CHECKING:
+    from .probe import ProbeResult
+
+Spec = Dict[str, Dict[str, Any]]
+
+# The parameters that every module for a single object has beside the object's own fields.
+OWNED: Spec = {
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "owner": {"type": "str", "default": "tasks"},
+}
+
+# What tells the objects of a document's list apart.
+IDENTITY = {
+    "namespaces": ("name",),
+    "bridges": ("netns", "name"),
+    "veths": ("netns", "name"),
+    "interfaces": ("netns", "name"),
+    "routes": ("netns", "to", "table", "metric"),
+    "masquerade": ("netns", "source", "except_to"),
+    "published_ports": ("netns", "protocol", "port", "address"),
+}
+
+# What a log line may hold of a module's parameters, in characters: a document of a thousand namespaces is no log line.
+LOG_LENGTH = 1000
+
+ISSUES = "https://github.com/hostwire/hostwire.linux/issues"
+
+
+class _Objected(Exception):
+    """Ansible objects to the parameters; what it says is in the module's ``validation_result``."""
+
+
+class Module(AnsibleModule):
+    """One task's parameters in, its answer out.
+
+    What Ansible objects to is not reported at once: ``unknown`` and ``objections`` hold it until our reader had its
+    say.
+    """
+
+    def __init__(self, argument_spec: Spec) -> None:
+        self._checking = True
+        with contextlib.suppress(_Objected):
+            super().__init__(argument_spec=argument_spec, supports_check_mode=True)  # type: ignore[no-untyped-call]
+        self._checking = False
+        found = self.validation_result
+        self.unknown = [
+            f"{name}: unknown option{suggestion(name, argument_spec)}" for name in sorted(found.unsupported_parameters)
+        ]
+        self.objections = [error.msg for error in found.errors.errors if not isinstance(error, UnsupportedError)]
+
+    @property
+    def params(self) -> Dict[str, Any]:
+        """The parameters, converted by Ansible as far as it could."""
+        return self._params
+
+    @params.setter
+    def params(self, parameters: Dict[str, Any]) -> None:
+        # Ansible assigns them once, before it checks. It drops list elements that aren't of the right type, which would
+        # shift the paths of those after them: remember all.
+        self._given = dict(parameters)
+        self._params = parameters
+
+    def fail_json(self, msg: str, **result: Any) -> NoReturn:
+        """Report a failure and end the task."""
+        if self._checking and hasattr(self, "validation_result"):
+            raise _Objected
+        super().fail_json(msg, **result)
+
+    def log(self, msg: str, log_args: Optional[Dict[str, Any]] = None) -> None:
+        """Write to the host's log, within LOG_LENGTH."""
+        super().log(msg if len(msg) <= LOG_LENGTH else msg[:LOG_LENGTH] + " ...")  # type: ignore[no-untyped-call]
+
+    def fields(self) -> Dict[str, Any]:
+        """The known parameters that are set; if Ansible objects to any, the nested ones just as they were given."""
+        fields = {name: self.params[name] for name in self.argument_spec if self.params.get(name) is not None}
+        if self.objections:
+            given = {name: self._given.get(name) for name in fields}
+            fields.update((name, value) for name, value in given.items() if isinstance(value, (list, dict)))
+        return fields
+
+
+def run_document(spec: Spec) -> NoReturn:
+    """The whole of a module whose parameters are a document."""
+    module = Module(spec)
+
+    def work() -> Dict[str, Any]:
+        result = _run(module, module.fields(), fragment=False)
+        return {**_told(result, result.before, result.after), "reachability": _probe_rows(result.reachability)}
+
+    _answer(module, work)
+
+
+def run_object(kind: str, spec: Spec) -> NoReturn:
+    """The whole of a module for one object of the document's list ``kind``; ``spec`` are the object's own fields."""
+    module = Module({**OWNED, **spec})
+    _answer(module, lambda: _object(module, kind, module.fields()), path=f"{kind}[0].")
+
+
+def run_namespace(spec: Spec) -> NoReturn:
+    """As run_object, but what the module forwarding made of the namespace stays so where nothing is said of it."""
+    module = Module({**OWNED, **spec})
+
+    def work() -> Dict[str, Any]:
+        fields = module.fields()
+        remembered = _remembered_namespace(fields["owner"], fields.get("name"))
+        return _object(module, "namespaces", {**_only(remembered, "forwarding"), **fields})
+
+    _answer(module, work, path="namespaces[0].")
+
+
+def run_forwarding(spec: Spec) -> NoReturn:
+    """The whole of the module forwarding: a field of the document or, for a namespace, a field of that namespace."""
+    module = Module({**OWNED, **spec})
+    fields = module.fields()
+    families: Dict[str, Any] = {family: fields[family] for family in ("ipv4", "ipv6") if family in fields}
+    if not families and fields["state"] == "absent":
+        families = {"ipv4": False, "ipv6": False}
+
+    def work() -> Dict[str, Any]:
+        if not families:
+            raise InvalidValue("say ipv4, ipv6 or both")
+        if "netns" in fields:
+            return _namespace_forwarding(module, fields, families)
+        document = {"name": fields["owner"], "state": fields["state"], "forwarding": families}
+        result = _run(module, document, fragment=True)
+        return _told(result, _only(result.before, "forwarding"), _only(result.after, "forwarding"))
+
+    _answer(module, work, path="namespaces[0].forwarding." if "netns" in fields else "forwarding.")
+
+
+def run_probes(spec: Spec) -> NoReturn:
+    """The whole of the module reachability. It changes nothing; in check mode it sends nothing either."""
+    module = Module(spec)
+    _answer(module, lambda: _probe(module, module.fields()))
+
+
+def run_info() -> NoReturn:
+    """The whole of topology_info."""
+    module = Module({})
+    _answer(module, lambda: {} if module.unknown else engine.info())
+
+
+def _answer(module: Module, work: Callable[[], Dict[str, Any]], path: str = "") -> NoReturn:
+    """End the task with what ``work`` returns, or with everything that is wrong, in words.
+
+    ``work`` must change nothing where the module has unknown options or objections. ``path`` is what our reader puts
+    before the field names of a module for a single object; its user never wrote it.
+    """
+    problems, kind = module.unknown, InvalidValue.kind
+    result: Dict[str, Any] = {}
+    try:
+        result = work()
+        problems = problems + module.objections
+    except HostwireError as error:
+        problems = problems + [own_path(problem, path) for problem in error.problems]
+        kind = error.kind
+    except Exception as error:  # noqa: BLE001  a mistake of ours: still no traceback, but a place to look at
+        problems, kind = [unexpected(error)], "unexpected"
+    if problems:
+        module.fail_json("\n".join(problems), problems=problems, kind=kind)
+    module.exit_json(**{"changed": False, **result})
+
+
+def _namespace_forwarding(module: Module, fields: Mapping[str, Any], families: Mapping[str, Any]) -> Dict[str, Any]:
+    """A namespace's forwarding is off at first, so absent is off."""
+    owner, netns = fields["owner"], fields["netns"]
+    remembered = _remembered_namespace(owner, netns)
+    if not remembered:
+        raise InvalidValue(f'netns: {owner} made no namespace named "{netns}"; say its forwarding where it is made')
+    if fields["state"] == "absent":
+        families = dict.fromkeys(families, False)
+    forwarding = {**remembered.get("forwarding", {}), **families}
+    return _object(module, "namespaces", {**remembered, "owner": owner, "forwarding": forwarding})
+
+
+def _remembered_namespace(owner: str, name: Optional[str]) -> Dict[str, Any]:
+    """The namespace as the owner's earlier tasks left it; nothing if they made none of that name."""
+    if read({"name": owner}).problems:  # what is no name is no file's name either; the engine will say so
+        return {}
+    document = Store(STATE_DIRECTORY).load(owner).document or {}
+    return next((entry for entry in document.get("namespaces", ()) if entry["name"] == name), {})
+
+
+def _object(module: Module, kind: str, fields: Mapping[str, Any]) -> Dict[str, Any]:
+    """Make one object so, and tell of that one only: the owner's whole document would grow with every task."""
+    own = {name: value for name, value in fields.items() if name not in OWNED}
+    document = {"name": fields["owner"], "state": fields.get("state", "present"), kind: [own]}
+    result = _run(module, document, fragment=True)
+    wanted = dump(read(document).topology)[kind][0]
+
+    def of_it(whole: Mapping[str, Any]) -> Dict[str, Any]:
+        keys = IDENTITY[kind]
+        same = [entry for entry in whole.get(kind, ()) if all(entry.get(key) == wanted.get(key) for key in keys)]
+        return {kind: same} if same else {}
+
+    return _told(result, of_it(result.before), of_it(result.after))
+
+
+def _run(module: Module, document: Mapping[str, Any], fragment: bool) -> engine.Result:
+    """Let the engine make it so, or only plan: in check mode, and where Ansible has anything against the parameters."""
+    check = module.check_mode or bool(module.unknown or module.objections)
+    result = engine.run(document, check=check, fragment=fragment)
+    for warning in result.warnings:
+        module.warn(warning)
+    return result
+
+
+def _told(result: engine.Result, before: Dict[str, Any], after: Dict[str, Any]) -> Dict[str, Any]:
+    """What every module returns that changes something."""
+    return {
+        "changed": result.changed,
+        "plan": list(result.plan),
+        "before": before,
+        "after": after,
+        "diff": difference(before, after),
+        "timings": result.timings,
+    }
+
+
+def _only(document: Mapping[str, Any], field: str) -> Dict[str, Any]:
+    return {field: document[field]} if field in document else {}
+
+
+def _probe_rows(results: Sequence[ProbeResult]) -> List[Dict[str, Any]]:
+    """Results of probes as rows. Documents without probes are spared the import."""
+    if not results:
+        return []
+    from .probe import matrix
+
+    return matrix(results)
+
+
+def _probe(module: Module, fields: Mapping[str, Any]) -> Dict[str, Any]:
+    """Send the probes and fail on a surprise."""
+    reading = read({"probes": fields.get("probes")})
+    if reading.problems:
+        raise InvalidValue((*reading.problems, *module.objections))  # the reader knows nothing of timeout and attempts
+    if module.unknown or module.objections:
+        return {}
+    if module.check_mode:
+        module.warn("Nothing was sent: a probe is traffic, and check mode only looks.")
+        return {"matrix": [], "results": []}
+    from .probe import matrix, run
+
+    rows = matrix(run(reading.topology.probes, fields["timeout"], fields["attempts"]))
+    lines = [sentence(row) for row in rows]
+    surprises = [line for row, line in zip(rows, lines) if not row["ok"]]
+    if surprises:
+        module.fail_json("\n".join(surprises), problems=surprises, kind="verify", matrix=rows, results=lines)
+    return {"matrix": rows, "results": lines}
+
+
+def sentence(row: Mapping[str, Any]) -> str:
+    """A probe's result in words."""
+    port = "" if row["port"] is None else f" port {row['port']}"
+    taken = "" if row["milliseconds"] is None else f" in {row['milliseconds']:.1f} ms"
+    verdict = "as expected" if row["ok"] else f"but {row['expect']} was expected"
+    line = f"{row['from'] or 'the host'} to {row['to']} ({row['protocol']}{port}): {row['got']}{taken}, {verdict}"
+    return line if row["ok"] or not row["detail"] else f"{line} ({row['detail']})"
+
+
+def own_path(problem: str, path: str) -> str:
+    """The problem with the field that it begins with named as in a module for a single object.
+
+    The reader calls its fields ``path`` and FIELD, and the owner the document's name.
+    """
+    if not path:
+        return problem
+    if problem.startswith(path):
+        return problem[len(path) :]
+    return re.sub(r"^name:", "owner:", problem)
+
+
+def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> Dict[str, str]:
+    """What Ansible shows with --diff: both documents as YAML."""
+    was = to_yaml(before)
+    return {
+        "before_header": "as it is",
+        "after_header": "as it will be",
+        "before": was,
+        "after": was if after == before else to_yaml(after),
+    }
+
+
+def unexpected(error: Exception) -> str:
+    """One line for a mistake of ours: the kind, the words and the innermost place, as file:line in function."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    where = ""
+    if place is not None:
+        code = place.tb_frame.f_code
+        where = f" at {os.path.basename(code.co_filename)}:{place.tb_lineno} in {code.co_name}"
+    return (
+        f"This is a mistake in hostwire.linux, not in your document: {type(error).__name__}: {error}{where}. "
+        f"Please report this line, with the document, at {ISSUES}"
+    )

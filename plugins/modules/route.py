@@ -1,0 +1,188 @@
+#!/usr/bin/python
+# Copyright: the Hostwire authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Module route: one route."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: route
+short_description: Routes of the host and of namespaces
+version_added: 0.1.0
+author: The Hostwire authors (@hostwire)
+description:
+  - Adds and removes a route, IPv4 or IPv6. Routes of this collection carry a protocol number of their own, so that
+    those of others are never taken over.
+extends_documentation_fragment:
+  - hostwire.linux.attributes
+  - hostwire.linux.owned
+options:
+  to:
+    description:
+      - Network that the route leads to, without host bits, or V(default). V(default) is of the same family as O(via).
+    type: str
+    required: true
+  via:
+    description: Address of the gateway. A network of an interface in the same namespace must reach it.
+    type: str
+  dev:
+    description: Interface that packets leave through; found out from O(via) if left out.
+    type: str
+  netns:
+    description: Namespace that has the route; the host itself if left out.
+    type: str
+  metric:
+    description:
+      - The route with the lowest is taken, among those to the same network. Left out it is 0 for IPv4 and 1024 for
+        IPv6.
+    type: int
+  table:
+    description: Routing table, V(main) or a number.
+    type: str
+    default: main
+  type:
+    description:
+      - What happens to the packets. V(unicast) sends them on, V(blackhole) drops them silently, V(unreachable) and
+        V(prohibit) drop them and tell the sender.
+    type: str
+    choices: [unicast, blackhole, unreachable, prohibit]
+    default: unicast
+  nexthops:
+    description: Several ways that share the packets, instead of O(via) and O(dev).
+    type: list
+    elements: dict
+    suboptions:
+      via:
+        description: Address of the gateway.
+        type: str
+      dev:
+        description: Interface that packets leave through.
+        type: str
+      weight:
+        description: Share of this way, 1 to 256.
+        type: int
+        default: 1
+"""
+
+EXAMPLES = r"""
+- name: The default route of a namespace
+  hostwire.linux.route:
+    netns: blue
+    to: default
+    via: 192.168.15.5
+
+- name: Office B is behind a gateway of its own
+  hostwire.linux.route:
+    to: 10.20.0.0/16
+    via: 192.168.1.254
+    metric: 100
+
+- name: Nothing goes to this network
+  hostwire.linux.route:
+    to: 203.0.113.0/24
+    type: blackhole
+
+- name: Two ways that share the packets
+  hostwire.linux.route:
+    to: 198.51.100.0/24
+    nexthops:
+      - {via: 192.168.1.253, weight: 1}
+      - {via: 192.168.1.254, weight: 3}
+
+- name: No longer needed
+  hostwire.linux.route:
+    to: 10.20.0.0/16
+    metric: 100
+    state: absent
+"""
+
+RETURN = r"""
+plan:
+  description: What was changed, or in check mode would be, a readable line for each change, in the order of work.
+  returned: success
+  type: list
+  elements: str
+  sample: ["blue: route default via 192.168.15.5: add"]
+before:
+  description: The route before the run, with the document's fields; what has its default is left out.
+  returned: success
+  type: dict
+  sample: {}
+after:
+  description: The same after the run, or in check mode as it would be.
+  returned: success
+  type: dict
+  sample: {routes: [{netns: blue, to: default, via: 192.168.15.5}]}
+diff:
+  description: RV(before) and RV(after) as YAML text, as C(--diff) shows them.
+  returned: success
+  type: dict
+timings:
+  description: How long each part of the run took, in seconds.
+  returned: success
+  type: dict
+  contains:
+    read:
+      description: Checking the options and reading from the kernel what is there.
+      type: float
+      returned: success
+    plan:
+      description: Comparing both.
+      type: float
+      returned: success
+    apply:
+      description: Writing the journal and changing the kernel.
+      type: float
+      returned: success
+    verify:
+      description: Reading back what was changed.
+      type: float
+      returned: success
+  sample: {read: 0.004, plan: 0.001, apply: 0.009, verify: 0.003}
+problems:
+  description: Every problem that was found, a line each; the message is all of them.
+  returned: failure
+  type: list
+  elements: str
+  sample: ["via: no network of an interface in namespace blue reaches 192.168.15.5"]
+kind:
+  description:
+    - What kind of failure it is.
+    - V(invalid) is an option that can't be right, V(missing) something that the host lacks, V(conflict) something in
+      the way that isn't ours; after these three nothing was changed.
+    - V(refused) is the kernel saying no, V(verify) a result other than asked for; after these two everything was
+      undone.
+    - V(undo) means that undoing failed too; the message says what is left. V(unexpected) is a mistake in this
+      collection.
+  returned: failure
+  type: str
+  sample: invalid
+"""
+
+from ansible_collections.hostwire.linux.plugins.module_utils.ansible_adapter import run_object
+
+
+def main() -> None:
+    """Hand the parameters to the engine."""
+    run_object(
+        "routes",
+        {
+            "to": {"type": "str", "required": True},
+            "via": {"type": "str"},
+            "dev": {"type": "str"},
+            "netns": {"type": "str"},
+            "metric": {"type": "int"},
+            "table": {"type": "str", "default": "main"},
+            "type": {
+                "type": "str",
+                "choices": ["unicast", "blackhole", "unreachable", "prohibit"],
+                "default": "unicast",
+            },
+            "nexthops": {"type": "list", "elements": "dict"},
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
