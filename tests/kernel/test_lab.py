@@ -71,17 +71,21 @@ def eventually(claim: Callable[[], bool]) -> bool:
     return True
 
 
-def ansible(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the program `ansible` with the hosts of this file's lab."""
-    words = ["-i", "patchbay,neighbour,", "-e", f"ansible_connection=hostwire.linux.lab lab_directory={directory}"]
-    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY / "build"), "ANSIBLE_NOCOLOR": "1"}
-    words += ["-e", f"ansible_python_interpreter={PYTHON}"]
+def play(directory: Path, hosts: str, tasks: list[dict[str, Any]]) -> subprocess.CompletedProcess[str]:
+    """Run tasks (a playbook may be JSON) on lab hosts of this file's lab."""
+    playbook = directory.parent / "playbook.json"
+    playbook.write_text(json.dumps([{"hosts": hosts, "gather_facts": False, "tasks": tasks}]))
+    variables = {
+        "ansible_connection": "hostwire.linux.lab",
+        "ansible_python_interpreter": PYTHON,
+        "lab_directory": str(directory),
+    }
     return subprocess.run(
-        [sys.executable, "-m", "ansible", "adhoc", *words, *arguments],
+        [sys.executable, "-m", "ansible", "playbook", "-i", f"{hosts},", "-e", json.dumps(variables), str(playbook)],
         check=False,
         capture_output=True,
         text=True,
-        env=environment,
+        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY / "build"), "ANSIBLE_NOCOLOR": "1"},
         cwd=directory.parent,
         timeout=120,
     )
@@ -150,42 +154,54 @@ def test_ansible_runs_modules_copies_and_fetches(directory: Path, tmp_path: Path
     name = "/etc/a name; touch $(id) 'x'"
     content = tmp_path / "content"
     content.write_bytes(bytes(range(256)) * 1000)
-    done = ansible(directory, "all", "-m", "ansible.builtin.ping")
-    assert done.stdout.count("pong") == 2, done.stdout + done.stderr
-    for module, options in (
-        ("copy", {"src": str(content), "dest": name}),
-        ("fetch", {"src": name, "dest": f"{tmp_path}/fetched", "flat": True}),
-    ):
-        done = ansible(directory, "patchbay", "-m", f"ansible.builtin.{module}", "-a", json.dumps(options))
-        assert done.returncode == 0, done.stdout + done.stderr
+    tasks: list[dict[str, Any]] = [
+        {"ansible.builtin.ping": {}, "vars": {"ansible_pipelining": True}},
+        {"ansible.builtin.ping": {}, "vars": {"ansible_pipelining": False}},
+        {"ansible.builtin.copy": {"src": str(content), "dest": name}},
+        {"ansible.builtin.fetch": {"src": name, "dest": f"{tmp_path}/fetched", "flat": True}},
+    ]
+    done = play(directory, "patchbay", tasks)
+    assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "fetched").read_bytes() == content.read_bytes()
     assert said(directory, "patchbay", "ls -d /etc/a*name*") == name
 
 
 def test_a_host_that_is_not_there_is_named_with_the_way_to_make_it(directory: Path) -> None:
-    done = ansible(directory, "patchbay", "-e", "ansible_host=nowhere", "-m", "ansible.builtin.raw", "-a", "true")
+    done = play(directory, "nowhere", [{"ansible.builtin.raw": "true"}])
     assert done.returncode != 0
     assert "There is no lab host nowhere" in done.stdout
     assert "ansible-playbook hostwire.linux.lab" in done.stdout
 
 
-def test_a_second_run_changes_nothing_and_another_request_makes_it_anew(tmp_path: Path) -> None:
-    def task(options: str, *flags: str) -> str:
-        arguments = ["-m", "hostwire.linux.lab", "-a", f"directory={tmp_path}/lab {options}"]
-        done = ansible(tmp_path / "lab", "patchbay", *arguments, *flags)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout.split("|")[1].split()[0]
+def test_only_a_difference_is_a_change(tmp_path: Path) -> None:
+    wanted = {"directory": str(tmp_path / "lab"), "hosts": ["one"]}
+    runs: list[tuple[dict[str, Any], bool, bool]] = [  # options, in check mode, whether that is a change
+        (wanted, True, True),
+        (wanted, False, True),
+        (wanted, False, False),
+        ({**wanted, "hosts": ["one", "two"]}, False, True),
+        ({**wanted, "state": "absent"}, True, True),
+        ({**wanted, "state": "absent"}, False, True),
+        ({**wanted, "state": "absent"}, False, False),
+    ]
+    tasks = []
+    for options, check, changed in runs:
+        tasks.append({"hostwire.linux.lab": options, "check_mode": check, "register": "result"})
+        tasks.append({"ansible.builtin.assert": {"that": f"result is {'' if changed else 'not '}changed"}})
+    done = play(tmp_path / "lab", "nowhere", tasks)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not (tmp_path / "lab").exists()
 
-    assert task("hosts=one", "--check") == "CHANGED"
-    assert state.read(tmp_path / "lab") is None
-    assert task("hosts=one") == "CHANGED"
+
+def test_another_request_makes_the_lab_anew(tmp_path: Path) -> None:
+    state.replace(tmp_path / "lab", {**REQUEST, "hosts": ["patchbay"]})
     first = holders(tmp_path / "lab")
-    assert task("hosts=one") == "SUCCESS"
+    state.replace(tmp_path / "lab", {**REQUEST, "hosts": ["patchbay"]})
     assert holders(tmp_path / "lab") == first
-    assert task("hosts=one,two") == "CHANGED"
+    state.replace(tmp_path / "lab", REQUEST)
     assert not any(state.lives(holder) for holder in first.values())
-    assert task("state=absent") == "CHANGED"
-    assert task("state=absent") == "SUCCESS"
+    assert set(holders(tmp_path / "lab")) == {"patchbay", "neighbour", "switchroom"}
+    state.replace(tmp_path / "lab", None)
 
 
 def test_absent_ends_every_process_and_takes_the_directory(tmp_path: Path) -> None:
@@ -199,14 +215,17 @@ def test_absent_ends_every_process_and_takes_the_directory(tmp_path: Path) -> No
     assert not (tmp_path / "lab").exists()
 
 
-def test_a_process_that_merely_has_the_recorded_pid_is_left_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("boot", "age"), [(None, 1), ("another boot of this machine", 0)])
+def test_a_process_that_merely_has_the_recorded_pid_is_left_alone(tmp_path: Path, boot: str | None, age: int) -> None:
     innocent = subprocess.Popen(["sleep", "1000"])
     try:
         (tmp_path / "lab").mkdir(mode=0o700)
-        recorded = {"patchbay": state.Holder(innocent.pid, state.started(innocent.pid) - 1)}
-        text = json.dumps({"boot": state.boot_id(), "request": REQUEST, "holders": recorded})
+        recorded = {"patchbay": state.Holder(innocent.pid, state.started(innocent.pid) - age)}
+        text = json.dumps({"boot": boot or state.boot_id(), "request": REQUEST, "holders": recorded})
         (tmp_path / "lab" / state.STATE_FILE).write_text(text)
+        assert holders(tmp_path / "lab") == {}
         state.replace(tmp_path / "lab", None)
+        assert not (tmp_path / "lab").exists()
         assert innocent.poll() is None
     finally:
         innocent.kill()
