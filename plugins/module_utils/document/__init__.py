@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from .dump import canonical, dump
+from .fragment import problems_with_earlier
 from .reader import Reading, read
 from .where import Where
 from .yaml_text import to_yaml
 
-__all__ = ["Reading", "Where", "canonical", "dump", "read", "to_yaml"]
+__all__ = ["Reading", "Where", "canonical", "dump", "problems_with_earlier", "read", "to_yaml"]

@@ -62,11 +62,11 @@ def read(document: Mapping[str, Any]) -> Reading:
     for key in ("taps", "containers"):
         _not_available(top, key)
     found: Dict[str, Tuple[Any, ...]] = {}
-    indexes: Dict[str, Tuple[int, ...]] = {}
+    paths: Dict[str, Tuple[str, ...]] = {}
     doubtful: Set[Optional[str]] = set()
     everywhere = False
-    for name, section in _SECTIONS.items():
-        found[name], indexes[name], wrong = _section(top, name, section, absent)
+    for name, section in SECTIONS.items():
+        found[name], paths[name], wrong = _section(top, name, section, absent)
         for entry in wrong if section.connects else ():
             rooms = _namespaces_of(entry, "peer" in section.keys)
             doubtful.update(rooms)
@@ -78,7 +78,7 @@ def read(document: Mapping[str, Any]) -> Reading:
         sysctls=sysctls(top),
         **found,
     )
-    where = Where(indexes, frozenset(doubtful), everywhere)
+    where = Where(paths, frozenset(doubtful), everywhere)
     if not absent:
         problems.extend(rule_problems(topology, where))
     return Reading(topology, tuple(problems), where)
@@ -97,8 +97,8 @@ class _Section(NamedTuple):
 
 def _section(
     top: Fields, name: str, section: _Section, absent: bool
-) -> Tuple[Tuple[Any, ...], Tuple[int, ...], List[Any]]:
-    """The objects of one list, the index of each in the document, and the entries that something was wrong with."""
+) -> Tuple[Tuple[Any, ...], Tuple[str, ...], List[Any]]:
+    """The objects of one list, the path of each, and the entries that something was wrong with."""
     entries = top.values.get(name)
     if entries is None:
         return (), (), []
@@ -107,18 +107,19 @@ def _section(
         return (), (), [entries]
     problems = top.problems
     objects: List[Any] = []
-    indexes: List[int] = []
+    paths: List[str] = []
     wrong: List[Any] = []
     for index, entry in enumerate(entries):
         before = len(problems)
-        fields = open_mapping(entry, f"{name}[{index}]", section.keys, problems)
+        path = f"{name}[{index}]"
+        fields = open_mapping(entry, path, section.keys, problems)
         value = section.read(fields, absent) if fields else None
         if value is not None:
             objects.append(value)
-            indexes.append(index)
+            paths.append(path)
         if len(problems) > before:
             wrong.append(entry)
-    return tuple(objects), tuple(indexes), wrong
+    return tuple(objects), tuple(paths), wrong
 
 
 def _namespaces_of(entry: object, has_peer: bool) -> Set[Optional[str]]:
@@ -348,7 +349,7 @@ def _probe_source(fields: Fields) -> Optional[str]:
     return fields.netns("from")
 
 
-_SECTIONS: Dict[str, _Section] = {
+SECTIONS: Dict[str, _Section] = {
     "namespaces": _Section(frozenset(("name", "forwarding", "sysctls", "nameservers", "hosts")), _namespace),
     "bridges": _Section(
         frozenset(("name", "netns", "addresses", "uplink", "mac", "mtu", "up", "stp", "vlan_filtering")), _bridge, True

@@ -9,19 +9,19 @@ from typing import Dict, FrozenSet, NamedTuple, Optional, Tuple
 class Where(NamedTuple):
     """The places of a topology's objects in its document.
 
-    ``indexes``: section to the index in the document of each object in the topology, in the topology's order.
+    ``paths``: section to the path in the document of each object in the topology, in the topology's order.
     ``doubtful``: namespaces in which some address or route couldn't be read, so that nothing can be said there about
     what reaches what; ``doubtful_everywhere``: such a one whose namespace is unknown.
     """
 
-    indexes: Dict[str, Tuple[int, ...]] = {}
+    paths: Dict[str, Tuple[str, ...]] = {}
     doubtful: FrozenSet[Optional[str]] = frozenset()
     doubtful_everywhere: bool = False
 
     def path(self, section: str, position: int) -> str:
         """The path of the object at ``position`` in the topology's ``section``, like ``veths[2]``."""
-        indexes = self.indexes.get(section, ())
-        return f"{section}[{indexes[position] if position < len(indexes) else position}]"
+        paths = self.paths.get(section)
+        return paths[position] if paths else f"{section}[{position}]"
 
     def is_doubtful(self, netns: Optional[str]) -> bool:
         """Whether the addresses of this namespace are only partly known, because the document has them wrong."""

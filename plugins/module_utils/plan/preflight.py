@@ -31,6 +31,7 @@ class _Scene(NamedTuple):
     names: Set[str]  # of namespaces on the host
     owned_links: Container[Key]
     owned_addresses: Container[AddressKey]
+    fragment: bool
 
 
 def problems(
@@ -39,12 +40,14 @@ def problems(
     owned_links: Container[Key],
     where: Where = _EVERYTHING_KNOWN,
     owned_addresses: Container[AddressKey] = (),
+    fragment: bool = False,
 ) -> List[str]:
     """One line per rule that the document breaks on this host, in the form of document.read's problems.
 
     ``host`` holds a view of each namespace that the document names and the host has; ``owned_links`` and
     ``owned_addresses`` (on links that aren't ours) are what this document made in an earlier run: they count as gone
-    unless it still asks for them. A document with state absent has none.
+    unless it still asks for them, or is a ``fragment``, which leaves the rest as it is. A document with state absent
+    breaks no rule.
     """
     if not topology.present:
         return []
@@ -54,7 +57,10 @@ def problems(
         if link.kind != FOREIGN:
             made.setdefault(link.netns, set()).add(link.name)
     namespaces = {namespace.name for namespace in topology.namespaces}
-    scene = _Scene(topology, where, host, links, made, namespaces, set(host.names), owned_links, owned_addresses)
+    scene = _Scene(
+        topology, where, host, links, made, namespaces, set(host.names),
+        () if fragment else owned_links, owned_addresses, fragment,
+    )  # fmt: skip
     return [
         *_unknown_namespaces(scene),
         *_unknown_bridges(scene),
@@ -177,15 +183,15 @@ def _foreign_addresses(scene: _Scene, view: NamespaceView) -> List[ForeignAddres
     return found
 
 
-def _foreign_routes(scene: _Scene, view: NamespaceView) -> List[ForeignRoute]:
-    """The routes that lead somewhere and that no document of ours made, nor an interface of this one."""
+def _foreign_routes(scene: _Scene, view: NamespaceView, with_ours: bool = False) -> List[ForeignRoute]:
+    """The routes that lead somewhere, not through this document's interfaces, and not made by one of ours."""
     made = scene.made.get(view.netns, set())
     names = {link.index: name for name, link in view.links.items()}
     ours = {index for index, name in names.items() if name in made or (view.netns, name) in scene.owned_links}
     return [
         ForeignRoute(known_prefix(route.to), route.via, names.get(route.dev or 0))
         for route in view.routes
-        if route.type == RTN_UNICAST and route.protocol != ROUTE_PROTOCOL and route.dev not in ours
+        if route.type == RTN_UNICAST and (with_ours or route.protocol != ROUTE_PROTOCOL) and route.dev not in ours
     ]
 
 
@@ -225,7 +231,7 @@ def _gateways(scene: _Scene) -> Iterator[str]:
         for address in _foreign_addresses(scene, view):
             if address.link in working:
                 connected[netns].add_address(address.own, address.network, address.link)
-        for route in _foreign_routes(scene, view):
+        for route in _foreign_routes(scene, view, with_ours=scene.fragment):
             if route.link in working and route.via is None:
                 connected[netns].add_network(route.to, route.link or "")
     yield from unreachable_gateways(scene.topology, scene.where, connected)
