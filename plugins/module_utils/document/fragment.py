@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import List
+from typing import Iterable, List
 
 from ..model import Topology
 from .reader import SECTIONS, Reading
@@ -12,11 +12,11 @@ from .rules import rule_problems
 _EARLIER = "the earlier "
 
 
-def problems_with_earlier(reading: Reading, merged: Topology) -> List[str]:
+def problems_with_earlier(reading: Reading, merged: Topology, said: Iterable[str] = ()) -> List[str]:
     """The rules that a fragment breaks together with the objects that were there before it.
 
-    ``merged`` is the whole document with the fragment's own objects in it. What is wrong within the fragment is in
-    ``reading.problems`` and isn't said again; what only concerns the others isn't said at all.
+    ``merged`` is the whole document with the fragment's own objects in it. A field of which ``reading.problems`` or
+    ``said`` says something isn't spoken of again; what only concerns the others isn't said at all.
     """
     paths = {}
     for section in SECTIONS:
@@ -25,7 +25,13 @@ def problems_with_earlier(reading: Reading, merged: Topology) -> List[str]:
             new.get(id(value), f"{_EARLIER}{section}[{i}]") for i, value in enumerate(getattr(merged, section))
         )
     found = rule_problems(merged, reading.where._replace(paths=paths))
-    return [line for line in found if line not in reading.problems and _concerns_fragment(line)]
+    fields = {_field(line) for line in (*reading.problems, *said)}
+    return [line for line in found if _field(line) not in fields and _concerns_fragment(line)]
+
+
+def _field(line: str) -> str:
+    """The path of the field that a line is about."""
+    return line.partition(": ")[0]
 
 
 def _concerns_fragment(line: str) -> bool:

@@ -55,7 +55,10 @@ class Connected:
         ]
         if near:
             return _why_not_in(via, max(near, key=lambda subnet: subnet.prefix.length).prefix)
-        texts = [f"{known.prefix.network} on {known.link}" for known in self._all if known.prefix.family == via.family]
+        known = [
+            f"{subnet.prefix.network} on {subnet.link}" for subnet in self._all if subnet.prefix.family == via.family
+        ]
+        texts = list(dict.fromkeys(known))  # an address and the kernel's route for it say the same
         there = f"IPv{via.family} has no subnet there"
         if texts:
             there = f"there are {', '.join(texts[:3])}{' and more' if len(texts) > 3 else ''}"
