@@ -60,15 +60,18 @@ def make_task(reading: Reading, memory: Memory, fragment: bool) -> Task:
 
 def merged(whole: Topology, part: Topology) -> Topology:
     """``whole`` with the objects of ``part`` added or put in the place of their namesakes."""
-    lists = {}
+    lists: Dict[str, Any] = {}
     for name, identity in _LISTS.items():
         entries = {identity(entry): entry for entry in getattr(whole, name)}
         entries.update({identity(entry): entry for entry in getattr(part, name)})
         lists[name] = tuple(entries.values())
+    old, new = whole.forwarding, part.forwarding
     return whole._replace(
         present=True,
         forwarding=Forwarding(
-            *(new if new is not None and new != () else old for old, new in zip(whole.forwarding, part.forwarding))
+            old.ipv4 if new.ipv4 is None else new.ipv4,
+            old.ipv6 if new.ipv6 is None else new.ipv6,
+            new.networks or old.networks,
         ),
         sysctls=tuple({**dict(whole.sysctls), **dict(part.sysctls)}.items()),
         **lists,
@@ -77,7 +80,7 @@ def merged(whole: Topology, part: Topology) -> Topology:
 
 def cut(whole: Topology, part: Topology) -> Topology:
     """``whole`` without the objects that ``part`` names."""
-    lists = {}
+    lists: Dict[str, Any] = {}
     for name, identity in _LISTS.items():
         gone = {identity(entry) for entry in getattr(part, name)}
         lists[name] = tuple(entry for entry in getattr(whole, name) if identity(entry) not in gone)

@@ -23,6 +23,7 @@ LAYERS = (
     ("observe",),
     ("plan",),
     ("apply",),
+    ("task", "info"),
     ("engine",),
     ("cli", "ansible_adapter"),
 )

@@ -59,7 +59,7 @@ class Store:
 
     def journal(self, name: str, document: Dict[str, Any], owned: Owned, steps: Tuple[Step, ...]) -> None:
         """Put a run's intent on disk: what it will own, each step, its inverse. Returns once it is there for good."""
-        entry = {"document": document, "owned": to_plain(owned), "boot": boot_id()}
+        entry: Dict[str, Any] = {"document": document, "owned": to_plain(owned), "boot": boot_id()}
         entry["steps"] = [[encode(step.action), [encode(action) for action in step.inverse]] for step in steps]
         self._write(f"{name}.journal", entry)
 

@@ -42,14 +42,15 @@ def without(owned: Owned, claimed: Owned) -> Owned:
     """What is owned and not claimed."""
     return Owned(
         owned.name,
-        *({k: v for k, v in mine.items() if k not in theirs} for mine, theirs in zip(owned[1:], claimed[1:])),
+        *({k: v for k, v in mine.items() if k not in theirs} for mine, theirs in zip(owned.parts, claimed.parts)),
     )
 
 
 def within(owned: Owned, claimed: Owned) -> Owned:
     """What is owned and claimed."""
     return Owned(
-        owned.name, *({k: v for k, v in mine.items() if k in theirs} for mine, theirs in zip(owned[1:], claimed[1:]))
+        owned.name,
+        *({k: v for k, v in mine.items() if k in theirs} for mine, theirs in zip(owned.parts, claimed.parts)),
     )
 
 
@@ -65,5 +66,5 @@ def interface_claims(owned: Owned, topology: Topology) -> Owned:
 def namespaces_in(owned: Owned) -> set[Optional[str]]:
     """Every namespace in which something is owned."""
     keyed = (owned.links, owned.addresses, owned.routes, owned.settings, owned.sysctls)
-    found = {key[0] for part in keyed for key in part}  # type: ignore[attr-defined]
+    found = {key[0] for part in keyed for key in part}
     return found | set(owned.namespaces) | set(owned.firewall)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Iterable, List, Optional, Tuple
+from typing import Any, Iterable, List, Optional, Tuple
 
 from ..model import Bridge, End, Interface, Link, Namespace, Veth
 from .actions import BridgeAdd, BridgeChange, LinkChange, LinkDelete, NetnsAdd, NetnsDelete, SysctlSet, VethAdd
@@ -238,7 +238,7 @@ def _dress_new_loopback(sheet: Sheet, interface: Interface) -> None:
         sheet.after.addresses[(netns, "lo", address)] = None
 
 
-def _set_foreign(sheet: Sheet, netns: Optional[str], name: str, field: str, now: object, want: object) -> None:
+def _set_foreign(sheet: Sheet, netns: Optional[str], name: str, field: str, now: Any, want: Any) -> None:
     line = sheet.line(f"{place(netns)}: {name}: {field} {_word(now)} -> {_word(want)}")
     blank = LinkChange(netns, name)
     sheet.do(LINK, line, blank._replace(**{field: want}), blank._replace(**{field: now}))

@@ -45,6 +45,11 @@ class Owned(NamedTuple):
         """The alias that our links carry."""
         return mark_of(self.name)
 
+    @property
+    def parts(self) -> Tuple[Dict[Any, Any], ...]:
+        """What is owned, kind by kind."""
+        return self[1:]
+
 
 def mark_of(name: str) -> str:
     """The alias of links that belong to the document of this name."""
@@ -58,13 +63,13 @@ def nothing(name: str) -> Owned:
 
 def copy(owned: Owned) -> Owned:
     """The same, free to be changed."""
-    return Owned(owned.name, *(dict(part) for part in owned[1:]))
+    return Owned(owned.name, *(dict(part) for part in owned.parts))
 
 
 def merge(owned: Owned, other: Owned) -> Owned:
     """Both together; what ``owned`` says of a thing counts, for it is the older memory."""
     merged = copy(other)
-    for mine, theirs in zip(merged[1:], owned[1:]):
+    for mine, theirs in zip(merged.parts, owned.parts):
         mine.update(theirs)
     return merged
 

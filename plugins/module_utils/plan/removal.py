@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Container, Dict, Iterable, List, Optional
+from typing import Any, Container, Dict, Iterable, List, Optional, Tuple
 
 from ..model import Link, NamespaceView
 from ..netns import Process
@@ -65,15 +65,11 @@ def take_namespaces(sheet: Sheet, unwanted: Iterable[str], processes: Dict[int, 
         sheet.do(TAKE_NAMESPACES, line, NetnsDelete(name), *_remake(sheet, namespace))
         sheet.gone_namespaces.add(name)
         sheet.after.namespaces.pop(name, None)
-        for keyed in (
-            sheet.after.links,
-            sheet.after.addresses,
-            sheet.after.routes,
-            sheet.after.settings,
-            sheet.after.sysctls,
-        ):
-            for key in [key for key in keyed if key[0] == name]:  # type: ignore[attr-defined]
-                keyed.pop(key)  # type: ignore[attr-defined]
+        after = sheet.after
+        keyed: Tuple[Dict[Any, Any], ...] = (after.links, after.addresses, after.routes, after.settings, after.sysctls)
+        for part in keyed:
+            for key in [key for key in part if key[0] == name]:
+                part.pop(key)
 
 
 def _is_stranger(sheet: Sheet, netns: str, link: Link) -> bool:
@@ -144,7 +140,7 @@ def _setting(sheet: Sheet, netns: Optional[str], link: Link, field: str) -> str:
     return next((other.name for other in links if other.index == link.master), "none")
 
 
-def _value(field: str, word: str) -> object:
+def _value(field: str, word: str) -> Any:
     if field == "up":
         return word == "yes"
     if field == "mtu":
