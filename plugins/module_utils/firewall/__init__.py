@@ -10,7 +10,7 @@ from __future__ import annotations
 from .changes import FirewallChange, Swap, changes
 from .conntrack import forget_flows
 from .describe import describe, warnings
-from .programs import observe, restore
+from .programs import blank, observe, restore
 from .tables import Tables
 from .want import FirewallWant, GuestNetwork, families, localnet_interfaces, needed
 
@@ -20,6 +20,7 @@ __all__ = [
     "GuestNetwork",
     "Swap",
     "Tables",
+    "blank",
     "changes",
     "describe",
     "families",

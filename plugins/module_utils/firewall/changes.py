@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
-from .rules import FORWARD, GUARD, Jump, Rendered, Rule, render, shared_jumps, tag_of
+from .rendering import render, shared_jumps
+from .rules import FORWARD, GUARD, Jump, Rendered, Rule, tag_of
 from .tables import MARK, Ruleset, Tables, owned_marks, target_of
 from .want import FirewallWant
 
@@ -221,9 +222,8 @@ def applicable(text: str, ruleset: Ruleset) -> str:
     for line in text.splitlines():
         if line.startswith("*"):
             chains = ruleset.get(line[1:], {})
-        elif line.startswith("-D ") or _makes_jump(line):
-            if _stands(line, chains) != line.startswith("-D "):
-                continue
+        elif (line.startswith("-D ") or _makes_jump(line)) and _stands(line, chains) != line.startswith("-D "):
+            continue
         kept.append(line)
     return "\n".join([*kept, ""])
 

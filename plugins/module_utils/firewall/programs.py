@@ -15,7 +15,7 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..errors import Conflict, HostwireError, KernelRefused, MissingOnHost
 from ..netns import inside
-from .changes import applicable
+from .changes import UNDO, applicable
 from .tables import Tables, choose, incompatible, parse
 
 BACKENDS = ("nft", "legacy")
@@ -179,6 +179,12 @@ def observe(netns: Optional[str], families: Sequence[int] = (4, 6)) -> Tables:
     return Tables(netns, chosen, rulesets, bridged)
 
 
+def blank(netns: Optional[str], families: Sequence[int]) -> Tables:
+    """The packet filter of a namespace that is still to be made."""
+    backend = default_backend()
+    return Tables(netns, backend, {(backend, family): {} for family in families}, os.path.exists(_BRIDGED))
+
+
 def _refuse_native(texts: Dict[Tuple[str, int], str], netns: Optional[str]) -> None:
     for (_backend, family), text in texts.items():
         ours = [table for table in incompatible(text) if table in _OWN_TABLES]
@@ -192,16 +198,16 @@ def _refuse_native(texts: Dict[Tuple[str, int], str], netns: Optional[str]) -> N
 def restore(netns: Optional[str], backend: str, family: int, text: str) -> None:
     """Hand one transaction to ``iptables-restore --noflush``; each table in it is changed as a whole or not at all.
 
-    Can be repeated after a failure or a crash between two tables: what is done already is then left out. Waits for
-    others' locks, about half a minute at most. Raises KernelRefused or MissingOnHost.
+    The ``undo`` of a Swap can be given again and again, whatever part of the change was made. Waits for others' locks,
+    about half a minute at most. Raises KernelRefused or MissingOnHost.
     """
     command = [_required(backend, family, "restore"), "--noflush", f"--wait={_LOCK_WAIT}"]
     with inside(netns):
-        failure = _restored(command, text)
-        if failure:
-            ruleset = parse(_save(netns, (family,)).texts.get((backend, family), ""))
-            remaining = applicable(text, ruleset)
-            if remaining != text:
+        failure = "" if text.startswith(UNDO) else _restored(command, text)
+        if failure or text.startswith(UNDO):
+            # What is to be deleted may be gone meanwhile, what is to be made may be there.
+            remaining = applicable(text, parse(_save(netns, (family,)).texts.get((backend, family), "")))
+            if remaining != text or not failure:
                 text, failure = remaining, _restored(command, remaining)
     if failure:
         raise _words(netns, command, failure + _culprit(text, failure))

@@ -64,6 +64,11 @@ def within(inner: str, outer: str) -> bool:
     return family == outer_family and outer_first <= first and last <= outer_last
 
 
+def any_within(prefix: str, outers: Iterable[str]) -> bool:
+    """Whether one of the prefixes ``outers`` holds all of ``prefix``."""
+    return any(within(prefix, outer) for outer in outers)
+
+
 def overlap(one: str, other: str) -> bool:
     """Whether two prefixes share an address. Of two prefixes that do, one lies in the other."""
     return within(one, other) or within(other, one)
@@ -95,13 +100,13 @@ def localnet_interfaces(want: FirewallWant) -> Tuple[str, ...]:
 
     Only interfaces of guest networks, never an uplink. IPv6 knows no such setting.
     """
-    interfaces = set()
-    for port in want.published_ports:
-        if family_of(port.to_address) == 4 and _reached_by_loopback(port):
-            guest = guest_of(want, port.to_address)
-            if guest is not None:
-                interfaces.add(guest.interface)
-    return tuple(sorted(interfaces))
+    targets = {
+        port.to_address
+        for port in want.published_ports
+        if family_of(port.to_address) == 4 and _reached_by_loopback(port)
+    }
+    homes = (guest_of(want, target) for target in targets)
+    return tuple(sorted({guest.interface for guest in homes if guest is not None}))
 
 
 def _reached_by_loopback(port: PublishedPort) -> bool:
