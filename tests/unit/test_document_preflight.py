@@ -234,6 +234,29 @@ def test_an_mtu_that_costs_a_foreign_interface_its_ipv6_is_said() -> None:
     ]
 
 
+def test_an_address_that_is_of_no_use_on_a_port_is_said() -> None:
+    there = host(ETH0, Device("eth1", ("fe80::11/64",)))
+    topology = document.read(
+        {
+            "bridges": [{"name": "br0"}],
+            "interfaces": [{"name": "eth0", "bridge": "br0"}, {"name": "eth1", "bridge": "br0"}],
+        }
+    ).topology
+    assert preflight.warnings(topology, there) == [
+        "interfaces[0].bridge: as a port of br0, eth0 can't be reached any more by 192.168.1.10/24"
+    ]
+
+
+def test_a_route_needs_its_interface_up() -> None:
+    there = host(Device("eth5", up=False))
+    down = ["routes[0].dev: eth5 is down; say interfaces: [{name: eth5, up: true}] to set it up"]
+    assert problems("routes: [{to: 10.0.0.0/8, dev: eth5}]", there) == down
+    assert problems("routes: [{to: default, via: 'fe80::1', dev: eth5}]", there) == down
+    up = "interfaces: [{name: eth5, up: true}]\n"
+    assert problems(up + "routes: [{to: 10.0.0.0/8, dev: eth5}]", there) == []
+    assert problems("veths: [{name: eth5, peer: {name: b}}]\nroutes: [{to: 10.0.0.0/8, dev: eth5}]", there) == []
+
+
 def crowd(count: int) -> tuple[Any, HostView, set[tuple[str | None, str]]]:
     """``count`` rooms with a cable each, as they are after the first run."""
     wanted = {
@@ -267,7 +290,7 @@ def test_the_time_grows_with_the_document_and_not_with_its_square() -> None:
         wanted, there, owned = crowd(count)
         reading = document.read(wanted)
         took = []
-        for _ in range(3):
+        for dummy in range(3):
             began = time.process_time()
             assert preflight.problems(reading.topology, there, owned, reading.where) == []
             took.append(time.process_time() - began)

@@ -9,7 +9,7 @@ from ..document import Where
 from ..document.fields import suggestion
 from ..document.gateways import connected_by_document, told_by_document, unreachable_gateways
 from ..document.links import BRIDGE, FOREIGN, Key, Placed, WantedLink, place, placed_addresses, wanted_links, ways
-from ..document.prefix import known_prefix
+from ..document.prefix import is_link_local, known_ip, known_prefix
 from ..document.rules import IPV6_LEAST_MTU
 from ..model import HostView, Link, NamespaceView, Topology
 from ..rtnetlink.constants import ROUTE_PROTOCOL, RTN_UNICAST
@@ -65,25 +65,36 @@ def problems(
         *_unknown_namespaces(scene),
         *_unknown_bridges(scene),
         *_unknown_interfaces(scene),
+        *_ways_that_are_down(scene),
         *_overlaps(scene),
         *_gateways(scene),
     ]
 
 
 def warnings(topology: Topology, host: HostView, where: Where = _EVERYTHING_KNOWN) -> List[str]:
-    """What is allowed and does harm: an MTU that takes IPv6 from an interface that isn't ours (hazard 22)."""
+    """What is allowed and does harm to interfaces that aren't ours.
+
+    An MTU under 1280 takes IPv6 from one (hazard 22), and a port of a bridge has no use for its addresses (hazard 3).
+    """
     found: List[str] = []
     for position, interface in enumerate(topology.interfaces):
+        path = where.path("interfaces", position)
         view = host.views.get(interface.netns)
         link = view.links.get(interface.name) if view else None
-        if view is None or link is None or interface.mtu is None or interface.mtu >= IPV6_LEAST_MTU:
+        if view is None or link is None:
             continue
-        ipv6 = [address.address for address in view.addresses.get(link.index, ()) if ":" in address.address]
-        if ipv6:
-            path = where.path("interfaces", position)
+        addresses = [address.address for address in view.addresses.get(link.index, ())]
+        ipv6 = [address for address in addresses if ":" in address]
+        if ipv6 and interface.mtu is not None and interface.mtu < IPV6_LEAST_MTU:
             found.append(
                 f"{path}.mtu: {interface.mtu} is under {IPV6_LEAST_MTU}, the least that IPv6 works with: "
                 f"{interface.name} loses {', '.join(ipv6)} for good"
+            )
+        useless = [address for address in addresses if not on_every_link(known_prefix(address))]
+        if interface.bridge and useless:
+            found.append(
+                f"{path}.bridge: as a port of {interface.bridge}, {interface.name} can't be reached any more by "
+                f"{', '.join(useless)}"
             )
     return found
 
@@ -165,6 +176,20 @@ def _unknown_interfaces(scene: _Scene) -> Iterator[str]:
         if name not in there[netns]:
             hint = suggestion(name, sorted(there[netns] | made.get(netns, set())))
             yield f'{path}: no interface named "{name}" {place(netns)}{hint}'
+
+
+def _ways_that_are_down(scene: _Scene) -> Iterator[str]:
+    """The kernel takes no route through an interface that is down. (A gateway in a subnet is missed by its subnet.)"""
+    told = {link.key for link in scene.links if link.up is not None}
+    for position, route in enumerate(scene.topology.routes):
+        there = scene.host.views.get(route.netns)
+        for way in ways(route, scene.where.path("routes", position)):
+            link = there.links.get(way.dev or "") if there else None
+            if link is None or link.up or (route.netns, link.name) in told:
+                continue
+            via = known_ip(way.via) if way.via else None
+            if via is None or is_link_local(via.family, via.number):
+                yield f"{way.path}.dev: {way.dev} is down; say interfaces: [{{name: {way.dev}, up: true}}] to set it up"
 
 
 def _foreign_addresses(scene: _Scene, view: NamespaceView) -> List[ForeignAddress]:
