@@ -7,7 +7,7 @@ of the switch's own address.
 
 from __future__ import annotations
 
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 BRIDGE = "br0"
 GATEWAY = "10.0.255.254"
@@ -31,8 +31,8 @@ def moved_address(number: int) -> str:
     return f"10.0.{100 + number // 250}.{number % 250 + 2}"
 
 
-def document(count: int, moved: bool = False, ports: int = 0) -> Dict[str, Any]:
-    """Our document; with ``moved`` the last namespace has another address; ``ports`` of n0 are published."""
+def document(count: int, moved: bool = False, ports: Optional[int] = None) -> Dict[str, Any]:
+    """Our document. ``moved``: the last namespace has another address; ``ports``: a router that publishes as many."""
     veths: List[Dict[str, Any]] = []
     for number in range(count):
         own = moved_address(number) if moved and number == count - 1 else address(number)
@@ -45,10 +45,10 @@ def document(count: int, moved: bool = False, ports: int = 0) -> Dict[str, Any]:
         "veths": veths,
         "routes": [{"netns": namespace(number), "to": "default", "via": GATEWAY} for number in range(count)],
     }
-    if ports:
+    if ports is not None:
         wanted["forwarding"] = {"ipv4": True}
         wanted["published_ports"] = [
-            {"protocol": "tcp", "port": 10000 + port, "to": f"{GUEST}:{10000 + port}", "address": "any"}
+            {"protocol": "tcp", "port": 10000 + port, "to": f"{GUEST}:{20000 + port}", "address": "any"}
             for port in range(ports)
         ]
     return wanted

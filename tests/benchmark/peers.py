@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import Callable, Dict, List, NamedTuple
+from typing import Callable, Dict, List, NamedTuple, Optional
 
 from network import BRIDGE, GATEWAY, PREFIX_LENGTH, address, cable, document, moved_address, namespace
 from private_host import WORK
@@ -37,7 +37,9 @@ def floor(work: str, count: int) -> List[str]:
     return [sys.executable, os.path.join(HERE, "floor.py"), work, str(count)]
 
 
-def engine(folder: str, count: int, moved: bool = False, ports: int = 0, absent: bool = False) -> List[str]:
+def engine(
+    folder: str, count: int, moved: bool = False, ports: Optional[int] = None, absent: bool = False
+) -> List[str]:
     wanted = document(count, moved, ports)
     if absent:
         wanted = {"name": wanted["name"], "state": "absent"}

@@ -85,7 +85,7 @@ def on_private_host(work: Callable[[], Any]) -> Any:
     os.close(writing)
     with os.fdopen(reading) as pipe:
         text = pipe.read()
-    _, status = os.waitpid(child, 0)
+    status = os.waitpid(child, 0)[1]
     shutil.rmtree(state)
     await_cleanup()
     if status != 0:
@@ -125,7 +125,7 @@ def await_cleanup() -> None:
 def await_no_link(prefix: str) -> None:
     """Return when no link whose name starts with ``prefix`` is left in this network namespace."""
     with _link_events() as events:
-        while any(name.startswith(prefix) for _, name in socket.if_nameindex()):
+        while any(entry[1].startswith(prefix) for entry in socket.if_nameindex()):
             _read_events(events)
 
 
@@ -136,7 +136,7 @@ def await_quiet(name: str) -> None:
     the end of it, hence the look twice a second, for half a minute at most.
     """
     before = -1
-    for _ in range(60):
+    for _look in range(60):
         now = _received(name)
         if before >= 0 and now - before < 50:
             return

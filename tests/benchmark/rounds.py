@@ -17,7 +17,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence
 
 import peers
 from measure import Time, run, run_until_no_cable
-from network import BRIDGE, GATEWAY, address, document, namespace
+from network import BRIDGE, GATEWAY, GUEST, address, document, namespace
 from private_host import await_quiet, on_private_host
 
 Times = Dict[str, List[Time]]
@@ -27,7 +27,7 @@ PORTS = 1000
 def build(count: int, turns: Sequence[peers.Peer], repeats: int) -> Times:
     """Build the network, each time on a fresh host."""
     times: Times = defaultdict(list)
-    for _ in range(repeats):
+    for _turn in range(repeats):
         for peer in turns:
             times[peer.name].append(build_once(peer, count))
     return times
@@ -50,7 +50,7 @@ def read(count: int, repeats: int) -> Times:
         run(peers.engine(folder, count))
         await_quiet(BRIDGE)
         times: Times = defaultdict(list)
-        for _ in range(repeats):
+        for _turn in range(repeats):
             times["dump"].append(run(peers.floor("dump", count)))
             times["nothing"].append(_unchanged(peers.engine(folder, count)))
             times["ip-batch"].append(run(peers.ip_batch_read(count, folder)))
@@ -107,23 +107,23 @@ def published_ports(backend: str, repeats: int) -> Times:
 
     def by_engine(folder: str) -> Dict[str, Any]:
         _choose(backend)
-        run(peers.engine(folder, 1))
+        run(peers.engine(folder, 1, ports=0))
         took = _changed(peers.engine(folder, 1, ports=PORTS))
         families = [f"{program}-{backend}" for program in ("iptables", "ip6tables")]
         saved = [subprocess.run([f"{name}-save"], check=True, stdout=subprocess.PIPE, text=True) for name in families]
         rules = {name: answer.stdout for name, answer in zip(families, saved) if "\n-A" in answer.stdout}
-        if sum(text.count(f"{address(0)}:") for text in rules.values()) < PORTS:
+        if sum(text.count(f"--to-destination {GUEST}:") for text in rules.values()) < PORTS:
             raise RuntimeError("the ports are not published")
         return {"engine": took, "rules": rules}
 
     def by_restore(rules: Dict[str, str], folder: str) -> Dict[str, Time]:
         _choose(backend)
-        run(peers.engine(folder, 1))
+        run(peers.engine(folder, 1, ports=0))
         commands = [f"{name}-restore -w < {peers.write(folder, name, text)}" for name, text in rules.items()]
         return {"restore": run(["sh", peers.write(folder, "restore.sh", peers.newlines(["set -e", *commands]))])}
 
     times: Times = defaultdict(list)
-    for _ in range(repeats):
+    for _turn in range(repeats):
         ours = _with_folder(by_engine)
         rules = ours.pop("rules")
         theirs = _with_folder(partial(by_restore, rules))
@@ -157,7 +157,7 @@ def tasks(count: int, repeats: int) -> Dict[str, List[float]]:
         return took
 
     seconds: Dict[str, List[float]] = defaultdict(list)
-    for _ in range(repeats):
+    for _turn in range(repeats):
         for name, took in Time(*_with_folder(work)).said["tasks"].items():
             seconds[name].append(took)
     return seconds
@@ -186,7 +186,7 @@ def _unchanged(command: List[str]) -> Time:
 
 def _in_turns(works: Sequence[Callable[[str], Dict[str, Time]]], repeats: int) -> Times:
     times: Times = defaultdict(list)
-    for _ in range(repeats):
+    for _turn in range(repeats):
         for work in works:
             for name, took in _with_folder(work).items():
                 times[name].append(Time(*took))
