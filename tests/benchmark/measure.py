@@ -42,7 +42,7 @@ def run(command: List[str], limit: Optional[float] = None) -> Time:
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     with subprocess.Popen(command, text=True, env=ENVIRONMENT, **pipes) as process:  # type: ignore[call-overload]
         try:
-            output = process.communicate(timeout=limit)[0][0]
+            output = process.communicate(timeout=limit)[0]
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
