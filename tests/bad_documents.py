@@ -686,7 +686,7 @@ def published_ports() -> Iterator[BadDocument]:
 
 def published_twice() -> Iterator[BadDocument]:
     def port(ports: Any, address: str = "any", **more: Any) -> dict[str, Any]:
-        first, _, last = str(ports).partition("-")
+        first, _dash, last = str(ports).partition("-")
         count = int(last or first) - int(first)
         return {"port": ports, "to": f"10.0.0.1:{1}-{1 + count}" if count else "10.0.0.1:1", "address": address, **more}
 

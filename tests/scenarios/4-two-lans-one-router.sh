@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Machines A and B on 192.168.1.0/24, C and D on 192.168.2.0/24, a Linux router between them, and an "internet"
 # (203.0.113.0/24) behind the router. Every machine is a namespace; every LAN is a switch of its own.
+# shellcheck disable=SC2086  # plain commands, as people write them; no word here has a blank in it
 set -e
 for m in A B C D router internet; do ip netns add $m; ip -n $m link set lo up; done
 for s in lan1 lan2 wan; do ip link add $s type bridge; ip link set $s up; done

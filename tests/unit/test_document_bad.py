@@ -82,7 +82,7 @@ def places(value: Any) -> list[tuple[Any, Any]]:
 def mutated(draw: st.DrawFn) -> Any:
     """A good document with one to four places replaced, taken away, doubled or given to another."""
     broken = copy.deepcopy(draw(st.sampled_from(list(GOOD_DOCUMENTS.values()))))
-    for _ in range(draw(st.integers(1, 4))):
+    for _round in range(draw(st.integers(1, 4))):
         choices = places(broken)
         if not choices:
             break
@@ -133,7 +133,7 @@ def test_garbage_is_no_document(value: Any) -> None:
 
 def deep(levels: int) -> Any:
     value: Any = []
-    for _ in range(levels):
+    for _round in range(levels):
         value = [value]
     return value
 

@@ -322,7 +322,7 @@ def test_the_time_to_read_grows_with_the_document_and_not_with_its_square(shape:
     def seconds(count: int) -> float:
         wanted = shape(count)
         took = []
-        for _ in range(3):
+        for _round in range(3):
             began = time.process_time()
             assert document.read(wanted).problems == ()
             took.append(time.process_time() - began)

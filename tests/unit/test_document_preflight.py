@@ -290,7 +290,7 @@ def test_the_time_grows_with_the_document_and_not_with_its_square() -> None:
         wanted, there, owned = crowd(count)
         reading = document.read(wanted)
         took = []
-        for dummy in range(3):
+        for _round in range(3):
             began = time.process_time()
             assert preflight.problems(reading.topology, there, owned, reading.where) == []
             took.append(time.process_time() - began)

@@ -61,7 +61,7 @@ def parse_ip(text: str) -> Optional[Ip]:
 @lru_cache(maxsize=_REMEMBERED)
 def parse_prefix(text: str) -> Optional[Prefix]:
     """Read an address with prefix length, host bits allowed; None if ``text`` isn't one."""
-    address, _, length_text = text.partition("/")
+    address, _slash, length_text = text.partition("/")
     ip = parse_ip(address)
     if ip is None or not _LENGTH.fullmatch(length_text):
         return None
