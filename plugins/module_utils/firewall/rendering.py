@@ -18,14 +18,19 @@ from typing import Dict, Tuple
 
 from . import protection, translation
 from .rules import FORWARD, GUARD, SHARED, Jump, Rendered, Rule, Writer, make_rule
-from .want import FirewallWant
+from .want import FirewallWant, families
 
 _TO_LOCAL = "-m addrtype --dst-type LOCAL"
 
 
 @functools.lru_cache(maxsize=16)  # the same wants are rendered to decide, and again to verify
 def render(want: FirewallWant, family: int, bridged: bool = False) -> Rendered:
-    """Every rule that ``want`` means in one family. ``bridged``: bridged packets may pass through iptables here."""
+    """Every rule that ``want`` means in one family; none in one that it doesn't need.
+
+    ``bridged``: bridged packets may pass through iptables here.
+    """
+    if family not in families(want):
+        return Rendered({}, ())
     writer = Writer(want, family)
     protection.raw_localnet(writer)
     if want.netns is None:

@@ -10,41 +10,41 @@ from .want import ANY, of_family, overlap, within
 
 def destinations(writer: Writer) -> None:
     """Lead published ports to their targets. The chain is only reached by packets to a local address (hazard 41)."""
+    chain = f"HW-DNAT-{writer.tag}"
     for port in writer.ports:
-        ports = _ports(port.port, port.port_last, ":")
-        matches = f"-p {port.protocol} -m {port.protocol} --dport {ports}"
+        first, last, protocol = port.port, port.port_last, port.protocol
+        ports = first if first == last else f"{first}:{last}"
+        matches = f"-p {protocol} -m {protocol} --dport {ports}"
         if port.address != ANY:
             matches = f"-d {port.address} {matches}"
         label, target = publish_label(port), f"DNAT --to-destination {_destination(port)}"
         for source in sorted(port.sources) or ("",):
-            limited = f"-s {source} {matches}" if source else matches
-            writer.add("nat", f"HW-DNAT-{writer.tag}", label, limited, target)
-
-
-def _ports(first: int, last: int, to: str = "-") -> str:
-    return str(first) if first == last else f"{first}{to}{last}"
+            writer.add("nat", chain, label, f"-s {source} {matches}" if source else matches, target)
 
 
 def _bracketed(address: str) -> str:
     return f"[{address}]" if ":" in address else address
 
 
-def _target(port: PublishedPort) -> str:
-    return f"{_bracketed(port.to_address)}:{_ports(port.to_port, port.to_port + port.port_last - port.port)}"
-
-
 def _destination(port: PublishedPort) -> str:
     if port.port == port.to_port:
         return port.to_address  # the port stays as it is, range or not
+    to = f"{_bracketed(port.to_address)}:{port.to_port}"
+    if port.port == port.port_last:
+        return to
     # "first-last/base" maps one to one: the new port is first + (old port - base). Without base it would be any.
-    return _target(port) if port.port == port.port_last else f"{_target(port)}/{port.port}"
+    return f"{to}-{port.to_port + port.port_last - port.port}/{port.port}"
 
 
 def publish_label(port: PublishedPort) -> str:
     """``publish tcp any:8080 -> 192.168.15.2:80 from 10.0.0.0/8``."""
-    source = f"{_bracketed(port.address)}:{_ports(port.port, port.port_last)}"
+    more = port.port_last - port.port
+    source = f"{_bracketed(port.address)}:{port.port}"
+    target = f"{_bracketed(port.to_address)}:{port.to_port}"
     admitted = f" from {', '.join(sorted(port.sources))}" if port.sources else ""
-    return f"publish {port.protocol} {source} -> {_target(port)}{admitted}"
+    if more:
+        return f"publish {port.protocol} {source}-{port.port_last} -> {target}-{port.to_port + more}{admitted}"
+    return f"publish {port.protocol} {source} -> {target}{admitted}"
 
 
 def hairpin(writer: Writer) -> None:

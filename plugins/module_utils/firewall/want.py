@@ -10,7 +10,7 @@ from typing import Iterable, NamedTuple, Optional, Tuple
 from ..model import Masquerade, PublishedPort
 
 ANY = "any"  # PublishedPort.address: every local address
-_LOOPBACK = {4: "127.0.0.0/8", 6: "::1/128"}
+_LOOPBACK = "127.0.0.0/8"
 
 
 class GuestNetwork(NamedTuple):
@@ -100,20 +100,16 @@ def localnet_interfaces(want: FirewallWant) -> Tuple[str, ...]:
 
     Only interfaces of guest networks, never an uplink. IPv6 knows no such setting.
     """
-    targets = {
-        port.to_address
-        for port in want.published_ports
-        if family_of(port.to_address) == 4 and _reached_by_loopback(port)
-    }
+    kinds = {(port.to_address, port.address, port.sources) for port in want.published_ports}
+    targets = {to for to, address, sources in kinds if family_of(to) == 4 and _reached_by_loopback(address, sources)}
     homes = (guest_of(want, target) for target in targets)
     return tuple(sorted({guest.interface for guest in homes if guest is not None}))
 
 
-def _reached_by_loopback(port: PublishedPort) -> bool:
-    loopback = _LOOPBACK[4]
-    if port.address != ANY and not within(port.address, loopback):
+def _reached_by_loopback(address: str, sources: Tuple[str, ...]) -> bool:
+    if address != ANY and not within(address, _LOOPBACK):
         return False
-    return not port.sources or any(overlap(source, loopback) for source in port.sources)
+    return not sources or any(overlap(source, _LOOPBACK) for source in sources)
 
 
 def families(want: FirewallWant) -> Tuple[int, ...]:
