@@ -34,7 +34,7 @@ class ActionModule(ActionBase):
         """Print the table and the conclusion; fail on a surprise and on a host about which nothing is known."""
         variables = task_vars or {}
         result: Dict[str, Any] = super().run(tmp, task_vars)
-        _, options = self.validate_argument_spec(  # type: ignore[no-untyped-call]
+        dummy, options = self.validate_argument_spec(  # type: ignore[no-untyped-call]
             {"variable": {"default": "reachability_result"}, "hosts": {"type": "list", "elements": "str"}}
         )
         names = variables["ansible_play_hosts_all"] if options["hosts"] is None else options["hosts"]

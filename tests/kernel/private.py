@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A host of one's own: fresh network and mount namespaces with their own /run, /etc and /var/lib, left without a trace."""
+"""A host of one's own: fresh network and mount namespaces with their own /run, /etc and /var/lib; leaves no trace."""
 
 from __future__ import annotations
 

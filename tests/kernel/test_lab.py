@@ -143,7 +143,7 @@ def test_an_orphan_leaves_no_zombie(directory: Path) -> None:
 def test_a_listener_follows_its_namespace_and_no_process_is_inside(directory: Path) -> None:
     connect = "import socket; socket.create_connection(('127.0.0.1', 80), 2).close()"
     call = f'ip netns exec blue {PYTHON} -c "{connect}"'
-    for _ in range(2):
+    for dummy in range(2):
         said(directory, "patchbay", "ip netns add blue; ip -n blue link set lo up")
         assert eventually(lambda: run(directory, "patchbay", call).returncode == 0)
         assert said(directory, "patchbay", "ip netns pids blue") == ""

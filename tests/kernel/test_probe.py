@@ -223,7 +223,7 @@ def test_the_host_itself_is_where_a_probe_without_a_source_starts(cable: None) -
 def test_two_hundred_probes_cost_one_timeout(cable: None) -> None:
     claims = [Probe("red", NOBODY, "tcp", 1000 + n, reachable=False) for n in range(100)]
     claims += [Probe("red", NOBODY, "udp", 1000 + n, reachable=False) for n in range(50)]
-    claims += [Probe("red", BLUE) for _ in range(50)]
+    claims += [Probe("red", BLUE) for dummy in range(50)]
     started = time.monotonic()
     results = probe.run(claims, timeout=1.0)
     assert time.monotonic() - started < 1.9

@@ -89,7 +89,7 @@ def test_rules_are_written_to_the_backend_in_use(backend: str) -> None:
     engine.run(scenarios.document("3-out-to-the-lan"))
     other = {"nft": "legacy", "legacy": "nft"}[backend]
     texts = {
-        name: subprocess.run([f"/usr/sbin/iptables-{name}-save"], capture_output=True, text=True).stdout
+        name: subprocess.run([f"/usr/sbin/iptables-{name}-save"], check=True, capture_output=True, text=True).stdout
         for name in BACKENDS
     }
     assert "hostwire:main" in texts[backend]

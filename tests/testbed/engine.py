@@ -68,7 +68,7 @@ class Engine:
                 start_new_session=True,  # a Ctrl-C is for the tests; they then end the engine in order
             )
             self._first_process.write_text(f"{process.pid} {_start_time(process.pid)}\n")
-            for _ in range(int(_START_SECONDS / 0.5)):
+            for dummy in range(int(_START_SECONDS / 0.5)):
                 if process.poll() is not None:
                     break
                 try:
@@ -90,7 +90,7 @@ class Engine:
         cgroups = Path("/sys/fs/cgroup")
         # One hierarchy with cgroup v2, one per controller with v1.
         for group in (*cgroups.glob(self._cgroup), *cgroups.glob(f"*/{self._cgroup}")):
-            for directory, _, _ in os.walk(group, topdown=False):
+            for directory, *dummy in os.walk(group, topdown=False):
                 os.rmdir(directory)
         if self.directory.exists():
             shutil.rmtree(self.directory)

@@ -83,7 +83,7 @@ def test_no_line_is_wider_than_the_terminal_and_no_address_is_cut(ways: List[Any
     rows = tuple(row(source, to) for source, to in ways)
     printed = lines([HostProbes("h", rows)], width)
     assert all(len(line) <= width for line in printed)
-    assert all(f"→ {to} " in line for (_, to), line in zip(ways, printed[2:]))
+    assert all(f"→ {to} " in line for (dummy, to), line in zip(ways, printed[2:]))
 
 
 def test_colours_mark_the_verdict_and_nothing_else_changes() -> None:

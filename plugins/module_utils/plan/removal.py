@@ -62,7 +62,7 @@ def take_namespaces(sheet: Sheet, unwanted: Iterable[str], processes: Dict[int, 
             )
             continue
         line = sheet.line(f"namespace {name}: remove")
-        sheet.do(TAKE_NAMESPACES, line, NetnsDelete(name), *_remake(sheet, namespace))
+        sheet.do(TAKE_NAMESPACES, line, NetnsDelete(name), *_remake(sheet, name, namespace))
         sheet.gone_namespaces.add(name)
         sheet.after.namespaces.pop(name, None)
         after = sheet.after
@@ -81,10 +81,8 @@ def _is_stranger(sheet: Sheet, netns: str, link: Link) -> bool:
     )
 
 
-def _remake(sheet: Sheet, namespace: NamespaceView) -> List[Action]:
+def _remake(sheet: Sheet, name: str, namespace: NamespaceView) -> List[Action]:
     """A namespace as it was, but for its links, which their own inverses make."""
-    name = namespace.netns
-    assert name is not None
     actions: List[Action] = [NetnsAdd(name)]
     lo = namespace.links.get("lo")
     if lo is not None:

@@ -132,7 +132,7 @@ def agrees(sheet: Sheet, namespace: NamespaceView, want: Route, have: KernelRout
     if want.nexthops:
         links = namespace.links
         hops = {(hop.via, links[hop.dev].index if hop.dev in links else hop.dev, hop.weight) for hop in want.nexthops}
-        there = {(via, dev, weight) for via, dev, weight in have.nexthops}
+        there = set(have.nexthops)
         if len(hops) != len(there):
             return False
         return all(

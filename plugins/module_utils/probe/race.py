@@ -58,7 +58,7 @@ def run(probes: Sequence[Probe], timeout: float = 2.0, attempts: int = 2) -> Tup
     ``timeout * attempts`` for each 200 probes. Raises InvalidValue or MissingOnHost if a probe can't be made at all: no
     such namespace or container, no address as target, no privilege.
     """
-    if not timeout > 0 or attempts < 1:
+    if not 0 < timeout < float("inf") or attempts < 1:
         raise InvalidValue("probes: timeout must be above 0 seconds and attempts at least 1")
     results: Results = {}
     pending = list(dict.fromkeys(probes))

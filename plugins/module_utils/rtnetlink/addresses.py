@@ -40,7 +40,7 @@ def read_addresses(channel: Channel) -> Dict[int, Tuple[Address, ...]]:
 
 def _parse(buffer: bytearray, start: int, end: int) -> Address:
     family, length, flags, scope, index = _IFADDR.unpack_from(buffer, start)
-    local = address = None
+    local = address = bytearray()
     position = start + _IFADDR.size
     while position < end:  # not attributes(): read by the thousand
         size, number = unpack_attribute_header(buffer, position)
@@ -51,9 +51,8 @@ def _parse(buffer: bytearray, start: int, end: int) -> Address:
         elif number == IFA_FLAGS:
             flags = unpack_u32(buffer, position + 4)[0]
         position += (size + 3) & ~3
-    own = local if local is not None else address
-    assert own is not None, "the kernel always gives IFA_ADDRESS or IFA_LOCAL"
-    peer = socket.inet_ntop(family, address) if address is not None and address != own else None
+    own = local or address  # the kernel always gives one of them
+    peer = socket.inet_ntop(family, address) if address and address != own else None
     return Address(index, f"{socket.inet_ntop(family, own)}/{length}", scope, flags, peer)
 
 

@@ -19,7 +19,7 @@ def serve(name: str, port: int) -> None:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
             systemd.sendto(b"READY=1", os.environ["NOTIFY_SOCKET"])  # sd_notify(3)
         while True:
-            connection, (address, *_) = server.accept()
+            connection, (address, *dummy) = server.accept()
             with connection:
                 connection.sendall(f"{name} {address.replace('::ffff:', '')}\n".encode())
 
