@@ -90,7 +90,7 @@ def host(
 ) -> HostView:
     """A host with these devices and routes, these namespaces, and namespaces that nobody has looked at."""
     views = {None: view(None, devices, paths), **{room.netns: room for room in rooms}}
-    return HostView((*(room.netns for room in rooms if room.netns), *unread), views, {})
+    return HostView((*(room.netns for room in rooms if room.netns), *unread), views, {}, {})
 
 
 __all__ = ["RTPROT_KERNEL", "Device", "Path", "host", "view"]

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import Any, Callable, ContextManager, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, ContextManager, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from . import document as documents
 from . import netns as namespaces
 from . import probe
 from .apply.disk import STATE_DIRECTORY, Memory, Store, machine_id
 from .apply.executor import Executor, Hook, Work
-from .apply.undo import differences, take_back
+from .apply.undo import differences, do_tolerantly, mend, take_back
 from .apply.verify import DAD_SECONDS, await_addresses, number_owned
 from .errors import HostwireError, InvalidValue, UndoFailed, VerificationFailed
 from .firewall import Tables
@@ -112,8 +112,15 @@ class _Run:
         found = list(self._reading.problems)
         if self._reading.topology.present:
             found += preflight.problems(
-                self._reading.topology, view, memory.owned.links, self._reading.where, memory.owned.addresses
+                self._reading.topology,
+                view,
+                memory.owned.links,
+                self._reading.where,
+                memory.owned.addresses,
+                self._fragment,
             )
+            if self._fragment:
+                found += documents.problems_with_earlier(self._reading, task.stored, found)
         if found:
             raise InvalidValue(found)
 
@@ -178,13 +185,21 @@ class _Run:
         for plan, executor in reversed(started):
             failures += take_back(plan.steps, executor.done, plan.lines)
         if started:
-            seen = memory._replace(owned=picture.plan.owned)
-            left = differences(picture.view, self._look(task, seen))
+            failures += self._mend(task, memory, picture, started)
+            left = differences(picture.view, self._look(task, memory._replace(owned=picture.plan.owned)))
             if left:
                 raise UndoFailed([f"{error}", "and not all could be put back:", *left, *failures]) from error
         self._store.drop_journal(self._name)
         if isinstance(error, HostwireError) and started:
             error.append("everything was put back as it was")
+
+    def _mend(
+        self, task: Task, memory: Memory, picture: _Picture, started: Sequence[Tuple[Plan, Executor]]
+    ) -> List[str]:
+        """Put back what went along with the steps that were undone."""
+        view = self._look(task, memory._replace(owned=picture.plan.owned))
+        done = [plan.steps[position] for plan, executor in started for position in executor.done]
+        return do_tolerantly([Work(action, "undo") for action in mend(picture.view, view, done)])
 
     def _remember(self, task: Task, memory: Memory, owned: Owned) -> None:
         document = documents.dump(task.stored)
@@ -215,7 +230,7 @@ class _Clock:
         self.seconds: Dict[str, float] = {"read": 0.0, "plan": 0.0, "apply": 0.0, "verify": 0.0}
 
     @contextlib.contextmanager
-    def measuring(self, part: str) -> contextlib._GeneratorContextManager[None]:  # type: ignore[misc]
+    def measuring(self, part: str) -> Iterator[None]:
         began = time.perf_counter()
         try:
             yield

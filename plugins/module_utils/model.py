@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Dict, NamedTuple, Optional, Tuple
 
+LinkKey = Tuple[Optional[str], str]  # namespace, link
 TABLE_MAIN = 254  # RT_TABLE_MAIN, linux/rtnetlink.h
 
 
@@ -224,9 +225,11 @@ class NamespaceView(NamedTuple):
 class HostView(NamedTuple):
     """The host as far as the engine looked: ``names`` are all named namespaces, ``views`` the ones it read.
 
-    ``files`` maps the paths it looked at to their text, None where there is no file.
+    ``files`` maps the paths it looked at to their text, None where there is no file. ``peers`` tells for each end of a
+    cable the other one.
     """
 
     names: Tuple[str, ...]
     views: Dict[Optional[str], NamespaceView]
     files: Dict[str, Optional[str]]
+    peers: Dict[LinkKey, LinkKey]

@@ -7,7 +7,7 @@ import contextlib
 import ctypes
 import errno
 import os
-from typing import Callable, Dict, Iterator, List, NamedTuple, Optional
+from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional
 
 from .errors import Conflict, KernelRefused, MissingOnHost
 
@@ -116,6 +116,12 @@ class Tour:
             _setns(self._home, _CLONE_NEWNET)
         finally:
             os.close(self._home)
+
+
+def close(fds: Iterable[int]) -> None:
+    """Close namespaces that a tour opened."""
+    for fd in fds:
+        os.close(fd)
 
 
 def inodes() -> Dict[str, int]:

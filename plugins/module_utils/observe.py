@@ -8,6 +8,7 @@ from typing import Dict, Iterable, Mapping, NamedTuple, Optional, Tuple
 from . import files, sysctl
 from . import netns as namespaces
 from .model import TABLE_MAIN, HostView, NamespaceView
+from .peers import find_peers
 from .rtnetlink.addresses import read_addresses
 from .rtnetlink.channel import Channel
 from .rtnetlink.links import read_links
@@ -32,7 +33,7 @@ def observe(questions: Mapping[Optional[str], Question], paths: Iterable[str] = 
             if netns is None or netns in inodes:
                 tour.enter(netns)
                 views[netns] = _view(netns, here if netns is None else inodes[netns], question)
-    return HostView(tuple(sorted(inodes)), views, {path: files.read(path) for path in paths})
+    return HostView(tuple(sorted(inodes)), views, {path: files.read(path) for path in paths}, find_peers(views))
 
 
 def _view(netns: Optional[str], inode: int, question: Question) -> NamespaceView:

@@ -23,6 +23,12 @@ from ..rtnetlink.wire import Message
 _ALREADY_SO = frozenset(
     (errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EEXIST, errno.EADDRNOTAVAIL, errno.ENXIO, errno.ENOTCONN)
 )
+# What something that is to go may meet: it went along with something else, as a route does with a link's last address.
+_GONE = {
+    act.LinkDelete: errno.ENODEV,
+    act.AddressDelete: errno.EADDRNOTAVAIL,
+    act.RouteDelete: errno.ESRCH,
+}
 _MANY = 3  # from this many links on, deleting them as a group is quicker
 
 
@@ -45,6 +51,7 @@ class _Pending(NamedTuple):
     position: int
     message: Message
     subject: str
+    gone: Optional[int]  # the errno that says it is so already
 
 
 class Executor:
@@ -100,9 +107,9 @@ class Executor:
             self._enter(work.action.netns)
             try:
                 message = build(self, work.action)  # may flush, so before the list is looked up
-                self._pending.append(_Pending(position, message, work.subject))
+                self._pending.append(_Pending(position, message, work.subject, _GONE.get(type(work.action))))
             except _NoLink as missing:
-                if not self._tolerant:
+                if not (self._tolerant or type(work.action) in _GONE):
                     self._flush()
                     raise KernelRefused(work.subject, errno.ENODEV, f"there is no link {missing}") from None
             if len(self._pending) >= BATCH or self._hook is not None:
@@ -179,7 +186,7 @@ class Executor:
                 os.close(fd)
         failed: Optional[Tuple[_Pending, Refusal]] = None
         for entry, refusal in zip(pending, answers):
-            if refusal is None or (self._tolerant and refusal.errno in _ALREADY_SO):
+            if refusal is None or refusal.errno == entry.gone or (self._tolerant and refusal.errno in _ALREADY_SO):
                 self.done.append(entry.position)
             elif failed is None:
                 failed = (entry, refusal)
@@ -224,12 +231,12 @@ class Executor:
                 if self._tolerant:
                     continue
                 raise KernelRefused(subject, errno.ENODEV, f"there is no link {missing}") from None
-            self._pending.append(_Pending(first + offset, message, subject))
+            self._pending.append(_Pending(first + offset, message, subject, errno.ENODEV))
             self.forget(name)
         marked = len(self.done)
         self._flush()
         del self.done[marked:]  # marked, not deleted yet
-        self._pending.append(_Pending(first, links.delete_group(group), work[0].subject))
+        self._pending.append(_Pending(first, links.delete_group(group), work[0].subject, None))
         self._flush()
         self.done += range(first + 1, first + len(work))
 

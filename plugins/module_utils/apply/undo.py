@@ -7,8 +7,9 @@ from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 
 from ..errors import HostwireError
 from ..model import Address, HostView, KernelRoute, Link, NamespaceView
-from ..plan.actions import Step
-from ..plan.sheet import place
+from ..plan.actions import Action, AddressAdd, LinkChange, Step, SysctlSet, VethAdd
+from ..plan.owned import nothing
+from ..plan.sheet import Sheet, devices, place
 from ..rtnetlink.constants import IFA_F_PERMANENT, RT_SCOPE_LINK, RTPROT_KERNEL
 from .executor import Executor, Work
 
@@ -21,12 +22,68 @@ def take_back(steps: Sequence[Step], done: Iterable[int], lines: Sequence[str]) 
         work = [
             Work(action, f"undo of: {lines[step.line] if step.line < len(lines) else ''}") for action in step.inverse
         ]
-        try:
-            with Executor(tolerant=True) as executor:
-                executor.run(work)
-        except HostwireError as error:
-            failures += error.problems
+        failures += do_tolerantly(work)
     return failures
+
+
+def do_tolerantly(work: Sequence[Work]) -> List[str]:
+    """Do what can be done; why the rest can't, in words."""
+    try:
+        with Executor(tolerant=True) as executor:
+            executor.run(work)
+    except HostwireError as error:
+        return list(error.problems)
+    return []
+
+
+def mend(before: HostView, after: HostView, steps: Iterable[Step]) -> List[Action]:
+    """What puts back what the undone steps took along without naming it: a link's routes that went with its last
+    address or its state, addresses that went with a primary one, settings that a switch drags along.
+
+    Only of links that the steps touched: what other people changed meanwhile stays changed.
+    """
+    actions: List[Action] = []
+    touched = {link for step in steps for link in _links_of(step.action)}
+    names = {netns for netns, _name in touched} | {step.action.netns for step in steps}
+    sheet = Sheet(before, nothing(""), "")
+    for netns in names:
+        then, now = before.views.get(netns), after.views.get(netns)
+        if then is None or now is None:
+            continue
+        for link in then.links.values():
+            if (netns, link.name) in touched and link.name in now.links:
+                actions += _mend_link(then, now, link)
+        indexes = {link.name: link.index for link in then.links.values() if (netns, link.name) in touched}
+        present = set(_routes(now))
+        for route in then.routes:
+            if route.protocol == RTPROT_KERNEL or not devices(route) & set(indexes.values()):
+                continue
+            if _route_facts(route, _names(then)) not in present:
+                actions.append(sheet.remake_route(netns, route))
+        for path, value in then.sysctls.items():
+            if value is not None and now.sysctls.get(path) not in (None, value):
+                actions.append(SysctlSet(netns, path, value))
+    return actions
+
+
+def _mend_link(then: NamespaceView, now: NamespaceView, link: Link) -> List[Action]:
+    netns, there = then.netns, now.links[link.name]
+    actions: List[Action] = []
+    if (link.up, link.mtu, link.alias) != (there.up, there.mtu, there.alias):
+        actions.append(LinkChange(netns, link.name, up=link.up, mtu=link.mtu, alias=link.alias))
+    present = {address.address for address in now.addresses.get(there.index, ())}
+    for address in then.addresses.get(link.index, ()):
+        if _is_made(address) and address.address not in present:
+            actions.append(AddressAdd(netns, link.name, address.address))
+    return actions
+
+
+def _links_of(action: Action) -> List[Tuple[Optional[str], str]]:
+    names = [getattr(action, field, None) for field in ("name", "link", "dev")]
+    found = [(action.netns, name) for name in names if name]
+    if isinstance(action, VethAdd):
+        found.append((action.peer_netns, action.peer))
+    return found
 
 
 def differences(before: HostView, after: HostView) -> List[str]:
@@ -53,21 +110,29 @@ def _compare(netns: Optional[str], then: Dict[str, object], now: Dict[str, objec
 
 
 def _facts(view: NamespaceView) -> Dict[str, object]:
-    names = {link.index: link.name for link in view.links.values()}
+    names = _names(view)
     facts: Dict[str, object] = {}
     for link in view.links.values():
         facts[f"link {link.name}"] = _link_facts(link, names)
         for address in view.addresses.get(link.index, ()):
             if _is_made(address):
                 facts[f"address {address.address} on {link.name}"] = True
-    for route in view.routes:
-        if route.protocol != RTPROT_KERNEL:
-            facts[f"route {_route_facts(route, names)}"] = True
+    for route in _routes(view):
+        facts[f"route {route}"] = True
     facts["IPv4 forwarding"] = view.forwarding_ipv4
     facts["IPv6 forwarding"] = view.forwarding_ipv6
     for path, value in view.sysctls.items():
         facts[f"sysctl {path}"] = value
     return facts
+
+
+def _names(view: NamespaceView) -> Dict[int, str]:
+    return {link.index: link.name for link in view.links.values()}
+
+
+def _routes(view: NamespaceView) -> List[Tuple[object, ...]]:
+    names = _names(view)
+    return [_route_facts(route, names) for route in view.routes if route.protocol != RTPROT_KERNEL]
 
 
 def _link_facts(link: Link, names: Dict[int, str]) -> Tuple[object, ...]:

@@ -89,7 +89,7 @@ def plan_veths(sheet: Sheet, wanted: Iterable[Veth]) -> None:
             a, b = b, a  # the first end of a new cable can be born on its bridge
         have_a = _usable(sheet, a.netns, a.name, "veth")
         have_b = _usable(sheet, b.netns, b.name, "veth")
-        if have_a is None or have_b is None or not _are_peers(a, have_a, b, have_b):
+        if have_a is None or have_b is None or sheet.view.peers.get((a.netns, a.name)) != (b.netns, b.name):
             have_a, have_b = _take_strays(sheet, veth, (a, have_a), (b, have_b))
             _make_veth(sheet, veth, a, b)
         else:
@@ -98,16 +98,6 @@ def plan_veths(sheet: Sheet, wanted: Iterable[Veth]) -> None:
                 _mend(sheet, end._replace(mtu=end.mtu or VETH_MTU), have)
         plan_addresses(sheet, a.netns, a.name, a.addresses, have_a)
         plan_addresses(sheet, b.netns, b.name, b.addresses, have_b)
-
-
-def _are_peers(a: End, have_a: Link, b: End, have_b: Link) -> bool:
-    near = a.netns == b.netns
-    return (
-        have_a.peer_index == have_b.index
-        and have_b.peer_index == have_a.index
-        and (have_a.peer_netnsid is None) == near
-        and (have_b.peer_netnsid is None) == near
-    )
 
 
 def _take_strays(sheet: Sheet, veth: Veth, *ends: Tuple[End, Optional[Link]]) -> Tuple[Optional[Link], Optional[Link]]:

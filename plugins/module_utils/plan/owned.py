@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-LinkKey = Tuple[Optional[str], str]  # namespace, link
+from ..model import LinkKey
+
 AddressKey = Tuple[Optional[str], str, str]  # namespace, link, address
 RouteKey = Tuple[Optional[str], str, int, int]  # namespace, to, table, metric
 SettingKey = Tuple[Optional[str], str, str]  # namespace, link, property

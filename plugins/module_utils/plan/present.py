@@ -115,7 +115,7 @@ def _veths(sheet: Sheet, named: Topology) -> Iterable[Veth]:
             link = _ours(sheet, end.netns, end.name, "veth")
             if link is not None:
                 ends.append(_end(sheet, end, link))
-        if len(ends) == 2:
+        if len(ends) == 2 and sheet.view.peers.get((veth.a.netns, veth.a.name)) == (veth.b.netns, veth.b.name):
             yield Veth(ends[0], ends[1])
 
 

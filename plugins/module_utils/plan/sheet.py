@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Dict, List, Optional, Sequence, Set, Tuple
+from typing import List, Optional, Sequence, Set, Tuple
 
 from ..model import HostView, KernelRoute, Link, NamespaceView
 from ..rtnetlink.constants import ROUTE_PROTOCOL, RTPROT_KERNEL, RTPROT_RA
@@ -21,8 +21,8 @@ PROTECT = 50  # firewall rules, before anything opens
 BEFORE_UP = 70  # settings that a link must have before it hears the first packet
 LINK = 71
 ADDRESS = 72
-UNADDRESS = 73  # behind ADDRESS: a link that loses its last address loses its routes (hazard 26)
-UNROUTE = 74
+UNROUTE = 73
+UNADDRESS = 74  # behind ADDRESS: a link that loses its last address loses its routes (hazard 26)
 ROUTE = 75
 OPEN = 80  # forwarding on
 SYSCTL = 81  # behind it: toggling forwarding rewrites other settings (hazard 30)
@@ -54,7 +54,6 @@ class Sheet:
         self.falling: Set[LinkKey] = (
             set()
         )  # links that the plan takes down: they lose routes and IPv6 addresses (hazard 23)
-        self._peers: Optional[Dict[Tuple[int, int], List[Tuple[Optional[str], Link]]]] = None
 
     def line(self, text: str) -> int:
         """Add a readable line; steps that belong to it carry its number."""
@@ -101,16 +100,8 @@ class Sheet:
 
     def peer_of(self, netns: Optional[str], link: Link) -> Optional[Tuple[Optional[str], Link]]:
         """The other end of a cable, if it is in a namespace that was read."""
-        if self._peers is None:
-            self._peers = {}
-            for where, namespace in self.view.views.items():
-                for other in namespace.links.values():
-                    if other.kind == "veth" and other.peer_index is not None:
-                        self._peers.setdefault((other.index, other.peer_index), []).append((where, other))
-        for where, other in self._peers.get((link.peer_index or 0, link.index), ()):
-            if (where == netns) == (link.peer_netnsid is None) and other is not link:
-                return where, other
-        return None
+        peer = self.view.peers.get((netns, link.name))
+        return (peer[0], self.view.views[peer[0]].links[peer[1]]) if peer else None
 
     def take_link(self, netns: Optional[str], link: Link, line: int) -> None:
         """Delete a link; its inverse makes it again with all that went with it."""
@@ -128,7 +119,7 @@ class Sheet:
             actions.append(BridgeAdd(netns, link.name, link.mac, bool(link.stp), bool(link.vlan_filtering)))
             ports = [port.name for port in self.view.views[netns].links.values() if port.master == link.index]
             actions += self._dress(netns, link)
-            actions += [LinkChange(netns, port, bridge=link.name) for port in ports if (netns, port) not in self.gone]
+            actions += [LinkChange(netns, port, bridge=link.name) for port in ports]
         elif peer is not None:
             where, end = peer
             actions.append(VethAdd(netns, link.name, link.mac, link.mtu, None, where, end.name, end.mac, end.mtu))
@@ -139,7 +130,9 @@ class Sheet:
         """What a link that was made again needs to be as it was."""
         namespace = self.view.views[netns]
         master = next((other.name for other in namespace.links.values() if other.index == link.master), None)
-        actions: List[Action] = [LinkChange(netns, link.name, link.up, None, link.mtu, master, link.alias or None)]
+        actions: List[Action] = [LinkChange(netns, link.name, link.up, mtu=link.mtu, alias=link.alias or None)]
+        if master:  # by itself, for the bridge may be made again only after this link: then it fetches its ports
+            actions.append(LinkChange(netns, link.name, bridge=master))
         for address in namespace.addresses.get(link.index, ()):
             if address.scope != 253:  # RT_SCOPE_LINK: the kernel makes those itself
                 actions.append(AddressAdd(netns, link.name, address.address))
