@@ -94,11 +94,11 @@ class Module(AnsibleModule):
         super().log(msg if len(msg) <= LOG_LENGTH else msg[:LOG_LENGTH] + " ...")  # type: ignore[no-untyped-call]
 
     def fields(self) -> Dict[str, Any]:
-        """The known parameters that are set; if Ansible objects to any, the nested ones just as they were given."""
+        """The known parameters that are set; if Ansible objects to any, those that hold objects as they were given."""
         fields = {name: self.params[name] for name in self.argument_spec if self.params.get(name) is not None}
         if self.objections:
-            given = {name: self._given.get(name) for name in fields}
-            fields.update((name, value) for name, value in given.items() if isinstance(value, (list, dict)))
+            nested = [name for name in fields if "dict" in self.argument_spec[name].values()]
+            fields.update((name, self._given[name]) for name in nested)
         return fields
 
 
