@@ -65,6 +65,7 @@ def iptables(words: str) -> None:
 
 
 def test_hazard_40_a_published_port_works_from_everywhere(each_world: int) -> None:
+    iptables("-P FORWARD DROP")
     apply(wanted(published_ports=(port(8080, BLUE, 80),)))
     if each_world:
         # What a bridge hands back through the port it came from needs the port's consent.
@@ -81,6 +82,16 @@ def test_hazard_40_a_published_port_works_from_everywhere(each_world: int) -> No
         assert blocked("lan", BLUE, 80, blue)
 
 
+def test_a_published_port_is_all_that_a_document_with_nothing_else_opens(world: int) -> None:
+    iptables("-P FORWARD DROP")
+    apply(wanted(masquerade=(), forwarding=(), guard=(), published_ports=(port(8080, BLUE, 80),)))
+    with listening("blue", 80) as blue, listening("lan", 80) as lan:
+        assert call("lan", HOST, 8080, blue) == "192.168.1.3"
+        assert call("red", HOST, 8080, blue) == "192.168.15.5"
+        assert blocked("lan", BLUE, 80, blue)
+        assert blocked("blue", "192.168.1.3", 80, lan)
+
+
 def test_a_published_port_works_over_ipv6_too(world: int) -> None:
     apply(wanted(published_ports=(port(8080, "fd00:15::2", 80),), forwarding=(4, 6), guard=(4, 6)))
     with listening("blue", 80, family=6) as blue:
@@ -89,6 +100,8 @@ def test_a_published_port_works_over_ipv6_too(world: int) -> None:
         assert call("green", HOST6, 8080, blue) == "fd00:16::1"
         assert call(None, HOST6, 8080, blue) == "fd00:15::5"
         assert call("red", "fd00:15::2", 80, blue) == "fd00:15::1"
+        with listening(None, 8080, family=6) as own:
+            assert call(None, "::1", 8080, own) == "::1"  # IPv6 has no route_localnet
         assert blocked("lan", "fd00:15::2", 80, blue)
 
 
@@ -139,6 +152,13 @@ def test_hazard_32_neighbours_see_each_other_though_forward_drops(each_world: in
     with listening("blue", 80) as blue, listening("lan", 80) as lan:
         assert call("red", BLUE, 80, blue) == "192.168.15.1"
         assert call("red", "192.168.1.3", 80, lan) == HOST
+
+
+def test_hazard_32_a_switch_that_nothing_leaves_works_though_forward_drops(world: int) -> None:
+    iptables("-P FORWARD DROP")
+    apply(wanted(masquerade=(), forwarding=(), guard=()))
+    with listening("blue", 80) as blue:
+        assert call("red", BLUE, 80, blue) == "192.168.15.1"
 
 
 def test_guests_go_out_masqueraded_or_not_as_the_document_says(world: int) -> None:

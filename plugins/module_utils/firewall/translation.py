@@ -17,6 +17,8 @@ def destinations(writer: Writer) -> None:
         matches = f"-p {protocol} -m {protocol} --dport {ports}"
         if port.address != ANY:
             matches = f"-d {port.address} {matches}"
+        elif writer.family == 6:
+            matches = f"! -d ::1/128 {matches}"  # what comes from ::1 can't leave the host: there is no route_localnet
         label, target = publish_label(port), f"DNAT --to-destination {_destination(port)}"
         for source in sorted(port.sources) or ("",):
             writer.add("nat", chain, label, f"-s {source} {matches}" if source else matches, target)
