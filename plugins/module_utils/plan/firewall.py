@@ -35,7 +35,7 @@ def firewall_wants(topology: Topology, switched_on: Tuple[int, ...]) -> Dict[Opt
             published_ports=tuple(port for port in topology.published_ports if port.netns == netns),
         )
         if netns is None:
-            named = {guest.interface for guest in want.guests}
+            named = {name for name, _prefixes in _networks(topology, None)}
             named |= {interface.name for interface in topology.interfaces if interface.netns is None}
             want = want._replace(
                 named=tuple(sorted(named)),
@@ -48,16 +48,38 @@ def firewall_wants(topology: Topology, switched_on: Tuple[int, ...]) -> Dict[Opt
     return wants
 
 
-def _guests(topology: Topology, netns: Optional[str]) -> Tuple[GuestNetwork, ...]:
+def _networks(topology: Topology, netns: Optional[str]) -> List[Tuple[str, Tuple[str, ...]]]:
     """Our own links with addresses, and the networks on them."""
-    found: List[GuestNetwork] = []
+    found = []
     links = [(bridge.name, bridge.netns, bridge.addresses) for bridge in topology.bridges]
     links += [(end.name, end.netns, end.addresses) for veth in topology.veths for end in veth if not end.bridge]
     for name, where, addresses in links:
         if where == netns and addresses:
-            prefixes = sorted({str(ipaddress.ip_interface(address).network) for address in addresses})
-            found.append(GuestNetwork(name, tuple(prefixes)))
-    return tuple(sorted(found))
+            found.append((name, tuple(sorted({str(ipaddress.ip_interface(address).network) for address in addresses}))))
+    return sorted(found)
+
+
+def _guests(topology: Topology, netns: Optional[str]) -> Tuple[GuestNetwork, ...]:
+    """The networks that are ours to protect.
+
+    On the host not one that leads out: the bridge of an interface that isn't ours, or the way of a default route.
+    Protecting that would cut off everybody else's guests, Docker's too.
+    """
+    bridged = {interface.bridge for interface in topology.interfaces if interface.netns == netns}
+    defaults = [route for route in topology.routes if route.netns == netns and route.to in ("0.0.0.0/0", "::/0")]
+    ways = [*defaults, *(hop for route in defaults for hop in route.nexthops)]
+    devices = {way.dev for way in ways}
+    gateways = [ipaddress.ip_address(way.via) for way in ways if way.via]
+
+    def leads_out(name: str, prefixes: Tuple[str, ...]) -> bool:
+        networks = [ipaddress.ip_network(prefix) for prefix in prefixes]
+        return name in bridged or name in devices or any(via in network for via in gateways for network in networks)
+
+    return tuple(
+        GuestNetwork(name, prefixes)
+        for name, prefixes in _networks(topology, netns)
+        if netns is not None or not leads_out(name, prefixes)
+    )
 
 
 def switched_on(owned: Owned, wanted: Forwarding, before: Mapping[int, Optional[bool]]) -> Tuple[int, ...]:
