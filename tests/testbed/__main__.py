@@ -52,7 +52,7 @@ def main() -> int:
             os.execvp("docker", ["docker", "--host", testbed.engine.socket, *arguments.arguments])
         else:
             testbed.engine.stop()
-    except (TestbedError, BuildFailed) as problem:
+    except (TestbedError, BuildFailed, OSError) as problem:
         print(problem, file=sys.stderr)
         return 1
     return 0
