@@ -71,10 +71,11 @@ def forget_flows(netns: Optional[str], ports: Iterable[PublishedPort]) -> int:
         local = _Local()
         forgotten = 0
         for family in sorted({family_of(port.to_address) for port in wanted}):
-            concerned = _by_port(port for port in wanted if family_of(port.to_address) == family)
+            flows = list(_dump(channel, family))
+            concerned = _by_port(port for port in wanted if family_of(port.to_address) == family) if flows else {}
             doomed = [
                 flow
-                for flow in _dump(channel, family)
+                for flow in flows
                 if any(concerns(flow, port, local) for port in concerned.get((flow.protocol, flow.port), ()))
             ]
             _delete(channel, family, doomed)

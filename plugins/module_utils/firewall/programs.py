@@ -116,7 +116,7 @@ def _words(netns: Optional[str], command: Sequence[str], errors: str) -> Hostwir
     subject = f"{_where(netns)}: {name}"
     if "ermission denied" in detail or "not permitted" in detail:
         return MissingOnHost(f"{subject}: not allowed; reading and writing rules needs CAP_NET_ADMIN ({detail})")
-    if re.search(r"Couldn't load|missing kernel module|not supported|does not exist|Failed to initialize nft", detail):
+    if re.search(r"Couldn't load|missing kernel module|insmod|[Nn]ot supported|Failed to initialize nft", detail):
         return MissingOnHost(f"{subject}: the kernel or the iptables package lacks something: {detail}")
     return KernelRefused(subject, errno.EINVAL, detail)
 
