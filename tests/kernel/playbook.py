@@ -47,10 +47,10 @@ def play(tasks: Tasks, directory: Path, *options: str, may_fail: bool = False) -
     )
     returned: list[Result] = [json.loads(line) for line in results.read_text().splitlines()]
     assert "Traceback" not in ran.stdout + ran.stderr, ran.stdout + ran.stderr
-    assert may_fail or ran.returncode == 0, failure(returned) or ran.stdout + ran.stderr
+    assert may_fail or ran.returncode == 0, failures(returned) or ran.stdout + ran.stderr
     return returned
 
 
-def failure(results: list[Result]) -> str:
-    """The message of the task that failed, or nothing."""
-    return "\n".join(f"{result['task']}: {result['msg']}" for result in results if result.get("failed"))
+def failures(results: list[Result]) -> str:
+    """What the tasks that failed say."""
+    return "\n".join(f"{result['task']}: {result['msg']}" for result in results if result["failed"])

@@ -26,10 +26,15 @@ class CallbackModule(CallbackBase):
     CALLBACK_NAME = "results_file"
 
     def v2_runner_on_ok(self, result: Any) -> None:
-        with open(os.environ["RESULTS_FILE"], "a", encoding="utf-8") as file:
-            file.write(json.dumps({"task": result.task.name, **result.result}, default=str) + "\n")
+        self._write(result, False)
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
-        self.v2_runner_on_ok(result)
+        self._write(result, True)
 
-    v2_runner_on_unreachable = v2_runner_on_skipped = v2_runner_on_ok
+    v2_runner_on_skipped = v2_runner_on_ok
+    v2_runner_on_unreachable = v2_runner_on_failed
+
+    def _write(self, result: Any, failed: bool) -> None:
+        line = json.dumps({"task": result.task.name, **result.result, "failed": failed}, default=str)
+        with open(os.environ["RESULTS_FILE"], "a", encoding="utf-8") as file:
+            file.write(line + "\n")
