@@ -119,7 +119,8 @@ def questions(task: Task, memory: Memory) -> Dict[Optional[str], Question]:
 def _settings_to_read(task: Task, memory: Memory) -> Iterable[SysctlKey]:
     wants = firewall_wants(task.stored, ())
     wanted = wanted_settings(task.target, localnet(wants))
-    for key in (*wanted, *memory.owned.sysctls):
+    before = wanted_settings(task.previous, localnet(firewall_wants(task.previous, ())))
+    for key in (*wanted, *before, *memory.owned.sysctls):
         if not is_switch(key[1]):
             yield key
     yield None, ACCEPT_REDIRECTS

@@ -8,7 +8,7 @@ from typing import List, Optional, Sequence, Set, Tuple
 
 from ..model import HostView, KernelRoute, Link, NamespaceView
 from ..rtnetlink.constants import ROUTE_PROTOCOL, RTPROT_KERNEL, RTPROT_RA
-from .actions import Action, AddressAdd, BridgeAdd, Hop, LinkChange, LinkDelete, RouteAdd, Step, VethAdd
+from .actions import Action, AddressAdd, BridgeAdd, Hop, LinkChange, LinkDelete, RouteAdd, Step, SysctlSet, VethAdd
 from .owned import UNKNOWN, LinkKey, Owned, copy
 
 # The order of work. Tens order everything; within ten the work of one namespace stays together.
@@ -131,6 +131,8 @@ class Sheet:
         namespace = self.view.views[netns]
         master = next((other.name for other in namespace.links.values() if other.index == link.master), None)
         actions: List[Action] = [LinkChange(netns, link.name, link.up, mtu=link.mtu, alias=link.alias or None)]
+        if link.accept_ra is not None:
+            actions.append(SysctlSet(netns, f"net/ipv6/conf/{link.name}/accept_ra", str(link.accept_ra)))
         if master:  # by itself, for the bridge may be made again only after this link: then it fetches its ports
             actions.append(LinkChange(netns, link.name, bridge=master))
         for address in namespace.addresses.get(link.index, ()):
