@@ -199,7 +199,8 @@ class _Run:
         for plan, executor in reversed(started):
             failures += take_back(plan.steps, executor.done, plan.lines)
         if started:
-            failures += self._mend(task, memory, picture, started)
+            for _round in range(2):  # giving addresses back in their order may take routes along once more
+                failures += self._mend(task, memory, picture, started)
             left = differences(picture.view, self._look(task, memory))
             if left:
                 raise UndoFailed([f"{error}", "and not all could be put back:", *left, *failures]) from error

@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 
 from ..errors import HostwireError
 from ..model import Address, HostView, KernelRoute, Link, NamespaceView
-from ..plan.actions import Action, AddressAdd, LinkChange, Step, SysctlSet, VethAdd
+from ..plan.actions import Action, AddressAdd, AddressDelete, LinkChange, Step, SysctlSet, VethAdd
 from ..plan.owned import nothing
 from ..plan.sheet import Sheet, devices, place
-from ..rtnetlink.constants import IFA_F_PERMANENT, RT_SCOPE_LINK, RTPROT_KERNEL
+from ..rtnetlink.constants import IFA_F_PERMANENT, IFA_F_SECONDARY, RT_SCOPE_LINK, RTPROT_KERNEL
 from .executor import Executor, Work
 
 
@@ -75,7 +76,27 @@ def _mend_link(then: NamespaceView, now: NamespaceView, link: Link) -> List[Acti
     for address in then.addresses.get(link.index, ()):
         if _is_made(address) and address.address not in present:
             actions.append(AddressAdd(netns, link.name, address.address))
+    return actions + _mend_primaries(
+        netns, link.name, then.addresses.get(link.index, ()), now.addresses.get(there.index, ())
+    )
+
+
+def _mend_primaries(netns: Optional[str], link: str, then: Sequence[Address], now: Sequence[Address]) -> List[Action]:
+    """Within a subnet the first IPv4 address is the primary one: another comes first only if it is given first."""
+    primaries = {_network(entry): entry.address for entry in now if not entry.flags & IFA_F_SECONDARY}
+    actions: List[Action] = []
+    for entry in then:
+        network = _network(entry)
+        if ":" in entry.address or entry.flags & IFA_F_SECONDARY or primaries.get(network) in (None, entry.address):
+            continue
+        members = [other.address for other in then if _network(other) == network]
+        actions += [AddressDelete(netns, link, address) for address in reversed(members)]
+        actions += [AddressAdd(netns, link, address) for address in members]
     return actions
+
+
+def _network(entry: Address) -> str:
+    return str(ipaddress.ip_interface(entry.address).network)
 
 
 def _links_of(action: Action) -> List[Tuple[Optional[str], str]]:

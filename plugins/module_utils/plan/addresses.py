@@ -72,7 +72,9 @@ def _exchange(
     if not surplus:
         return
     _keep_secondaries(sheet, netns, link, surplus, present, wanted)
-    for entry in sorted(surplus, key=lambda entry: not entry.flags & IFA_F_SECONDARY):  # a primary takes its secondaries along
+    for entry in sorted(
+        surplus, key=lambda entry: not entry.flags & IFA_F_SECONDARY
+    ):  # a primary takes its secondaries along
         if lost_with_state and ":" in entry.address:
             continue  # went with the link's state
         line = sheet.line(f"{place(netns)}: {link}: address {entry.address}: remove")
@@ -97,7 +99,7 @@ def _keep_secondaries(
     if any(ipaddress.ip_interface(entry.address).network in networks for entry in primaries):
         now = sheet.view.views[netns].sysctls.get(path, "0")  # read beforehand for interfaces that aren't ours
         line = len(sheet.lines)  # part of the first removal's line, which comes next
-        sheet.do(BEFORE_UP, line, SysctlSet(netns, path, "1"))
+        sheet.do(BEFORE_UP, line, SysctlSet(netns, path, "1"), SysctlSet(netns, path, now or "0"))
         sheet.do(SYSCTL, line, SysctlSet(netns, path, now or "0"))
 
 
