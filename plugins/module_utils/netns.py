@@ -155,10 +155,9 @@ def inode_of(netns: Optional[str]) -> int:
 def create(name: str) -> None:
     """Make a namespace that iproute2 sees too; what a crash left of an earlier attempt is made good (hazard 16).
 
-    Raises KernelRefused, with EEXIST if the namespace is there.
+    The directory has to be prepared. Raises KernelRefused, with EEXIST if the namespace is there.
     """
-    _prepare_directory()
-    path = os.path.join(DIRECTORY, name)
+    path = f"{DIRECTORY}/{name}"
     try:
         os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0))
     except FileExistsError:
@@ -178,8 +177,11 @@ def create(name: str) -> None:
         os.close(home)
 
 
-def _prepare_directory() -> None:
-    """Make the directory a shared mount, so that namespaces propagate between mount namespaces (as iproute2 does)."""
+def prepare_directory() -> None:
+    """Make the directory a shared mount, so that namespaces propagate between mount namespaces (as iproute2 does).
+
+    Once is enough for many: the kernel goes through all that is mounted there each time.
+    """
     os.makedirs(DIRECTORY, mode=0o755, exist_ok=True)
     path = DIRECTORY.encode()
     if _libc.mount(b"", path, b"none", _MS_SHARED | _MS_REC, None) == 0:

@@ -33,12 +33,14 @@ _LISTS: Dict[str, Callable[[Any], Any]] = {
 class Task(NamedTuple):
     """One run: ``target`` is to be there, ``taken`` to go, ``stored`` what the document is from then on.
 
-    ``previous`` is the document of the last run. ``whole``: what is owned beyond the target goes too.
+    ``document`` is ``stored`` as a canonical dict; ``previous`` is the topology of the last run. ``whole``: what is
+    owned beyond the target goes too.
     """
 
     target: Topology
     taken: Topology
     stored: Topology
+    document: Dict[str, Any]
     previous: Topology
     whole: bool
 
@@ -47,15 +49,19 @@ def make_task(reading: Reading, memory: Memory, fragment: bool) -> Task:
     """A whole document replaces the last one; a fragment is merged into it, or cut out of it."""
     topology = reading.topology
     nothing = Topology(name=topology.name)
-    previous = nothing
-    if memory.document is not None:
-        previous = documents.read(memory.document).topology
     if not fragment:
         target = topology if topology.present else nothing
-        return Task(target, nothing, target, previous, True)
-    if topology.present:
-        return Task(topology, nothing, merged(previous, topology), previous, False)
-    return Task(nothing, topology, cut(previous, topology), previous, False)
+        document = documents.dump(target)
+        previous = target if document == memory.document else _previous(memory, nothing)
+        return Task(target, nothing, target, document, previous, True)
+    previous = _previous(memory, nothing)
+    stored = merged(previous, topology) if topology.present else cut(previous, topology)
+    target, taken = (topology, nothing) if topology.present else (nothing, topology)
+    return Task(target, taken, stored, documents.dump(stored), previous, False)
+
+
+def _previous(memory: Memory, nothing: Topology) -> Topology:
+    return documents.read(memory.document).topology if memory.document is not None else nothing
 
 
 def merged(whole: Topology, part: Topology) -> Topology:

@@ -71,6 +71,7 @@ class Executor:
         self._in_flux: Set[str] = set()  # names of links that pending messages make or delete
         self._pending: List[_Pending] = []
         self._open: List[int] = []
+        self._prepared = False  # whether namespaces can be made here, and be seen by others
 
     def __enter__(self) -> Executor:
         self._tour.__enter__()
@@ -129,7 +130,7 @@ class Executor:
                 sysctl.write(action.path, action.value)
             elif isinstance(action, act.NetnsAdd):
                 self._leave()
-                namespaces.create(action.netns)
+                self._create(action.netns)
             elif isinstance(action, act.NetnsDelete):
                 self._leave()
                 namespaces.delete(action.netns)
@@ -146,6 +147,19 @@ class Executor:
                 return
             raise
         self.done.append(position)
+
+    def _create(self, name: str) -> None:
+        if self._prepared:
+            namespaces.create(name)
+            return
+        namespaces.prepare_directory()
+        namespaces.create(name)
+        try:
+            namespaces.check_visible(name)
+        except HostwireError:
+            namespaces.delete(name)
+            raise
+        self._prepared = True
 
     def _enter(self, netns: Optional[str]) -> None:
         if self._channel is not None and self._where == netns:

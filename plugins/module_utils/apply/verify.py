@@ -44,7 +44,9 @@ def await_addresses(owned: Owned, look: Callable[[], HostView], limit: float = D
         waiting: List[str] = []
         for where, link, address in _unsettled(owned, view):
             if address.flags & IFA_F_DADFAILED:
-                raise VerificationFailed(f"{where}: {link.name}: address {address.address}: somebody else on this network has it")
+                raise VerificationFailed(
+                    f"{where}: {link.name}: address {address.address}: somebody else on this network has it"
+                )
             if link.running or time.monotonic() - began < min(CARRIER_SECONDS, limit):
                 waiting.append(f"{where}: {link.name}: address {address.address}: still being checked for duplicates")
         if not waiting or not limit:

@@ -187,12 +187,8 @@ def _mend(sheet: Sheet, want: End, have: Link) -> None:
 
 def _master_name(sheet: Sheet, netns: Optional[str], link: Link) -> str:
     """The name of the bridge that a link will still be a port of after what the plan takes away; "" for none."""
-    if link.master is None:
-        return ""
-    for other in sheet.view.views[netns].links.values():
-        if other.index == link.master:
-            return "" if (netns, other.name) in sheet.gone else other.name
-    return ""
+    name = sheet.names(netns).get(link.master or 0, "")
+    return "" if (netns, name) in sheet.gone else name
 
 
 def plan_interfaces(sheet: Sheet, wanted: Iterable[Interface]) -> None:

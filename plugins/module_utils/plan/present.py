@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, Iterable, List, Mapping, Optional, Set, Tuple
+from typing import Iterable, List, Mapping, Optional, Set, Tuple
 
 from ..firewall import FirewallWant, Tables, changes
 from ..model import Bridge, End, Forwarding, HostView, Interface, Link, Namespace, Route, Topology, Veth
@@ -130,10 +130,7 @@ def _end(sheet: Sheet, end: End, link: Link) -> End:
 
 
 def _master(sheet: Sheet, netns: Optional[str], link: Link) -> Optional[str]:
-    if link.master is None:
-        return None
-    names: Dict[int, str] = {other.index: other.name for other in sheet.view.views[netns].links.values()}
-    return names.get(link.master)
+    return sheet.names(netns).get(link.master or 0)
 
 
 def _interfaces(sheet: Sheet, named: Topology) -> Iterable[Interface]:

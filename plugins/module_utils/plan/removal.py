@@ -134,8 +134,7 @@ def _setting(sheet: Sheet, netns: Optional[str], link: Link, field: str) -> str:
         return "yes" if link.up else "no"
     if field == "mtu":
         return str(link.mtu)
-    links = sheet.view.views[netns].links.values()
-    return next((other.name for other in links if other.index == link.master), "none")
+    return sheet.names(netns).get(link.master or 0, "none")
 
 
 def _value(field: str, word: str) -> Any:

@@ -86,7 +86,7 @@ def _make_room(sheet: Sheet, namespace: NamespaceView, route: Route, key: RouteK
             )
             return False
     for there in here:
-        _take(sheet, namespace, there, f"{place(route.netns)}: route {_kernel_words(namespace, there)}: remove")
+        _take(sheet, namespace, there, f"{place(route.netns)}: route {_kernel_words(sheet, namespace, there)}: remove")
     return True
 
 
@@ -103,7 +103,9 @@ def take_routes(sheet: Sheet, keys: Iterable[RouteKey]) -> None:
             indexes[netns] = _staying(sheet, namespace)
         for there in indexes[netns].get((to, table, metric), []):
             if is_our_route(there):
-                _take(sheet, namespace, there, f"{place(netns)}: route {_kernel_words(namespace, there)}: remove")
+                _take(
+                    sheet, namespace, there, f"{place(netns)}: route {_kernel_words(sheet, namespace, there)}: remove"
+                )
 
 
 def _take(sheet: Sheet, namespace: NamespaceView, route: KernelRoute, text: str) -> None:
@@ -111,8 +113,8 @@ def _take(sheet: Sheet, namespace: NamespaceView, route: KernelRoute, text: str)
     sheet.do(UNROUTE, sheet.line(text), _delete(add), add)
 
 
-def _kernel_words(namespace: NamespaceView, route: KernelRoute) -> str:
-    names = {link.index: link.name for link in namespace.links.values()}
+def _kernel_words(sheet: Sheet, namespace: NamespaceView, route: KernelRoute) -> str:
+    names = sheet.names(namespace.netns)
     words = ["default" if route.to in ("0.0.0.0/0", "::/0") else route.to]
     words += [f"via {route.via}"] if route.via else []
     if route.dev and route.type == RTN_UNICAST:

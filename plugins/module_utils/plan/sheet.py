@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import List, Optional, Sequence, Set, Tuple
+from typing import Dict, List, Optional, Sequence, Set, Tuple
 
 from ..model import HostView, KernelRoute, Link, NamespaceView
 from ..rtnetlink.constants import ROUTE_PROTOCOL, RTPROT_KERNEL, RTPROT_RA
@@ -50,6 +50,7 @@ class Sheet:
         self.steps: List[Step] = []
         self.conflicts: List[str] = []
         self.gone: Set[LinkKey] = set()
+        self._names: Dict[Optional[str], Dict[int, str]] = {}
         self.gone_namespaces: Set[str] = set()
         self.falling: Set[LinkKey] = (
             set()
@@ -63,6 +64,13 @@ class Sheet:
     def do(self, stage: int, line: int, action: Action, *inverse: Action) -> None:
         """Add a step."""
         self.steps.append(Step(stage, action, inverse, line))
+
+    def names(self, netns: Optional[str]) -> Dict[int, str]:
+        """The names of a namespace's links by their index, as it was read."""
+        found = self._names.get(netns)
+        if found is None:
+            found = self._names[netns] = {link.index: link.name for link in self.view.views[netns].links.values()}
+        return found
 
     def namespace(self, netns: Optional[str]) -> Optional[NamespaceView]:
         """The namespace as it will be after what the plan takes away: None if there is none then."""
@@ -129,7 +137,7 @@ class Sheet:
     def _dress(self, netns: Optional[str], link: Link) -> List[Action]:
         """What a link that was made again needs to be as it was."""
         namespace = self.view.views[netns]
-        master = next((other.name for other in namespace.links.values() if other.index == link.master), None)
+        master = self.names(netns).get(link.master or 0)
         actions: List[Action] = [LinkChange(netns, link.name, link.up, mtu=link.mtu, alias=link.alias or None)]
         if link.accept_ra is not None:
             actions.append(SysctlSet(netns, f"net/ipv6/conf/{link.name}/accept_ra", str(link.accept_ra)))
@@ -146,7 +154,7 @@ class Sheet:
 
     def remake_route(self, netns: Optional[str], route: KernelRoute) -> RouteAdd:
         """The action that makes this route again, whoever made it."""
-        names = {link.index: link.name for link in self.view.views[netns].links.values()}
+        names = self.names(netns)
         hops: Sequence[Hop] = [(via, names.get(dev or 0), weight) for via, dev, weight in route.nexthops]
         return RouteAdd(
             netns,

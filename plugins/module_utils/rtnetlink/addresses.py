@@ -9,7 +9,6 @@ from typing import Dict, List, Tuple
 
 from ..model import Address
 from .channel import Channel
-from .complete import complete
 from .constants import (
     IFA_ADDRESS,
     IFA_FLAGS,
@@ -23,37 +22,33 @@ from .constants import (
     RTM_GETADDR,
     RTM_NEWADDR,
 )
-from .wire import Message, attribute, unpack_attribute_header, unpack_u32
+from .shapes import Shapes
+from .wire import Message, attribute
 
 _IFADDR = struct.Struct("=BBBBI")  # struct ifaddrmsg: family, prefix length, flags, scope, link index
+_SHAPES = Shapes({IFA_LOCAL: "s", IFA_ADDRESS: "s", IFA_FLAGS: "I"})
 _ALL = _IFADDR.pack(0, 0, 0, 0, 0)
 
 
 def read_addresses(channel: Channel) -> Dict[int, Tuple[Address, ...]]:
     """Every address of the namespace, by the index of its link, in the kernel's order."""
-    found = complete(lambda: [_parse(*place) for place in channel.dump(RTM_GETADDR, _ALL)])
     by_link: Dict[int, List[Address]] = {}
-    for address in found:
+    for address in channel.dump(RTM_GETADDR, _ALL, _parse):
         by_link.setdefault(address.index, []).append(address)
     return {index: tuple(addresses) for index, addresses in by_link.items()}
 
 
 def _parse(buffer: bytearray, start: int, end: int) -> Address:
     family, length, flags, scope, index = _IFADDR.unpack_from(buffer, start)
-    local = address = bytearray()
-    position = start + _IFADDR.size
-    while position < end:  # not attributes(): read by the thousand
-        size, number = unpack_attribute_header(buffer, position)
-        if number == IFA_LOCAL:
-            local = buffer[position + 4 : position + size]
-        elif number == IFA_ADDRESS:
-            address = buffer[position + 4 : position + size]
-        elif number == IFA_FLAGS:
-            flags = unpack_u32(buffer, position + 4)[0]
-        position += (size + 3) & ~3
+    local, address, wide_flags = _SHAPES.read(buffer, start + _IFADDR.size, end)
     own = local or address  # the kernel always gives one of them
-    peer = socket.inet_ntop(family, address) if address and address != own else None
-    return Address(index, f"{socket.inet_ntop(family, own)}/{length}", scope, flags, peer)
+    return Address(
+        index,
+        f"{socket.inet_ntop(family, own)}/{length}",
+        scope,
+        flags if wide_flags is None else wide_flags,  # the field in the header holds eight bits only
+        socket.inet_ntop(family, address) if address and address != own else None,
+    )
 
 
 def _body(index: int, address: str) -> bytes:

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import socket
 import struct
-from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, TypeVar
 
 from .constants import (
     NETLINK_CAP_ACK,
@@ -30,8 +31,10 @@ from .wire import HEADER_SIZE, Message, attributes, c_string, frame, unpack_head
 # An acknowledgement takes about 800 bytes of the receive buffer (default 208 KiB) whatever its length, so this many
 # messages can be on their way before their answers are fetched.
 BATCH = 64
-DUMP_ATTEMPTS = 20
+_DUMP_ATTEMPTS = 20
 _TIMEOUT = struct.pack("@ll", 30, 0)  # struct timeval: a kernel that does not answer for 30 s never will
+
+T = TypeVar("T")
 
 _I32 = struct.Struct("=i")
 _buffer = bytearray(1 << 18)
@@ -56,17 +59,18 @@ class Channel:
         # Not settimeout(): Python would poll before each call, and a host with 1000 namespaces takes 10,000 of them.
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIMEOUT)
         self._sequence = itertools.count(1)
-        for option in (NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK):
-            try:
-                self._socket.setsockopt(SOL_NETLINK, option, 1)
-            except OSError:  # a kernel before 4.20: fewer words, wider dumps, same meaning
-                continue
+        self._explains = False
+        self._set_option(NETLINK_GET_STRICT_CHK)
 
     def __enter__(self) -> Channel:
         return self
 
     def __exit__(self, *_exc: object) -> None:
         self.close()
+
+    def _set_option(self, option: int) -> None:
+        with contextlib.suppress(OSError):  # a kernel before 4.20: fewer words, wider dumps, same meaning
+            self._socket.setsockopt(SOL_NETLINK, option, 1)
 
     def close(self) -> None:
         """Give the socket back."""
@@ -77,6 +81,10 @@ class Channel:
 
         The kernel works on through a batch after a refusal.
         """
+        if not self._explains:
+            self._explains = True
+            self._set_option(NETLINK_CAP_ACK)
+            self._set_option(NETLINK_EXT_ACK)
         results: List[Optional[Refusal]] = []
         for start in range(0, len(messages), BATCH):
             results += self._transact_batch(messages[start : start + BATCH])
@@ -101,28 +109,38 @@ class Channel:
                     waiting -= 1
         return results
 
-    def dump(self, kind: int, body: bytes) -> Iterator[Tuple[bytearray, int, int]]:
-        """Every object the kernel lists: (buffer, start, end) of each message behind its header.
+    def dump(self, kind: int, body: bytes, parse: Callable[[bytearray, int, int], T]) -> List[T]:
+        """Every object the kernel lists, each through ``parse`` (buffer, start, end of what is behind the header).
 
-        The buffer is used again: take what you need of one message before you ask for the next. An interrupted dump is
-        never handed on half: it raises DumpInterrupted, and :func:`complete` tries again.
+        The buffer is used again, so ``parse`` takes copies. An interrupted dump is read again (hazard 10); raises
+        OSError for a refusal, DumpInterrupted if no attempt came through whole.
         """
+        for _attempt in range(_DUMP_ATTEMPTS):
+            found = self._dump_once(kind, body, parse)
+            if found is not None:
+                return found
+        raise DumpInterrupted(errno.EINTR, "netlink dump interrupted")
+
+    def _dump_once(self, kind: int, body: bytes, parse: Callable[[bytearray, int, int], T]) -> Optional[List[T]]:
         wanted = next(self._sequence)
         self._socket.send(frame(Message(kind, NLM_F_REQUEST | NLM_F_DUMP, body), wanted))
-        interrupted = False
+        interrupted = 0
+        found: List[T] = []
+        receive, buffer = self._socket.recv_into, _buffer
         while True:
-            for message, flags, sequence, start, end in self._receive():
-                if sequence != wanted:
-                    continue
-                interrupted = interrupted or bool(flags & NLM_F_DUMP_INTR)
-                if message == NLMSG_DONE or message == NLMSG_ERROR:
-                    number = _I32.unpack_from(_buffer, start)[0] if end - start >= 4 else 0
-                    if number < 0:
-                        raise OSError(-number, "netlink dump refused")
-                    if interrupted:
-                        raise DumpInterrupted(errno.EINTR, "netlink dump interrupted")
-                    return
-                yield _buffer, start, end
+            size = receive(buffer)
+            start = 0
+            while start < size:
+                length, message, flags, sequence, _port = unpack_header(buffer, start)
+                if sequence == wanted:
+                    interrupted |= flags & NLM_F_DUMP_INTR
+                    if message == NLMSG_DONE or message == NLMSG_ERROR:
+                        number = _I32.unpack_from(buffer, start + HEADER_SIZE)[0] if length > HEADER_SIZE else 0
+                        if number < 0:
+                            raise OSError(-number, "netlink dump refused")
+                        return None if interrupted else found
+                    found.append(parse(buffer, start + HEADER_SIZE, start + length))
+                start += (length + 3) & ~3
 
     def ask(self, messages: Sequence[Message]) -> Iterator[Optional[Tuple[bytearray, int, int]]]:
         """Send requests that have one object as their answer each: (buffer, start, end), or None for a refusal."""

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
+import functools
 import struct
 from typing import Dict, List, Optional, Tuple
 
 from ..model import Link
 from .channel import Channel
-from .complete import complete
 from .constants import (
     DEVCONF_ACCEPT_RA,
     IFF_RUNNING,
@@ -41,97 +41,81 @@ from .constants import (
     RTM_NEWLINK,
     VETH_INFO_PEER,
 )
+from .shapes import Shapes
 from .wire import (
     Message,
     attribute,
     attributes,
     c_string,
-    find_attribute,
     nested,
     text,
     u32,
-    unpack_attribute_header,
     unpack_u32,
 )
 
 _IFINFO = struct.Struct("=BxHiII")  # struct ifinfomsg: family, device type, index, flags, changed flags
 _AF_INET6 = 10
-_USED = frozenset(
-    (
-        IFLA_IFNAME,
-        IFLA_MTU,
-        IFLA_ADDRESS,
-        IFLA_LINKINFO,
-        IFLA_AF_SPEC,
-        IFLA_MASTER,
-        IFLA_LINK,
-        IFLA_LINK_NETNSID,
-        IFLA_IFALIAS,
-        IFLA_PROP_LIST | NLA_F_NESTED,  # the only one of these that the kernel flags
-    )
+_SHAPES = Shapes(
+    {
+        IFLA_IFNAME: "s",
+        IFLA_MTU: "I",
+        IFLA_ADDRESS: "s",
+        IFLA_LINKINFO: "s",
+        IFLA_AF_SPEC: "s",
+        IFLA_MASTER: "I",
+        IFLA_LINK: "I",
+        IFLA_LINK_NETNSID: "I",
+        IFLA_IFALIAS: "s",
+        IFLA_PROP_LIST | NLA_F_NESTED: "s",  # the only one of these that the kernel flags
+    }
 )
+_FAMILIES = Shapes({_AF_INET6: "s"})
+_INET6 = Shapes({IFLA_INET6_CONF: "s"})
 _ALL = _IFINFO.pack(0, 0, 0, 0, 0) + u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
 
 
 def read_links(channel: Channel) -> Dict[str, Link]:
     """Every link of the namespace by its name."""
-    links = complete(lambda: [_parse(*place) for place in channel.dump(RTM_GETLINK, _ALL)])
-    return {link.name: link for link in links}
+    return {link.name: link for link in channel.dump(RTM_GETLINK, _ALL, _parse)}
 
 
 def _parse(buffer: bytearray, start: int, end: int) -> Link:
     _family, _device, index, flags, _change = _IFINFO.unpack_from(buffer, start)
-    name = alias = mac = ""
-    kind: Optional[str] = None
-    mtu = 0
-    master: Optional[int] = None
-    peer: Optional[int] = None
-    netnsid: Optional[int] = None
-    accept_ra: Optional[int] = None
-    stp: Optional[bool] = None
-    vlan_filtering: Optional[bool] = None
-    altnames: Tuple[str, ...] = ()
-    position = start + _IFINFO.size
-    while position < end:  # not attributes(): this loop runs 35 times a link, and a run reads thousands of links
-        size, number = unpack_attribute_header(buffer, position)
-        begin = position + 4
-        stop = position + size
-        position += (size + 3) & ~3
-        if number not in _USED:
-            continue
-        if number == IFLA_IFNAME:
-            name = c_string(buffer, begin, stop)
-        elif number == IFLA_MTU:
-            mtu = unpack_u32(buffer, begin)[0]
-        elif number == IFLA_ADDRESS:
-            mac = buffer[begin:stop].hex(":")
-        elif number == IFLA_LINKINFO:
-            kind, stp, vlan_filtering = _parse_info(buffer, begin, stop)
-        elif number == IFLA_AF_SPEC:
-            accept_ra = _parse_accept_ra(buffer, begin, stop)
-        elif number == IFLA_MASTER:
-            master = unpack_u32(buffer, begin)[0]
-        elif number == IFLA_LINK:
-            peer = unpack_u32(buffer, begin)[0]
-        elif number == IFLA_LINK_NETNSID:
-            netnsid = unpack_u32(buffer, begin)[0]
-        elif number == IFLA_IFALIAS:
-            alias = c_string(buffer, begin, stop)
-        else:
-            altnames = tuple(
-                c_string(buffer, b, s) for n, b, s in attributes(buffer, begin, stop) if n == IFLA_ALT_IFNAME
-            )
-    up, running = bool(flags & IFF_UP), bool(flags & IFF_RUNNING)
+    name, mtu, mac, info, families, master, peer, netnsid, alias, properties = _SHAPES.read(
+        buffer, start + _IFINFO.size, end
+    )
+    kind, stp, vlan_filtering = _parse_info(info) if info else (None, None, None)
     return Link(
-        index, name, kind, up, running, mtu, mac, master, alias, altnames, peer, netnsid, accept_ra, stp, vlan_filtering
+        index,
+        _word(name),
+        kind,
+        flags & IFF_UP != 0,
+        flags & IFF_RUNNING != 0,
+        mtu,
+        mac.hex(":") if mac else "",
+        master,
+        _word(alias) if alias else "",
+        _parse_names(properties) if properties else (),
+        peer,
+        netnsid,
+        _parse_accept_ra(families) if families else None,
+        stp,
+        vlan_filtering,
     )
 
 
-def _parse_info(buffer: bytearray, start: int, end: int) -> Tuple[Optional[str], Optional[bool], Optional[bool]]:
+def _word(text: bytes) -> str:
+    return text[:-1].decode(errors="surrogateescape")
+
+
+@functools.lru_cache(maxsize=256)
+def _parse_info(info: bytes) -> Tuple[Optional[str], Optional[bool], Optional[bool]]:
+    """Kind, STP and VLAN filtering out of IFLA_LINKINFO. All plain veths have the same."""
+    buffer = bytearray(info)
     kind: Optional[str] = None
     stp: Optional[bool] = None
     vlan_filtering: Optional[bool] = None
-    for number, begin, stop in attributes(buffer, start, end):
+    for number, begin, stop in attributes(buffer, 0, len(buffer)):
         if number == IFLA_INFO_KIND:
             kind = c_string(buffer, begin, stop)
         elif number == IFLA_INFO_DATA and kind == "bridge":
@@ -143,10 +127,18 @@ def _parse_info(buffer: bytearray, start: int, end: int) -> Tuple[Optional[str],
     return kind, stp, vlan_filtering
 
 
-def _parse_accept_ra(buffer: bytearray, start: int, end: int) -> Optional[int]:
-    inet6 = find_attribute(buffer, start, end, _AF_INET6)
-    conf = find_attribute(buffer, inet6[0], inet6[1], IFLA_INET6_CONF) if inet6 else None
-    return int(unpack_u32(buffer, conf[0] + 4 * DEVCONF_ACCEPT_RA)[0]) if conf else None
+def _parse_names(properties: bytes) -> Tuple[str, ...]:
+    buffer = bytearray(properties)
+    found = attributes(buffer, 0, len(buffer))
+    return tuple(c_string(buffer, begin, stop) for number, begin, stop in found if number == IFLA_ALT_IFNAME)
+
+
+def _parse_accept_ra(families: bytes) -> Optional[int]:
+    (inet6,) = _FAMILIES.read(families, 0, len(families))
+    if inet6 is None:
+        return None
+    (conf,) = _INET6.read(inet6, 0, len(inet6))
+    return int(unpack_u32(conf, 4 * DEVCONF_ACCEPT_RA)[0]) if conf else None
 
 
 def _mac(value: str) -> bytes:

@@ -8,7 +8,6 @@ import struct
 from typing import List, NamedTuple, Optional
 
 from .channel import Channel
-from .complete import complete
 from .constants import NDA_DST, NDA_LLADDR, RTM_DELNEIGH, RTM_GETNEIGH
 from .wire import Message, attribute, attributes
 
@@ -28,8 +27,7 @@ class Neighbour(NamedTuple):
 
 def read_neighbours(channel: Channel) -> List[Neighbour]:
     """Every IPv4 and IPv6 neighbour entry of the namespace."""
-    found = complete(lambda: [_parse(*place) for place in channel.dump(RTM_GETNEIGH, _ALL)])
-    return [entry for entry in found if entry is not None]
+    return [entry for entry in channel.dump(RTM_GETNEIGH, _ALL, _parse) if entry is not None]
 
 
 def _parse(buffer: bytearray, start: int, end: int) -> Optional[Neighbour]:

@@ -9,9 +9,11 @@ from typing import List, Optional, Tuple
 
 from .channel import Channel
 from .constants import NETCONFA_FORWARDING, NETCONFA_IFINDEX, NETCONFA_IFINDEX_ALL, RTM_GETNETCONF
-from .wire import Message, attribute, attributes
+from .shapes import Shapes
+from .wire import Message, attribute
 
 _I32 = struct.Struct("=i")
+_SHAPES = Shapes({NETCONFA_FORWARDING: "I"})
 
 
 def _question(family: int) -> Message:
@@ -29,8 +31,7 @@ def read_forwarding(channel: Channel) -> Tuple[Optional[bool], Optional[bool]]:
         forwarding: Optional[bool] = None
         if place is not None:
             buffer, start, end = place
-            for number, begin, _stop in attributes(buffer, start + 4, end):
-                if number == NETCONFA_FORWARDING:
-                    forwarding = _I32.unpack_from(buffer, begin)[0] != 0
+            (value,) = _SHAPES.read(buffer, start + 4, end)
+            forwarding = None if value is None else value != 0
         found.append(forwarding)
     return found[0], found[1]

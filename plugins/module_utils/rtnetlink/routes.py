@@ -10,7 +10,6 @@ from typing import Iterable, List, Optional, Sequence, Tuple
 
 from ..model import KernelRoute
 from .channel import Channel
-from .complete import complete
 from .constants import (
     NLM_F_CREATE,
     NLM_F_EXCL,
@@ -36,13 +35,26 @@ from .constants import (
     RTN_UNICAST,
     RTN_UNREACHABLE,
 )
-from .wire import Message, attribute, attributes, u32, unpack_attribute_header, unpack_u32
+from .shapes import Shapes
+from .wire import Message, attribute, attributes, u32
 
 TYPES = {"unicast": RTN_UNICAST, "blackhole": RTN_BLACKHOLE, "unreachable": RTN_UNREACHABLE, "prohibit": RTN_PROHIBIT}
 
 # struct rtmsg: family, dst length, src length, tos, table, protocol, scope, type, flags
 _RTMSG = struct.Struct("=BBBBBBBBI")
 _NEXTHOP = struct.Struct("=HBBi")  # struct rtnexthop: length, flags, weight - 1, link index
+_SHAPES = Shapes(
+    {
+        RTA_DST: "s",
+        RTA_GATEWAY: "s",
+        RTA_VIA: "s",
+        RTA_OIF: "I",
+        RTA_PRIORITY: "I",
+        RTA_TABLE: "I",
+        RTA_PREFSRC: "s",
+        RTA_MULTIPATH: "s",
+    }
+)
 _VIA_FAMILY = struct.Struct("=H")
 _ANY = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}
 _METRIC = {socket.AF_INET: 0, socket.AF_INET6: 1024}  # IP6_RT_PRIO_USER, net/ip6_route.h
@@ -52,14 +64,14 @@ def read_routes(channel: Channel, tables: Iterable[int]) -> Tuple[KernelRoute, .
     """The routes of these tables, both families; a table that doesn't exist holds none."""
     found: List[KernelRoute] = []
     for table in tables:
-        found += complete(lambda table=table: _read_table(channel, table))  # type: ignore[misc]
+        found += _read_table(channel, table)
     return tuple(found)
 
 
 def _read_table(channel: Channel, table: int) -> List[KernelRoute]:
     body = _RTMSG.pack(0, 0, 0, 0, RT_TABLE_UNSPEC, 0, 0, 0, 0) + u32(RTA_TABLE, table)
     try:
-        routes = [_parse(*place) for place in channel.dump(RTM_GETROUTE, body)]
+        routes = channel.dump(RTM_GETROUTE, body, _parse)
     except OSError as error:
         if error.errno == errno.ENOENT:  # strict checking: no such table
             return []
@@ -70,52 +82,40 @@ def _read_table(channel: Channel, table: int) -> List[KernelRoute]:
 
 def _parse(buffer: bytearray, start: int, end: int) -> KernelRoute:
     family, length, _src, _tos, table, protocol, scope, kind, flags = _RTMSG.unpack_from(buffer, start)
-    to = via = prefsrc = dev = None
-    metric = 0
-    nexthops: Tuple[Tuple[Optional[str], Optional[int], int], ...] = ()
-    position = start + _RTMSG.size
-    while position < end:  # not attributes(): read by the thousand
-        size, number = unpack_attribute_header(buffer, position)
-        begin = position + 4
-        stop = position + size
-        position += (size + 3) & ~3
-        if number == RTA_DST:
-            to = socket.inet_ntop(family, buffer[begin:stop])
-        elif number == RTA_GATEWAY:
-            via = socket.inet_ntop(family, buffer[begin:stop])
-        elif number == RTA_VIA:
-            via = _parse_via(buffer, begin, stop)
-        elif number == RTA_OIF:
-            dev = unpack_u32(buffer, begin)[0]
-        elif number == RTA_PRIORITY:
-            metric = unpack_u32(buffer, begin)[0]
-        elif number == RTA_TABLE:
-            table = unpack_u32(buffer, begin)[0]
-        elif number == RTA_PREFSRC:
-            prefsrc = socket.inet_ntop(family, buffer[begin:stop])
-        elif number == RTA_MULTIPATH:
-            nexthops = tuple(_parse_nexthops(buffer, begin, stop, family))
-    prefix = f"{to or _ANY.get(family, family)}/{length}"
-    return KernelRoute(prefix, via, dev, metric, table, kind, protocol, nexthops, prefsrc, scope, flags)
+    to, gateway, other_gateway, dev, metric, wide_table, prefsrc, multipath = _SHAPES.read(
+        buffer, start + _RTMSG.size, end
+    )
+    via = socket.inet_ntop(family, gateway) if gateway else None
+    return KernelRoute(
+        f"{socket.inet_ntop(family, to) if to else _ANY.get(family, family)}/{length}",
+        _parse_via(other_gateway) if other_gateway else via,
+        dev,
+        metric or 0,
+        table if wide_table is None else wide_table,  # the field in the header holds eight bits only
+        kind,
+        protocol,
+        tuple(_parse_nexthops(bytearray(multipath), family)) if multipath else (),
+        socket.inet_ntop(family, prefsrc) if prefsrc else None,
+        scope,
+        flags,
+    )
 
 
-def _parse_via(buffer: bytearray, begin: int, stop: int) -> str:
+def _parse_via(via: bytes) -> str:
     """struct rtvia: a family and an address of it, for a gateway of the other family."""
-    family = _VIA_FAMILY.unpack_from(buffer, begin)[0]
-    return socket.inet_ntop(family, buffer[begin + 2 : stop])
+    return socket.inet_ntop(_VIA_FAMILY.unpack_from(via)[0], via[_VIA_FAMILY.size :])
 
 
-def _parse_nexthops(
-    buffer: bytearray, start: int, end: int, family: int
-) -> Iterable[Tuple[Optional[str], Optional[int], int]]:
-    while start + _NEXTHOP.size <= end:
+def _parse_nexthops(buffer: bytearray, family: int) -> Iterable[Tuple[Optional[str], Optional[int], int]]:
+    start = 0
+    while start + _NEXTHOP.size <= len(buffer):
         size, _flags, hops, index = _NEXTHOP.unpack_from(buffer, start)
         via = None
         for number, begin, stop in attributes(buffer, start + _NEXTHOP.size, start + size):
             if number == RTA_GATEWAY:
                 via = socket.inet_ntop(family, buffer[begin:stop])
             elif number == RTA_VIA:
-                via = _parse_via(buffer, begin, stop)
+                via = _parse_via(buffer[begin:stop])
         yield via, index or None, hops + 1
         start += (size + 3) & ~3
 

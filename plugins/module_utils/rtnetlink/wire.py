@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import struct
-from typing import Iterator, NamedTuple, Optional, Tuple
+from typing import Iterator, NamedTuple, Tuple
 
 from .constants import NLA_F_NESTED, NLA_TYPE_MASK
 
@@ -62,18 +62,6 @@ def attributes(buffer: bytearray, start: int, end: int) -> Iterator[Tuple[int, i
             return
         yield number & NLA_TYPE_MASK, start + 4, start + size
         start += (size + 3) & ~3
-
-
-def find_attribute(buffer: bytearray, start: int, end: int, wanted: int) -> Optional[Tuple[int, int]]:
-    """Where the payload of the first attribute with this number starts and ends."""
-    while start + 4 <= end:
-        size, number = unpack_attribute_header(buffer, start)
-        if number & NLA_TYPE_MASK == wanted:
-            return start + 4, start + size
-        if size < 4:
-            return None
-        start += (size + 3) & ~3
-    return None
 
 
 def c_string(buffer: bytearray, start: int, end: int) -> str:
