@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which two links are the ends of one cable. The kernel tells of each end only the other's index and a namespace number."""
+"""Which two links are the ends of one cable: the kernel tells of each only the other's index and a namespace number."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from .firewall import FirewallWant, Tables
 from .model import TABLE_MAIN, Forwarding, HostView, Topology
 from .observe import Question
 from .plan.claims import namespaces_in
-from .plan.firewall import firewall_wants, switched_on
+from .plan.firewall import firewall_wants, guarded
 from .plan.owned import SysctlKey
 from .plan.planner import Wish
 from .plan.routes import key_of
@@ -33,8 +33,9 @@ _LISTS: Dict[str, Callable[[Any], Any]] = {
 class Task(NamedTuple):
     """One run: ``target`` is to be there, ``taken`` to go, ``stored`` what the document is from then on.
 
-    ``document`` is ``stored`` as a canonical dict; ``previous`` is the topology of the last run. ``whole``: what is
-    owned beyond the target goes too.
+    ``document`` is ``stored`` as a canonical dict; ``previous`` is the topology of the last run. ``wants`` and
+    ``wants_before``: what these two ask of the packet filters, but for the guard. ``whole``: what is owned beyond the
+    target goes too.
     """
 
     target: Topology
@@ -42,6 +43,8 @@ class Task(NamedTuple):
     stored: Topology
     document: Dict[str, Any]
     previous: Topology
+    wants: Dict[Optional[str], FirewallWant]
+    wants_before: Dict[Optional[str], FirewallWant]
     whole: bool
 
 
@@ -53,11 +56,14 @@ def make_task(reading: Reading, memory: Memory, fragment: bool) -> Task:
         target = topology if topology.present else nothing
         document = documents.dump(target)
         previous = target if document == memory.document else _previous(memory, nothing)
-        return Task(target, nothing, target, document, previous, True)
+        wants = firewall_wants(target)
+        before = wants if previous is target else firewall_wants(previous)
+        return Task(target, nothing, target, document, previous, wants, before, True)
     previous = _previous(memory, nothing)
     stored = merged(previous, topology) if topology.present else cut(previous, topology)
     target, taken = (topology, nothing) if topology.present else (nothing, topology)
-    return Task(target, taken, stored, documents.dump(stored), previous, False)
+    wants, before = firewall_wants(stored), firewall_wants(previous)
+    return Task(target, taken, stored, documents.dump(stored), previous, wants, before, False)
 
 
 def _previous(memory: Memory, nothing: Topology) -> Topology:
@@ -123,9 +129,8 @@ def questions(task: Task, memory: Memory) -> Dict[Optional[str], Question]:
 
 
 def _settings_to_read(task: Task, memory: Memory) -> Iterable[SysctlKey]:
-    wants = firewall_wants(task.stored, ())
-    wanted = wanted_settings(task.target, localnet(wants))
-    before = wanted_settings(task.previous, localnet(firewall_wants(task.previous, ())))
+    wanted = wanted_settings(task.target, localnet(task.wants))
+    before = wanted_settings(task.previous, localnet(task.wants_before))
     for key in (*wanted, *before, *memory.owned.sysctls):
         if not is_switch(key[1]):
             yield key
@@ -160,8 +165,7 @@ def make_wish(task: Task, view: HostView, memory: Memory) -> Wish:
     """The task in the planner's terms."""
     forwards = view.views[None]
     before = {4: forwards.forwarding_ipv4, 6: forwards.forwarding_ipv6}
-    wants = firewall_wants(task.stored, switched_on(memory.owned, task.stored.forwarding, before))
-    links = localnet(wants)
+    links = localnet(task.wants)
     settings = wanted_settings(task.target, links)
     kept = wanted_settings(task.stored, links)
     taken = {key: value for key, value in wanted_settings(task.taken, ()).items() if key not in kept}
@@ -173,8 +177,8 @@ def make_wish(task: Task, view: HostView, memory: Memory) -> Wish:
         taken=task.taken,
         taken_settings=taken,
         taken_files=wanted_files(task.taken.name, task.taken.namespaces),
-        firewall=wants,
-        firewall_before=firewall_wants(task.previous, ()),
+        firewall=guarded(task.wants, memory.owned, task.stored.forwarding, before),
+        firewall_before=task.wants_before,
     )
 
 

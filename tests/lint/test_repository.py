@@ -19,7 +19,7 @@ LAYERS = (
     ("errors", "model"),
     ("rtnetlink", "document"),
     ("netns", "sysctl", "files"),
-    ("firewall", "probe"),
+    ("firewall", "peers", "probe"),
     ("observe",),
     ("plan",),
     ("apply",),

@@ -59,9 +59,9 @@ def await_addresses(owned: Owned, look: Callable[[], HostView], limit: float = D
 def _unsettled(owned: Owned, view: HostView) -> Iterator[Tuple[str, Link, Address]]:
     for netns, namespace in view.views.items():
         for link in namespace.links.values():
-            if not link.up:
-                continue
-            for address in namespace.addresses.get(link.index, ()):
-                if address.flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED) and address.scope != RT_SCOPE_LINK:
-                    if (netns, link.name) in owned.links or (netns, link.name, address.address) in owned.addresses:
-                        yield place(netns), link, address
+            ours = (netns, link.name) in owned.links
+            for address in namespace.addresses.get(link.index, ()) if link.up else ():
+                if not address.flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED) or address.scope == RT_SCOPE_LINK:
+                    continue
+                if ours or (netns, link.name, address.address) in owned.addresses:
+                    yield place(netns), link, address

@@ -97,10 +97,13 @@ def _keep_secondaries(
     primaries = [entry for entry in surplus if ":" not in entry.address and not entry.flags & IFA_F_SECONDARY]
     path = f"net/ipv4/conf/{link}/promote_secondaries"
     if any(ipaddress.ip_interface(entry.address).network in networks for entry in primaries):
-        now = sheet.view.views[netns].sysctls.get(path, "0")  # read beforehand for interfaces that aren't ours
+        now = sheet.view.views[netns].sysctls.get(path) or "0"  # read beforehand for interfaces that aren't ours
+        if now != "0":
+            return
         line = len(sheet.lines)  # part of the first removal's line, which comes next
-        sheet.do(BEFORE_UP, line, SysctlSet(netns, path, "1"), SysctlSet(netns, path, now or "0"))
-        sheet.do(SYSCTL, line, SysctlSet(netns, path, now or "0"))
+        sheet.do(BEFORE_UP, line, SysctlSet(netns, path, "1"), SysctlSet(netns, path, now))
+        sheet.do(SYSCTL, line, SysctlSet(netns, path, now))
+        sheet.after.sysctls[(netns, path)] = Change(now, "1")  # for the run after one that is killed in between
 
 
 def _add(sheet: Sheet, netns: Optional[str], link: str, address: str, known: bool = True) -> None:

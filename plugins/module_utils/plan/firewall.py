@@ -8,17 +8,14 @@ from typing import Dict, List, Mapping, Optional, Tuple
 
 from .. import sysctl
 from ..firewall import FirewallWant, GuestNetwork, Tables, changes, needed
-from ..model import Forwarding, PublishedPort, Topology
+from ..model import Forwarding, Nexthop, PublishedPort, Topology
 from .actions import FlowsForget, TableSet
 from .owned import Owned
 from .sheet import FILES, PROTECT, UNPROTECT, Sheet
 
 
-def firewall_wants(topology: Topology, switched_on: Tuple[int, ...]) -> Dict[Optional[str], FirewallWant]:
-    """What each namespace's packet filter should hold; one that needs nothing is left out.
-
-    ``switched_on``: the families in which it is the engine that turned the host's forwarding on.
-    """
+def firewall_wants(topology: Topology) -> Dict[Optional[str], FirewallWant]:
+    """What each namespace's packet filter should hold, but for the guard; one that needs nothing is left out."""
     if not topology.present:
         return {}
     places = {entry.netns for entry in topology.masquerade} | {port.netns for port in topology.published_ports}
@@ -41,7 +38,6 @@ def firewall_wants(topology: Topology, switched_on: Tuple[int, ...]) -> Dict[Opt
                 named=tuple(sorted(named)),
                 let_through=topology.forwarding.networks,
                 forwarding=forwarding,
-                guard=tuple(family for family in switched_on if family in forwarding),
             )
         if needed(want):
             wants[netns] = want
@@ -67,7 +63,8 @@ def _guests(topology: Topology, netns: Optional[str]) -> Tuple[GuestNetwork, ...
     """
     bridged = {interface.bridge for interface in topology.interfaces if interface.netns == netns}
     defaults = [route for route in topology.routes if route.netns == netns and route.to in ("0.0.0.0/0", "::/0")]
-    ways = [*defaults, *(hop for route in defaults for hop in route.nexthops)]
+    ways = [Nexthop(route.via, route.dev) for route in defaults]
+    ways += [hop for route in defaults for hop in route.nexthops]
     devices = {way.dev for way in ways}
     gateways = [ipaddress.ip_address(way.via) for way in ways if way.via]
 
@@ -90,6 +87,16 @@ def switched_on(owned: Owned, wanted: Forwarding, before: Mapping[int, Optional[
         if on and (change.before == "0" if change is not None else not before[family]):
             found.append(family)
     return tuple(found)
+
+
+def guarded(
+    wants: Dict[Optional[str], FirewallWant], owned: Owned, wanted: Forwarding, before: Mapping[int, Optional[bool]]
+) -> Dict[Optional[str], FirewallWant]:
+    """The same, with a guard where it is the engine that turned the host's forwarding on."""
+    if None not in wants:
+        return wants
+    families = tuple(family for family in switched_on(owned, wanted, before) if family in wants[None].forwarding)
+    return {**wants, None: wants[None]._replace(guard=families)}
 
 
 def plan_firewall(

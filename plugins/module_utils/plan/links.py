@@ -208,8 +208,11 @@ def plan_interfaces(sheet: Sheet, wanted: Iterable[Interface]) -> None:
             ("bridge", interface.bridge, _master_name(sheet, netns, have)),
         )
         for field, want, now in wishes:
+            key = (netns, name, field)
             if want is not None and want != now:
                 _set_foreign(sheet, netns, name, field, now, want)
+            elif want is not None and key in sheet.owned.settings:
+                sheet.after.settings[key] = Change(sheet.owned.settings[key].before, _word(want))
         plan_foreign_addresses(sheet, netns, name, interface.addresses, have)
 
 

@@ -17,10 +17,18 @@ UNKNOWN = 0
 
 
 class Change(NamedTuple):
-    """What a setting was before we touched it, and what we made of it."""
+    """What a setting was before we touched it, and what we made of it.
+
+    ``perhaps``: what a run that was killed may have made of it since.
+    """
 
     before: str
     after: str
+    perhaps: Optional[str] = None
+
+    def explains(self, now: Optional[str]) -> bool:
+        """Whether it was us who made the setting what it is now, and there is something to put back."""
+        return now is not None and now != self.before and now in (self.after, self.perhaps)
 
 
 class Owned(NamedTuple):
@@ -71,7 +79,9 @@ def merge(owned: Owned, other: Owned) -> Owned:
     """Both together; what ``owned`` says of a thing counts, for it is the older memory."""
     merged = copy(other)
     for mine, theirs in zip(merged.parts, owned.parts):
-        mine.update(theirs)
+        for key, value in theirs.items():
+            known = mine.get(key)
+            mine[key] = value._replace(perhaps=known.after) if isinstance(known, Change) else value
     return merged
 
 
@@ -100,8 +110,8 @@ def from_plain(plain: Dict[str, Any]) -> Owned:
         {(netns, name): index for netns, name, index in keys("links")},
         dict.fromkeys(keys("addresses")),
         dict.fromkeys(keys("routes")),
-        {(netns, link, field): Change(before, after) for netns, link, field, before, after in keys("settings")},
-        {(netns, path): Change(before, after) for netns, path, before, after in keys("sysctls")},
+        {(netns, link, field): Change(*change) for netns, link, field, *change in keys("settings")},
+        {(netns, path): Change(*change) for netns, path, *change in keys("sysctls")},
         dict.fromkeys(plain["files"]),
         dict.fromkeys(plain["firewall"]),
     )

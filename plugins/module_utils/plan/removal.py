@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from typing import Any, Container, Dict, Iterable, List, Optional, Tuple
 
-from ..model import Link, NamespaceView
+from ..model import Link, LinkKey, NamespaceView
 from ..netns import Process
 from .actions import Action, AddressAdd, AddressDelete, LinkChange, NetnsAdd, NetnsDelete, SysctlSet
-from .owned import AddressKey, LinkKey, SettingKey
+from .owned import AddressKey, SettingKey
 from .settings import current
 from .sheet import LINK, TAKE_NAMESPACES, UNADDRESS, Sheet, place
 
@@ -121,12 +121,12 @@ def take_interface_settings(sheet: Sheet, unwanted: Iterable[SettingKey]) -> Non
         if change is None or have is None:
             continue
         now = _setting(sheet, netns, have, field)
-        if now != change.after or change.before == change.after:
+        if not change.explains(now):
             continue
-        line = sheet.line(f"{place(netns)}: {name}: {field} {change.after} -> {change.before}")
+        line = sheet.line(f"{place(netns)}: {name}: {field} {now} -> {change.before}")
         blank = LinkChange(netns, name)
         back = blank._replace(**{field: _value(field, change.before)})
-        sheet.do(LINK, line, back, blank._replace(**{field: _value(field, change.after)}))
+        sheet.do(LINK, line, back, blank._replace(**{field: _value(field, now)}))
 
 
 def _setting(sheet: Sheet, netns: Optional[str], link: Link, field: str) -> str:

@@ -67,7 +67,7 @@ def plan_settings(sheet: Sheet, wanted: Dict[SysctlKey, str]) -> None:
         if now != value:
             _set(sheet, netns, path, value, now)
         elif (netns, path) in sheet.owned.sysctls:
-            sheet.after.sysctls[(netns, path)] = sheet.owned.sysctls[(netns, path)]._replace(after=value)
+            sheet.after.sysctls[(netns, path)] = Change(sheet.owned.sysctls[(netns, path)].before, value)
 
 
 def _set(sheet: Sheet, netns: Optional[str], path: str, value: str, now: Optional[str]) -> None:
@@ -113,17 +113,17 @@ def take_settings(sheet: Sheet, keys: Iterable[SysctlKey]) -> None:
     ordered: List[SysctlKey] = sorted(keys, key=lambda key: key[1] not in _SWITCHES)  # switches first (hazard 30)
     for netns, path in ordered:
         change = sheet.after.sysctls.pop((netns, path), None)
-        namespace = sheet.namespace(netns)
-        if (
-            change is None
-            or namespace is None
-            or current(namespace, path) != change.after
-            or change.before == change.after
-        ):
+        now = current(sheet.namespace(netns), path)
+        if change is None or now is None or not change.explains(now) or (netns, _link_in(path)) in sheet.gone:
             continue
-        line = sheet.line(f"{place(netns)}: {_SWITCHES.get(path, path)}: {change.after} -> {change.before}")
-        undo = SysctlSet(netns, path, change.after)
-        sheet.do(_stage(path, change.before), line, SysctlSet(netns, path, change.before), undo)
+        line = sheet.line(f"{place(netns)}: {_SWITCHES.get(path, path)}: {now} -> {change.before}")
+        sheet.do(_stage(path, change.before), line, SysctlSet(netns, path, change.before), SysctlSet(netns, path, now))
+
+
+def _link_in(path: str) -> str:
+    """The name of the link that a setting is of (net/ipv4/conf/NAME/...), "" if it is of none."""
+    parts = path.split("/")
+    return parts[3] if len(parts) == 5 and parts[2] in ("conf", "neigh") else ""
 
 
 def wanted_files(name: str, namespaces: Iterable[Namespace]) -> Dict[str, str]:

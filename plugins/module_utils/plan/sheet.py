@@ -6,10 +6,10 @@ from __future__ import annotations
 import hashlib
 from typing import Dict, List, Optional, Sequence, Set, Tuple
 
-from ..model import HostView, KernelRoute, Link, NamespaceView
+from ..model import HostView, KernelRoute, Link, LinkKey, NamespaceView
 from ..rtnetlink.constants import ROUTE_PROTOCOL, RTPROT_KERNEL, RTPROT_RA
 from .actions import Action, AddressAdd, BridgeAdd, Hop, LinkChange, LinkDelete, RouteAdd, Step, SysctlSet, VethAdd
-from .owned import UNKNOWN, LinkKey, Owned, copy
+from .owned import UNKNOWN, Owned, copy
 
 # The order of work. Tens order everything; within ten the work of one namespace stays together.
 CLOSE = 0  # forwarding off, before what protected goes

@@ -115,7 +115,7 @@ def _parse_nexthops(buffer: bytearray, family: int) -> Iterable[Tuple[Optional[s
             if number == RTA_GATEWAY:
                 via = socket.inet_ntop(family, buffer[begin:stop])
             elif number == RTA_VIA:
-                via = _parse_via(buffer[begin:stop])
+                via = _parse_via(bytes(buffer[begin:stop]))
         yield via, index or None, hops + 1
         start += (size + 3) & ~3
 

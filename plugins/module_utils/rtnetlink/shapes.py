@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import struct
 from operator import itemgetter
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple, Union
 
 from .wire import unpack_attribute_header
 
+Buffer = Union[bytes, bytearray]
 Values = Tuple[Any, ...]
 
 _SHAPES_PER_LENGTH = 8  # a length with more shapes than this is walked from then on
 
 
 class _Shape(NamedTuple):
-    unpack: Callable[[bytes, int], Values]
+    unpack: Callable[[Buffer, int], Values]
     headers: Callable[[Values], Values]
     expected: Values
     pick: Callable[[Values], Values]
@@ -38,7 +39,7 @@ class Shapes:
         self._wanted = wanted
         self._shapes: Dict[int, List[_Shape]] = {}
 
-    def read(self, buffer: bytes, start: int, end: int) -> Values:
+    def read(self, buffer: Buffer, start: int, end: int) -> Values:
         """The payloads of the wanted attributes between two offsets, in the order of ``wanted``; None if missing."""
         shapes = self._shapes.get(end - start)
         if shapes is None:
@@ -52,7 +53,7 @@ class Shapes:
             shapes.append(shape)
         return shape.pick(shape.unpack(buffer, start))
 
-    def _compile(self, buffer: bytes, start: int, end: int) -> _Shape:
+    def _compile(self, buffer: Buffer, start: int, end: int) -> _Shape:
         layout = ["="]
         headers: List[int] = []
         expected: List[int] = []
