@@ -271,6 +271,8 @@ class Fields:
 
     def networks(self, key: str) -> Tuple[str, ...]:
         """A list of networks, sorted: their order means nothing."""
+        if self.values.get(key) is None:
+            return ()
         found = {
             prefix.text
             for where, text in self.text_items(key, "[192.168.15.0/24]")
@@ -295,6 +297,8 @@ class Fields:
         """A port, or a range of ports like 8000-8010; each from 1 to 65535."""
         value = self.values.get(key)
         if isinstance(value, int) and not isinstance(value, bool):
+            if 1 <= value <= 65535:
+                return Ports(value, value)
             value = shown(value)
         if value is None:
             return None

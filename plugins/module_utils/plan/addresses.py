@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, Iterable, List, Optional, Set, Tuple
 
-from ..model import Address, Link
+from ..model import Address, Link, LinkKey
 from ..rtnetlink.constants import IFA_F_PERMANENT, IFA_F_SECONDARY, RT_SCOPE_LINK
 from .actions import AddressAdd, AddressDelete, SysctlSet
+from .owned import AddressKey, Change
 from .sheet import ADDRESS, BEFORE_UP, SYSCTL, UNADDRESS, Sheet, place
 
 
@@ -45,6 +46,19 @@ def plan_foreign_addresses(sheet: Sheet, netns: Optional[str], link: str, wanted
             sheet.after.addresses[(netns, link, address)] = None
     for key in [key for key in sheet.owned.addresses if key[:2] == (netns, link) and key[2] not in wanted]:
         sheet.after.addresses.pop(key, None)
+
+
+def take_foreign_addresses(sheet: Sheet, unwanted: Iterable[AddressKey]) -> None:
+    """Take away what we gave to interfaces that aren't ours and that the document no longer mentions at all."""
+    by_link: Dict[LinkKey, Set[str]] = {}
+    for netns, link, address in unwanted:
+        sheet.after.addresses.pop((netns, link, address), None)
+        by_link.setdefault((netns, link), set()).add(address)
+    for (netns, link), gone in by_link.items():
+        have = sheet.link(netns, link)
+        present = sheet.view.views[netns].addresses.get(have.index, ()) if have is not None else ()
+        ours = {entry.address: entry for entry in present if entry.address in gone}
+        _exchange(sheet, netns, link, (), ours, present)
 
 
 def _counts(entry: Address, wanted: Tuple[str, ...]) -> bool:
@@ -103,7 +117,8 @@ def _keep_secondaries(
         line = len(sheet.lines)  # part of the first removal's line, which comes next
         sheet.do(BEFORE_UP, line, SysctlSet(netns, path, "1"), SysctlSet(netns, path, now))
         sheet.do(SYSCTL, line, SysctlSet(netns, path, now))
-        sheet.after.sysctls[(netns, path)] = Change(now, "1")  # for the run after one that is killed in between
+        known = sheet.after.sysctls.get((netns, path), Change(now, now))
+        sheet.after.sysctls[(netns, path)] = known._replace(perhaps="1")  # so it is if the run is killed in between
 
 
 def _add(sheet: Sheet, netns: Optional[str], link: str, address: str, known: bool = True) -> None:

@@ -135,4 +135,4 @@ def _moved(want: Optional[FirewallWant], previous: Optional[FirewallWant]) -> Tu
     """Ports published newly, elsewhere, or no more: flows that are older than the change bypass it (hazard 39)."""
     now = set(want.published_ports) if want else set()
     before = set(previous.published_ports) if previous else set()
-    return tuple(sorted(now ^ before, key=repr))
+    return tuple(sorted(now ^ before))

@@ -81,7 +81,7 @@ def merge(owned: Owned, other: Owned) -> Owned:
     for mine, theirs in zip(merged.parts, owned.parts):
         for key, value in theirs.items():
             known = mine.get(key)
-            mine[key] = value._replace(perhaps=known.after) if isinstance(known, Change) else value
+            mine[key] = value._replace(perhaps=known.perhaps or known.after) if isinstance(known, Change) else value
     return merged
 
 

@@ -11,10 +11,11 @@ from ..model import HostView, Topology
 from ..netns import Process
 from . import removal
 from .actions import Step
+from .addresses import take_foreign_addresses
 from .claims import claims, interface_claims, within, without
 from .firewall import plan_firewall
 from .links import plan_bridges, plan_interfaces, plan_namespaces, plan_veths
-from .owned import Owned, SysctlKey, nothing
+from .owned import AddressKey, Owned, SysctlKey, nothing
 from .routes import plan_routes, take_routes
 from .settings import plan_files, plan_settings, take_files, take_settings
 from .sheet import Sheet
@@ -65,7 +66,7 @@ def make_plan(
     removal.take_links(sheet, unwanted)
     removal.take_namespaces(sheet, doomed.namespaces, processes)
     removal.take_interface_settings(sheet, doomed.settings)
-    removal.take_addresses(sheet, doomed.addresses)
+    take_foreign_addresses(sheet, _unmentioned(wish, doomed))
     take_routes(sheet, doomed.routes)
     take_settings(sheet, doomed.sysctls)
 
@@ -83,12 +84,20 @@ def make_plan(
     return Plan(tuple(sheet.lines), _in_order(sheet.steps), sheet.after)
 
 
+def _unmentioned(wish: Wish, doomed: Owned) -> List[AddressKey]:
+    """The addresses to take from interfaces that the document has no entry for: those with one get what it says."""
+    mentioned = {(interface.netns, interface.name) for interface in wish.topology.interfaces}
+    return [key for key in doomed.addresses if key[:2] not in mentioned]
+
+
 def _doomed(wish: Wish, owned: Owned) -> Owned:
     if wish.whole:
         return without(owned, claims(wish.topology, wish.settings, wish.files))
+    passing = {key: change for key, change in owned.sysctls.items() if change.before == change.after}
     if not wish.taken_settings and wish.taken == Topology(name=wish.taken.name, present=wish.taken.present):
-        return nothing(owned.name)
+        return nothing(owned.name)._replace(sysctls=passing)
     named = within(owned, claims(wish.taken, wish.taken_settings, wish.taken_files))
+    named.sysctls.update(passing)
     interfaces = interface_claims(owned, wish.taken)
     named.addresses.update(interfaces.addresses)
     named.settings.update(interfaces.settings)

@@ -7,10 +7,10 @@ from typing import Any, Container, Dict, Iterable, List, Optional, Tuple
 
 from ..model import Link, LinkKey, NamespaceView
 from ..netns import Process
-from .actions import Action, AddressAdd, AddressDelete, LinkChange, NetnsAdd, NetnsDelete, SysctlSet
+from .actions import Action, AddressAdd, LinkChange, NetnsAdd, NetnsDelete, SysctlSet
 from .owned import AddressKey, SettingKey
 from .settings import current
-from .sheet import LINK, TAKE_NAMESPACES, UNADDRESS, Sheet, place
+from .sheet import LINK, TAKE_NAMESPACES, Sheet, place
 
 # Links that the kernel itself puts into each new namespace where their modules are loaded
 # (net.core.fb_tunnels_only_for_init_net).
@@ -97,20 +97,6 @@ def _remake(sheet: Sheet, name: str, namespace: NamespaceView) -> List[Action]:
     return actions + [
         sheet.remake_route(name, route) for route in namespace.routes if route.type in (6, 7, 8) and route.protocol != 2
     ]
-
-
-def take_addresses(sheet: Sheet, unwanted: Iterable[AddressKey]) -> None:
-    """Take away what we gave to interfaces that aren't ours and the document no longer mentions at all."""
-    for netns, link, address in unwanted:
-        sheet.after.addresses.pop((netns, link, address), None)
-        have = sheet.link(netns, link)
-        namespace = sheet.namespace(netns)
-        if have is None or namespace is None:
-            continue
-        if any(entry.address == address for entry in namespace.addresses.get(have.index, ())):
-            line = sheet.line(f"{place(netns)}: {link}: address {address}: remove")
-            undo = AddressAdd(netns, link, address)
-            sheet.do(UNADDRESS, line, AddressDelete(netns, link, address), undo)
 
 
 def take_interface_settings(sheet: Sheet, unwanted: Iterable[SettingKey]) -> None:
