@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple, Optional, Sequence
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-COLLECTION = "build/ansible_collections/hostwire/linux"
+LINK = "build/ansible_collections/hostwire/linux"
 REPORTS = REPOSITORY / "build" / "reports"
 NOT_RUN = 77  # a suite's exit status that says: this machine lacks what it takes, and the output says what
 PYTHON = sys.executable
@@ -71,7 +71,7 @@ SUITES = (
             ("yamllint", "--strict", "."),
             ("shellcheck", *shell_scripts()),
             ("antsibull-changelog", "lint"),
-            ("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs=dependent", COLLECTION),
+            ("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs=dependent", LINK),
             ("ansible-lint", "--offline", "--nocolor"),
         ),
     ),

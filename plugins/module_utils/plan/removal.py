@@ -8,7 +8,7 @@ from typing import Any, Container, Dict, Iterable, List, Optional, Tuple
 from ..model import Link, LinkKey, NamespaceView
 from ..netns import Process
 from .actions import Action, AddressAdd, LinkChange, NetnsAdd, NetnsDelete, SysctlSet
-from .owned import AddressKey, SettingKey
+from .owned import SettingKey
 from .settings import current
 from .sheet import LINK, TAKE_NAMESPACES, Sheet, place
 
