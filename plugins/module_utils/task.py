@@ -135,8 +135,10 @@ def _settings_to_read(task: Task, memory: Memory) -> Iterable[SysctlKey]:
         if not is_switch(key[1]):
             yield key
     yield None, ACCEPT_REDIRECTS
-    for interface in task.target.interfaces:
-        yield interface.netns, f"net/ipv4/conf/{interface.name}/promote_secondaries"
+    touched = {(interface.netns, interface.name): None for interface in task.target.interfaces}
+    touched.update({key[:2]: None for key in memory.owned.addresses})
+    for netns, name in touched:
+        yield netns, f"net/ipv4/conf/{name}/promote_secondaries"
 
 
 def _places(topology: Topology) -> Iterable[Optional[str]]:
