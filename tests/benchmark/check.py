@@ -19,7 +19,7 @@ import peers
 import rounds
 from make_ready import make_ready
 from measure import median
-from private_host import become_root, enter_outer_room
+from private_host import become_root, enter_outer_room, is_real_root
 
 Measured = Callable[[int], List[claims.Claim]]
 
@@ -75,6 +75,9 @@ def main() -> int:
     start = time.monotonic()
     broken = 0
     for name in wanted:
+        if name == "ports" and not is_real_root():
+            print("left out: 1000 published ports (iptables-nft-restore can't send so much at once without real root)")
+            continue
         found = settle(check.groups[name], options.repeats, lambda: time.monotonic() - start < options.seconds)
         for claim in found:
             broken += not claim.holds
