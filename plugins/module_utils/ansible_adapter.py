@@ -159,8 +159,10 @@ def run_probes(spec: Spec) -> NoReturn:
 
 def run_info() -> NoReturn:
     """The whole of topology_info."""
+    from .info import info
+
     module = Module({})
-    _answer(module, lambda: {} if module.unknown else engine.info())
+    _answer(module, lambda: {} if module.unknown else info())
 
 
 def _answer(module: Module, work: Callable[[], Dict[str, Any]], path: str = "") -> NoReturn:

@@ -6,29 +6,41 @@ from __future__ import annotations
 import contextlib
 import gc
 import time
-from typing import Any, Callable, ContextManager, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    ContextManager,
+    Dict,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 from . import document as documents
 from . import netns as namespaces
-from . import probe
 from .apply.disk import STATE_DIRECTORY, Memory, Store, machine_id
 from .apply.executor import Executor, Hook, Work
-from .apply.undo import differences, do_tolerantly, mend, take_back
+from .apply.interruption import heeded
 from .apply.verify import DAD_SECONDS, await_addresses, number_owned
 from .errors import HostwireError, InvalidValue, UndoFailed, VerificationFailed
 from .firewall import Tables
 from .firewall import warnings as firewall_warnings
-from .info import info
 from .model import HostView, Topology
 from .observe import observe
 from .plan import preflight
+from .plan.actions import Step
 from .plan.owned import Owned
 from .plan.planner import Plan, Wish, make_plan
 from .plan.present import present
-from .probe import ProbeResult
 from .task import Task, files_to_read, make_task, make_wish, merged, questions, read_tables
 
-__all__ = ["Result", "info", "run"]
+if TYPE_CHECKING:
+    from .probe import ProbeResult
 
 SETTLING_ROUNDS = 2  # times that what one of our own changes took along is put back before it counts as an error
 
@@ -103,6 +115,7 @@ class _Run:
         self._hook = hook
         self._dad_seconds = dad_seconds
         self._machine = machine_id()
+        self._check: Callable[[], None] = lambda: None
 
     def go(self, check: bool) -> Result:
         lock: ContextManager[None] = contextlib.nullcontext() if check else self._store.locked(self._name)
@@ -116,11 +129,16 @@ class _Run:
             picture = self._clock.timed("plan", lambda: self._plan(task, memory, view))
             if check:
                 return self._result(task, memory, picture, ())
-            reachability = self._apply(task, memory, picture)
+            with heeded() as self._check:
+                reachability = self._apply(task, memory, picture)
             return self._result(task, memory, picture, reachability)
 
     def _look(self, task: Task, memory: Memory) -> HostView:
         return observe(questions(task, memory), files_to_read(task, memory))
+
+    def _look_on(self, task: Task, memory: Memory) -> HostView:
+        self._check()
+        return self._look(task, memory)
 
     def _refuse_problems(self, task: Task, memory: Memory, view: HostView) -> None:
         found = list(self._reading.problems)
@@ -159,14 +177,15 @@ class _Run:
             with self._clock.measuring("verify"):
                 owned = self._verify(task, memory, plan, started) if plan.steps else plan.owned
                 reachability = _probed(task.target)
+            self._check()
+            self._remember(task, memory, owned)
         except BaseException as error:
             self._undo(task, memory, picture, started, error)
             raise
-        self._remember(task, memory, owned)
         return reachability
 
     def _carry_out(self, plan: Plan, started: List[Tuple[Plan, Executor]]) -> None:
-        with Executor(hook=self._hook) as executor:
+        with Executor(hook=self._hook, check=self._check) as executor:
             started.append((plan, executor))
             executor.run([Work(step.action, _subject(plan.lines, step.line)) for step in plan.steps])
 
@@ -175,7 +194,7 @@ class _Run:
         owned = plan.owned
         for attempt in range(SETTLING_ROUNDS + 1):
             seen = memory._replace(owned=owned)
-            view = await_addresses(owned, lambda seen=seen: self._look(task, seen), self._dad_seconds)  # type: ignore[misc]
+            view = await_addresses(owned, lambda seen=seen: self._look_on(task, seen), self._dad_seconds)  # type: ignore[misc]
             owned = number_owned(owned, view)
             again = self._plan(task, memory._replace(owned=owned), view).plan
             if not again.steps:
@@ -195,16 +214,22 @@ class _Run:
         error: BaseException,
     ) -> None:
         """Take everything back, last first, and look whether the host is as it was."""
+        from .apply.differences import differences
+        from .apply.undo import take_back  # loaded when it is needed: see firewall
+
         failures: List[str] = []
         for plan, executor in reversed(started):
             failures += take_back(plan.steps, executor.done, plan.lines)
         if started:
             for _round in range(2):  # giving addresses back in their order may take routes along once more
                 failures += self._mend(task, memory, picture, started)
-            left = differences(picture.view, self._look(task, memory))
+            left = differences(picture.view, self._look(task, memory), _done(started))
             if left:
                 raise UndoFailed([f"{error}", "and not all could be put back:", *left, *failures]) from error
-        self._store.drop_journal(self._name)
+        if memory.interrupted:  # what an earlier run left is still there
+            self._store.journal(self._name, memory.document or {}, memory.owned, ())
+        else:
+            self._store.drop_journal(self._name)
         if isinstance(error, HostwireError) and started:
             error.append("everything was put back as it was")
 
@@ -212,9 +237,10 @@ class _Run:
         self, task: Task, memory: Memory, picture: _Picture, started: Sequence[Tuple[Plan, Executor]]
     ) -> List[str]:
         """Put back what went along with the steps that were undone."""
+        from .apply.undo import do_tolerantly, mend
+
         view = self._look(task, memory)
-        done = [plan.steps[position] for plan, executor in started for position in executor.done]
-        return do_tolerantly([Work(action, "undo") for action in mend(picture.view, view, done)])
+        return do_tolerantly([Work(action, "undo") for action in mend(picture.view, view, _done(started))])
 
     def _remember(self, task: Task, memory: Memory, owned: Owned) -> None:
         document = task.document
@@ -261,6 +287,10 @@ def _subject(lines: Sequence[str], line: int) -> str:
     return lines[line] if line < len(lines) else "a step"
 
 
+def _done(started: Sequence[Tuple[Plan, Executor]]) -> List[Step]:
+    return [plan.steps[position] for plan, executor in started for position in executor.done]
+
+
 def _may_delete_namespaces(task: Task, owned: Owned) -> bool:
     kept = {namespace.name for namespace in task.target.namespaces}
     return any(name not in kept for name in owned.namespaces)
@@ -270,6 +300,8 @@ def _probed(topology: Topology) -> Tuple[ProbeResult, ...]:
     """Try the document's probes. Raises VerificationFailed if one comes out otherwise than declared."""
     if not topology.probes:
         return ()
+    from . import probe
+
     results = probe.run(topology.probes)
     wrong = [result for result in results if not result.ok]
     if wrong:

@@ -71,6 +71,12 @@ class VerificationFailed(HostwireError):
     kind = "verify"
 
 
+class Interrupted(HostwireError):
+    """The run was told to stop by a signal."""
+
+    kind = "interrupted"
+
+
 class UndoFailed(HostwireError):
     """The run failed and so did taking it back; ``problems`` says exactly what is left."""
 

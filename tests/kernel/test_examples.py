@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from ansible_collections.hostwire.linux.plugins.module_utils import engine, netns
+from ansible_collections.hostwire.linux.plugins.module_utils.info import info
 from ansible_collections.hostwire.linux.tests.kernel.playbook import Tasks, play
 
 MODULES = (
@@ -97,7 +98,7 @@ def web_server(place: str, address: str) -> Iterator[None]:
 
 def network() -> dict[Optional[str], Any]:
     """What the examples may leave no trace in; not what comes and goes by itself, as link-local addresses do."""
-    seen = engine.info()
+    seen = info()
     return {
         name: room(seen["host"] if name is None else seen["namespaces"][name]) for name in (None, *seen["namespaces"])
     }

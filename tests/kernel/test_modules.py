@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.hostwire.linux.plugins.module_utils import engine
+from ansible_collections.hostwire.linux.plugins.module_utils.info import info
 from ansible_collections.hostwire.linux.tests.conftest import REPOSITORY
 from ansible_collections.hostwire.linux.tests.kernel.playbook import Result, Tasks, play
 
@@ -71,7 +71,7 @@ def test_check_mode_says_what_the_run_does_and_a_second_run_changes_nothing(priv
 
     assert gone_predicted["plan"] == gone["plan"] != []
     assert [gone["changed"], gone_again["changed"]] == [True, False]
-    assert engine.info()["namespaces"] == {}
+    assert info()["namespaces"] == {}
 
 
 BAD: Tasks = [
@@ -103,14 +103,14 @@ SAID = [
 
 
 def test_every_module_says_all_that_is_wrong_in_words(private_host: Path) -> None:
-    untouched = engine.info()
+    untouched = info()
     for task, said, answer in zip(BAD, SAID, play(BAD, private_host, may_fail=True)):
         assert answer["failed"], task
         assert answer["kind"] == "invalid", answer
         assert answer["msg"] == "\n".join(answer["problems"])
         for path in said:
             assert any(problem.startswith(path) for problem in answer["problems"]), (path, answer["problems"])
-    assert engine.info() == untouched
+    assert info() == untouched
 
 
 def test_single_tasks_of_one_owner_build_one_document(private_host: Path) -> None:
@@ -153,7 +153,7 @@ def test_a_conflict_changes_nothing_and_names_what_is_in_the_way(private_host: P
     (refused,) = play([module("bridge", name="v-net-0", mtu=9000)], private_host, may_fail=True)
     assert refused["kind"] in ("conflict", "invalid")
     assert "v-net-0" in refused["msg"]
-    (bridge,) = [link for link in engine.info()["host"]["links"] if link["name"] == "v-net-0"]
+    (bridge,) = [link for link in info()["host"]["links"] if link["name"] == "v-net-0"]
     assert (bridge["mtu"], bridge["owner"]) == (1500, None)
 
 

@@ -13,7 +13,7 @@ from ansible_collections.hostwire.linux.plugins.module_utils.firewall import (
     Tables,
     changes,
 )
-from ansible_collections.hostwire.linux.plugins.module_utils.firewall.changes import applicable
+from ansible_collections.hostwire.linux.plugins.module_utils.firewall.difference import applicable
 from ansible_collections.hostwire.linux.plugins.module_utils.firewall.tables import Ruleset, parse
 from ansible_collections.hostwire.linux.plugins.module_utils.model import Masquerade, PublishedPort
 

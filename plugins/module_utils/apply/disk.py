@@ -86,11 +86,16 @@ class Store:
     def locked(self, name: str) -> Iterator[None]:
         """One run at a time on a host; waits LOCK_SECONDS, then a Conflict names the holder (hazard 45)."""
         self._prepare()
-        fd = os.open(self._path("lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            fd = os.open(self._path("lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise self._unwritable(error.errno) from error
         try:
             self._wait_for(fd)
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, f"process {os.getpid()}, document {name!r}, since {time.strftime('%F %T')}\n".encode(), 0)
+            with contextlib.suppress(OSError):  # a full disk: nobody learns who holds the lock, but it is held
+                os.ftruncate(fd, 0)
+                holder = f"process {os.getpid()}, document {name!r}, since {time.strftime('%F %T')}\n"
+                os.pwrite(fd, holder.encode(), 0)
             yield
         finally:
             os.close(fd)
@@ -136,11 +141,12 @@ class Store:
             files.write(self._path(name), json.dumps({"version": _VERSION, **entry}), 0o600)
         except KernelRefused as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
-                raise MissingOnHost(
-                    f"{self._directory}: nothing can be written there ({os.strerror(error.errno)}), "
-                    "so nothing was changed"
-                ) from error
+                raise self._unwritable(error.errno) from error
             raise
+
+    def _unwritable(self, number: Optional[int]) -> MissingOnHost:
+        words = os.strerror(number or 0)
+        return MissingOnHost(f"{self._directory}: nothing can be written there ({words}), so nothing was changed")
 
 
 def boot_id() -> str:

@@ -60,10 +60,13 @@ class Executor:
     ``tolerant``: what is so already counts as done. Use as a context manager: it holds sockets.
     """
 
-    def __init__(self, tolerant: bool = False, hook: Optional[Hook] = None) -> None:
+    def __init__(
+        self, tolerant: bool = False, hook: Optional[Hook] = None, check: Callable[[], None] = lambda: None
+    ) -> None:
         self.done: List[int] = []
         self._tolerant = tolerant
         self._hook = hook
+        self._check = check  # called between steps: raises where the run is to stop
         self._tour = namespaces.Tour()
         self._where: Optional[str] = None
         self._channel: Optional[Channel] = None
@@ -80,6 +83,8 @@ class Executor:
     def __exit__(
         self, kind: Optional[Type[BaseException]], value: Optional[BaseException], trace: Optional[TracebackType]
     ) -> None:
+        if kind is not None:
+            self._pending.clear()
         try:
             self._leave()
         finally:
@@ -89,6 +94,7 @@ class Executor:
         """Do all of it. Raises at the first failure what says which and why."""
         position = 0
         while position < len(work):
+            self._check()
             action = work[position].action
             if isinstance(action, act.LinkDelete) and self._hook is None:
                 group = _run_of_deletes(work, position)
@@ -195,6 +201,9 @@ class Executor:
             if not pending or self._channel is None:
                 return
             answers = self._channel.transact([entry.message for entry in pending])
+        except BaseException:  # nobody knows how much was done: all of it may have to be undone
+            self.done += [entry.position for entry in pending]
+            raise
         finally:
             for fd in opened:
                 os.close(fd)
@@ -250,9 +259,9 @@ class Executor:
         marked = len(self.done)
         self._flush()
         del self.done[marked:]  # marked, not deleted yet
+        self.done += range(first + 1, first + len(work))
         self._pending.append(_Pending(first, links.delete_group(group), work[0].subject, None))
         self._flush()
-        self.done += range(first + 1, first + len(work))
 
 
 def _run_of_deletes(work: Sequence[Work], start: int) -> int:

@@ -2,23 +2,24 @@
 """NAT, published ports and what protects guests, spoken to iptables in whole transactions over chains of our own.
 
 Reading (:func:`observe`), deciding (:func:`changes`) and writing (:func:`restore`) are apart; only the first and the
-last run a program.
+last run a program. What only these need is loaded when they are called: most documents ask nothing of a packet filter,
+and a task compiles every module that it loads.
 """
 
 from __future__ import annotations
 
-from .changes import FirewallChange, Swap, changes
-from .conntrack import forget_flows
-from .describe import describe, warnings
-from .programs import blank, observe, restore
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Optional, Sequence, Tuple
+
 from .tables import Tables
 from .want import FirewallWant, GuestNetwork, families, localnet_interfaces, needed
 
+if TYPE_CHECKING:
+    from ..model import PublishedPort
+    from .difference import FirewallChange
+
 __all__ = [
-    "FirewallChange",
     "FirewallWant",
     "GuestNetwork",
-    "Swap",
     "Tables",
     "blank",
     "changes",
@@ -31,3 +32,54 @@ __all__ = [
     "restore",
     "warnings",
 ]
+
+
+def observe(netns: Optional[str], families: Sequence[int] = (4, 6)) -> Tables:
+    """Read the packet filter of a namespace; see :mod:`.programs`."""
+    from . import programs
+
+    return programs.observe(netns, families)
+
+
+def blank(netns: Optional[str], families: Sequence[int]) -> Tables:
+    """The packet filter of a namespace that is still to be made; see :mod:`.programs`."""
+    from . import programs
+
+    return programs.blank(netns, families)
+
+
+def restore(netns: Optional[str], backend: str, family: int, text: str) -> None:
+    """Write one transaction; see :mod:`.programs`."""
+    from . import programs
+
+    programs.restore(netns, backend, family, text)
+
+
+def changes(
+    tables: Tables, want: Optional[FirewallWant], previous: Optional[FirewallWant], owner: str, netns: Optional[str]
+) -> FirewallChange:
+    """What leads from ``tables`` to ``want``; see :mod:`.difference`."""
+    from . import difference
+
+    return difference.changes(tables, want, previous, owner, netns)
+
+
+def forget_flows(netns: Optional[str], ports: Iterable[PublishedPort]) -> None:
+    """Delete the connection tracking entries of published ports; see :mod:`.conntrack`."""
+    from . import conntrack
+
+    conntrack.forget_flows(netns, ports)
+
+
+def describe(tables: Tables) -> Dict[str, Any]:
+    """Masquerades and published ports, readable; see :mod:`.description`."""
+    from . import description
+
+    return description.describe(tables)
+
+
+def warnings(tables: Tables) -> Tuple[str, ...]:
+    """What a user should be told of these tables; see :mod:`.description`."""
+    from . import description
+
+    return description.warnings(tables)

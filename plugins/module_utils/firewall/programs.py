@@ -15,7 +15,7 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..errors import Conflict, HostwireError, KernelRefused, MissingOnHost
 from ..netns import inside
-from .changes import UNDO, applicable
+from .difference import UNDO, applicable
 from .tables import Tables, choose, incompatible, parse
 
 BACKENDS = ("nft", "legacy")

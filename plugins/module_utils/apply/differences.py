@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What of a run is still to be seen after it was taken back. What other people did meanwhile is theirs."""
+
+from __future__ import annotations
+
+from typing import Dict, Iterable, List, Optional, Sequence, Set, Tuple
+
+from ..model import Address, HostView, KernelRoute, Link, LinkKey, NamespaceView
+from ..plan.actions import Action, AddressAdd, BridgeAdd, NetnsAdd, NetnsDelete, RouteAdd, RouteDelete, Step, VethAdd
+from ..plan.sheet import devices, place
+from ..rtnetlink.constants import IFA_F_PERMANENT, RT_SCOPE_LINK, RTPROT_KERNEL
+
+_Fact = Tuple[Optional[str], str]  # namespace, what it is about
+
+
+def differences(before: HostView, after: HostView, steps: Sequence[Step]) -> List[str]:
+    """What these steps touched and is not as it was, in words.
+
+    Kernel-made addresses and routes, counters and indexes don't count.
+    """
+    done = [step.action for step in steps]
+    made = {action.netns for action in done if isinstance(action, NetnsAdd)}
+    taken = {action.netns for action in done if isinstance(action, NetnsDelete)}
+    found = [f"namespace {name}: is gone" for name in before.names if name in taken and name not in after.names]
+    found += [f"namespace {name}: is left over" for name in after.names if name in made and name not in before.names]
+    links, things = touched_links(steps), {thing for action in done for thing in _made_by(action)}
+    for netns, then in before.views.items():
+        now = after.views.get(netns)
+        if now is not None:
+            here = {name for where, name in links if where == netns}
+            named = {thing for where, thing in things if where == netns}
+            found += _compare(place(netns), _facts(then, here, named), _facts(now, here, named), named)
+    for path, text in before.files.items():
+        if after.files.get(path) != text:
+            found.append(f"file {path}: differs")
+    return found
+
+
+def touched_links(steps: Iterable[Step]) -> Set[LinkKey]:
+    """The links that steps, or what undoes them, speak of."""
+    return {link for step in steps for action in (step.action, *step.inverse) for link in _links_of(action)}
+
+
+def _links_of(action: Action) -> List[LinkKey]:
+    names = [getattr(action, field, None) for field in ("name", "link", "dev")]
+    found = [(action.netns, name) for name in names if name]
+    if isinstance(action, VethAdd):
+        found.append((action.peer_netns, action.peer))
+    return found
+
+
+def _made_by(action: Action) -> List[_Fact]:
+    if isinstance(action, VethAdd):
+        return [(action.netns, f"link {action.name}"), (action.peer_netns, f"link {action.peer}")]
+    if isinstance(action, BridgeAdd):
+        return [(action.netns, f"link {action.name}")]
+    if isinstance(action, AddressAdd):
+        return [(action.netns, f"address {action.address} on {action.link}")]
+    if isinstance(action, (RouteAdd, RouteDelete)):
+        return [(action.netns, _route_subject(action.to, action.table, action.metric))]
+    return []
+
+
+def _compare(where: str, then: Dict[str, object], now: Dict[str, object], made: Set[str]) -> List[str]:
+    found = [f"{where}: {subject}: is gone" for subject in then if subject not in now]
+    found += [f"{where}: {subject}: is left over" for subject in now if subject not in then and subject in made]
+    for subject, value in then.items():
+        if subject in now and now[subject] != value:
+            found.append(f"{where}: {subject}: is {now[subject]}, was {value}")
+    return found
+
+
+def _facts(view: NamespaceView, links: Set[str], named: Set[str]) -> Dict[str, object]:
+    names = link_names(view)
+    facts: Dict[str, object] = {}
+    for name in links & view.links.keys():
+        link = view.links[name]
+        facts[f"link {name}"] = _link_facts(link, names)
+        for address in view.addresses.get(link.index, ()):
+            if is_made(address):
+                facts[f"address {address.address} on {name}"] = True
+    for route in view.routes:
+        subject = _route_subject(route.to, route.table, route.metric)
+        through = {names.get(index) for index in devices(route)}
+        if route.protocol != RTPROT_KERNEL and (through & links or subject in named):
+            facts[subject] = (*(facts.get(subject) or ()), route_facts(route, names))  # type: ignore[misc]
+    facts["IPv4 forwarding"] = view.forwarding_ipv4
+    facts["IPv6 forwarding"] = view.forwarding_ipv6
+    facts.update({f"sysctl {path}": value for path, value in view.sysctls.items()})
+    return facts
+
+
+def link_names(view: NamespaceView) -> Dict[int, str]:
+    """The links of a namespace: index to name."""
+    return {link.index: link.name for link in view.links.values()}
+
+
+def _route_subject(to: str, table: int, metric: int) -> str:
+    return f"route {to} table {table} metric {metric}"
+
+
+def _link_facts(link: Link, names: Dict[int, str]) -> Tuple[object, ...]:
+    return (link.kind, link.up, link.mtu, names.get(link.master or 0), link.alias, link.stp, link.vlan_filtering)
+
+
+def is_made(address: Address) -> bool:
+    """Whether somebody gave this address: not one that the kernel derived or an advertisement brought."""
+    return address.scope != RT_SCOPE_LINK and bool(address.flags & IFA_F_PERMANENT)
+
+
+def route_facts(route: KernelRoute, names: Dict[int, str]) -> Tuple[object, ...]:
+    """What makes a route what it is, its links by name."""
+    hops = tuple((via, names.get(dev or 0), weight) for via, dev, weight in route.nexthops)
+    return (route.to, route.via, names.get(route.dev or 0), route.metric, route.table, route.type, route.protocol, hops)
