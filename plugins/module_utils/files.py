@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Optional
 
@@ -24,8 +25,9 @@ def read(path: str) -> Optional[str]:
 def write(path: str, text: str, mode: int = 0o644) -> None:
     """Replace the file at once and for good: beside it, fsync, rename, fsync of the directory."""
     directory = os.path.dirname(path)
-    beside = os.path.join(directory, f".{os.path.basename(path)}.{os.getpid()}")
+    beside = _beside(path)
     try:
+        _discard(beside)  # of a run that was killed
         fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
         try:
             with os.fdopen(fd, "w", encoding="utf-8", errors="surrogateescape") as file:
@@ -44,12 +46,23 @@ def write(path: str, text: str, mode: int = 0o644) -> None:
 def remove(path: str) -> None:
     """Delete the file if it is there."""
     try:
+        _discard(_beside(path))
         os.unlink(path)
         sync_directory(os.path.dirname(path))
     except FileNotFoundError:
         return
     except OSError as error:
         raise KernelRefused(f"file {path}: remove", error.errno or 0) from error
+
+
+def _beside(path: str) -> str:
+    """Where a file's new text is written first. Always the same place, so that nothing piles up; runs are locked."""
+    return os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.new")
+
+
+def _discard(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def sync_directory(path: str) -> None:
