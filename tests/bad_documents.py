@@ -825,8 +825,8 @@ def between_objects() -> Iterator[BadDocument]:
                 "bridges": [bridge("br0", "fd00::1/64")],
                 "veths": [{"name": "a0", "bridge": "br0", "mtu": 1000, "peer": {"name": "b0"}}],
             },
-            "veths[0].mtu: 1000 is under 1280, the least that IPv6 works with, and bridge br0 with fd00::1/64 takes it; "
-            "give it an mtu",
+            ("veths[0].mtu: 1000 is under 1280, the least that IPv6 works with, and bridge br0 with fd00::1/64 takes it; "
+             "give it an mtu"),
         ),
         "address-twice-in-a-room": (
             {"bridges": [bridge("br0", "10.0.0.1/24"), bridge("br1", "10.0.0.1/16")]},
@@ -892,19 +892,19 @@ def between_objects() -> Iterator[BadDocument]:
         ),
         "route-twice": (
             {"routes": [{"to": "10.0.0.0/8", "dev": "eth0"}, {"to": "10.0.0.0/8", "dev": "eth1", "metric": 0}]},
-            "routes[1].to: a route to 10.0.0.0/8 is there already on the host, in routes[0]; give one another metric, "
-            "or make it one route with nexthops",
+            ("routes[1].to: a route to 10.0.0.0/8 is there already on the host, in routes[0]; give one another metric, "
+             "or make it one route with nexthops"),
         ),
         "route-twice-ipv6": (
             {"routes": [{"to": "fd00::/64", "dev": "eth0", "metric": 1024}, {"to": "fd00::/64", "type": "blackhole"}]},
-            "routes[1].to: a route to fd00::/64 is there already on the host, in routes[0]; give one another metric, "
-            "or make it one route with nexthops",
+            ("routes[1].to: a route to fd00::/64 is there already on the host, in routes[0]; give one another metric, "
+             "or make it one route with nexthops"),
         ),
         "default-twice": (
             in_red("10.0.0.1/24", routes=[{"netns": "red", "to": "default", "via": "10.0.0.2"},
                                           {"netns": "red", "to": "0.0.0.0/0", "via": "10.0.0.3"}]),
-            "routes[1].to: a route to 0.0.0.0/0 is there already in namespace red, in routes[0]; give one another metric, "
-            "or make it one route with nexthops",
+            ("routes[1].to: a route to 0.0.0.0/0 is there already in namespace red, in routes[0]; give one another metric, "
+             "or make it one route with nexthops"),
         ),
     }  # fmt: skip
     for case, (document, problem) in cases.items():
