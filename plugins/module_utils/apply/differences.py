@@ -62,7 +62,8 @@ def _made_by(action: Action) -> List[_Fact]:
 
 
 def _compare(where: str, then: Dict[str, object], now: Dict[str, object], made: Set[str]) -> List[str]:
-    found = [f"{where}: {subject}: is gone" for subject in then if subject not in now]
+    gone = [subject for subject in then if subject not in now]
+    found = [f"{where}: {subject}: is gone" for subject in gone if not subject.startswith("sysctl ")]  # its link is
     found += [f"{where}: {subject}: is left over" for subject in now if subject not in then and subject in made]
     for subject, value in then.items():
         if subject in now and now[subject] != value:
@@ -86,7 +87,7 @@ def _facts(view: NamespaceView, links: Set[str], named: Set[str]) -> Dict[str, o
             facts[subject] = (*(facts.get(subject) or ()), route_facts(route, names))  # type: ignore[misc]
     facts["IPv4 forwarding"] = view.forwarding_ipv4
     facts["IPv6 forwarding"] = view.forwarding_ipv6
-    facts.update({f"sysctl {path}": value for path, value in view.sysctls.items()})
+    facts.update({f"sysctl {path}": value for path, value in view.sysctls.items() if value is not None})
     return facts
 
 
