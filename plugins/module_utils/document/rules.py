@@ -160,14 +160,18 @@ def _published_twice(topology: Topology, where: Where) -> Iterator[str]:
 
     Goes over the ports from low to high: a range overlaps an earlier one if it begins before that has ended.
     """
-    groups: Dict[Tuple[Optional[str], str, bool], List[Tuple[PublishedPort, str]]] = {}
+    groups: Dict[Tuple[Optional[str], str, bool], List[Tuple[int, int, int]]] = {}
     for position, published in enumerate(topology.published_ports):
         key = (published.netns, published.protocol, ":" in published.to_address)
-        groups.setdefault(key, []).append((published, where.path("published_ports", position)))
+        groups.setdefault(key, []).append((published.port, position, published.port_last))
     for group in groups.values():
+        group.sort()
+        if all(last < port for (*_start, last), (port, *_rest) in zip(group, group[1:])):
+            continue  # no port at all is published twice
         reached: Dict[str, _Reached] = {}
         highest = _Reached(0, "")  # of all addresses together: what "any" collides with
-        for published, path in sorted(group, key=lambda entry: entry[0].port):
+        for _port, position, _last in group:
+            published, path = topology.published_ports[position], where.path("published_ports", position)
             nothing = _Reached(0, "")
             if published.address == ANY:
                 other = highest
