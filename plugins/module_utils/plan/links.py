@@ -11,6 +11,7 @@ from .addresses import plan_addresses, plan_foreign_addresses
 from .owned import UNKNOWN, Change
 from .sheet import BEFORE_UP, LINK, MAKE_LINKS, MAKE_NAMESPACES, Sheet, place
 
+IPV6_MTU = 1280  # RFC 8200, 5: on a link with less the kernel has no IPv6 at all (hazard 22)
 VETH_MTU = 1500  # ETH_DATA_LEN, linux/if_ether.h: what the kernel gives a new veth
 
 
@@ -67,6 +68,8 @@ def _make_bridge(sheet: Sheet, bridge: Bridge) -> None:
 
 def _refuse_advertisements(sheet: Sheet, netns: Optional[str], name: str, line: int) -> None:
     """A guest must not become the host's IPv6 router (CVE-2020-10749)."""
+    if sheet.view.views[None].forwarding_ipv6 is None:  # a kernel without IPv6
+        return
     sheet.do(BEFORE_UP, line, SysctlSet(netns, f"net/ipv6/conf/{name}/accept_ra", "0"))
 
 
@@ -120,7 +123,7 @@ def _make_veth(sheet: Sheet, veth: Veth, a: End, b: End) -> None:
     sheet.do(MAKE_LINKS, line, add, LinkDelete(a.netns, a.name))
     mark = sheet.owned.mark
     for end, bridge in ((a, None), (b, b.bridge)):
-        if not end.bridge:
+        if not end.bridge and (end.mtu or VETH_MTU) >= IPV6_MTU:
             _refuse_advertisements(sheet, end.netns, end.name, line)
         sheet.do(LINK, line, LinkChange(end.netns, end.name, up=end.up, bridge=bridge, alias=mark))
         sheet.after.links[(end.netns, end.name)] = UNKNOWN

@@ -93,7 +93,7 @@ def _unmentioned(wish: Wish, doomed: Owned) -> List[AddressKey]:
 def _doomed(wish: Wish, owned: Owned) -> Owned:
     if wish.whole:
         return without(owned, claims(wish.topology, wish.settings, wish.files))
-    passing = {key: change for key, change in owned.sysctls.items() if change.before == change.after}
+    passing = {key: change for key, change in owned.sysctls.items() if change.perhaps and change.before == change.after}
     if not wish.taken_settings and wish.taken == Topology(name=wish.taken.name, present=wish.taken.present):
         return nothing(owned.name)._replace(sysctls=passing)
     named = within(owned, claims(wish.taken, wish.taken_settings, wish.taken_files))

@@ -76,6 +76,7 @@ def _set(sheet: Sheet, netns: Optional[str], path: str, value: str, now: Optiona
     _beforehand(sheet, netns, path, value, line)
     inverse = [SysctlSet(netns, path, now)] if now is not None else []
     sheet.do(_stage(path, value), line, SysctlSet(netns, path, value), *inverse)
+    _afterwards(sheet, netns, path, value, line)
     remembered = sheet.owned.sysctls.get((netns, path))
     if remembered is not None:
         sheet.after.sysctls[(netns, path)] = Change(remembered.before, value)
@@ -104,8 +105,17 @@ def _beforehand(sheet: Sheet, netns: Optional[str], path: str, value: str, line:
                 sheet.after.sysctls.setdefault((netns, accept), Change(was, "2"))
     if path == sysctl.IPV4_FORWARDING:  # the kernel sets this to the opposite of the switch (hazard 30)
         redirects = namespace.sysctls.get(ACCEPT_REDIRECTS)
-        if redirects is not None and value == "1":
+        if redirects not in (None, "0") and value == "1":
             sheet.after.sysctls.setdefault((netns, ACCEPT_REDIRECTS), Change(redirects, "0"))
+
+
+def _afterwards(sheet: Sheet, netns: Optional[str], path: str, value: str, line: int) -> None:
+    """Put back at once what a switch sets along with itself (hazard 30)."""
+    namespace = sheet.namespace(netns)
+    redirects = namespace.sysctls.get(ACCEPT_REDIRECTS) if namespace is not None else None
+    if path == sysctl.IPV4_FORWARDING and value == "0" and redirects == "0":
+        same = SysctlSet(netns, ACCEPT_REDIRECTS, redirects)
+        sheet.do(SYSCTL, line, same, same)
 
 
 def take_settings(sheet: Sheet, keys: Iterable[SysctlKey]) -> None:
@@ -118,6 +128,7 @@ def take_settings(sheet: Sheet, keys: Iterable[SysctlKey]) -> None:
             continue
         line = sheet.line(f"{place(netns)}: {_SWITCHES.get(path, path)}: {now} -> {change.before}")
         sheet.do(_stage(path, change.before), line, SysctlSet(netns, path, change.before), SysctlSet(netns, path, now))
+        _afterwards(sheet, netns, path, change.before, line)
 
 
 def _link_in(path: str) -> str:
