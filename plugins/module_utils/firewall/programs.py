@@ -26,6 +26,7 @@ _BASE = {4: "iptables", 6: "ip6tables"}
 # The tables of legacy iptables that exist in a namespace (linux/net/ipv4/netfilter/ip_tables.c). thread-self: the
 # namespace of the calling thread, which may be another one than the process began in. Reading loads no module.
 _LEGACY_NAMES = {4: "/proc/thread-self/net/ip_tables_names", 6: "/proc/thread-self/net/ip6_tables_names"}
+_MULTI = re.compile(r"xtables-(nft|legacy)-multi")  # what all the names lead to, since iptables 1.8
 _BRIDGED = "/proc/sys/net/bridge/bridge-nf-call-iptables"  # exists once br_netfilter is loaded
 _OWN_TABLES = ("raw", "nat", "filter")
 _LOCK = "/run/xtables.lock"  # XT_LOCK_NAME, iptables/xshared.h
@@ -55,6 +56,9 @@ def _environment() -> Dict[str, str]:
 
 @functools.cache
 def _backend_of(program: str) -> str:
+    found = _MULTI.fullmatch(os.path.basename(os.path.realpath(program)))
+    if found is not None:
+        return found.group(1)
     version = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
     return "nft" if "nf_tables" in version else "legacy"
 
