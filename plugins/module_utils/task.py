@@ -189,7 +189,8 @@ def read_tables(wish: Wish, view: HostView, memory: Memory) -> Dict[Optional[str
     tables: Dict[Optional[str], Tables] = {}
     for netns in {*wish.firewall, *memory.owned.firewall}:
         want = wish.firewall.get(netns)
-        families = (4, 6) if netns in memory.owned.firewall or want is None else firewall.families(want)
+        wanted = firewall.families(want) if want is not None else ()
+        families = tuple(sorted({*wanted, *memory.owned.firewall.get(netns, ())}))
         if netns is None or netns in view.views:
             tables[netns] = firewall.observe(netns, families)
         else:

@@ -7,7 +7,7 @@ import ipaddress
 from typing import Dict, List, Mapping, Optional, Tuple
 
 from .. import sysctl
-from ..firewall import FirewallWant, GuestNetwork, Tables, changes, needed
+from ..firewall import FirewallWant, GuestNetwork, Tables, changes, families, needed
 from ..model import Forwarding, Nexthop, PublishedPort, Topology
 from .actions import FlowsForget, TableSet
 from .owned import Owned
@@ -128,7 +128,7 @@ def plan_firewall(
         if want is None:
             sheet.after.firewall.pop(netns, None)
         else:
-            sheet.after.firewall[netns] = None
+            sheet.after.firewall[netns] = families(want)
 
 
 def _moved(want: Optional[FirewallWant], previous: Optional[FirewallWant]) -> Tuple[PublishedPort, ...]:

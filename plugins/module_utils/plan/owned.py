@@ -47,7 +47,7 @@ class Owned(NamedTuple):
     settings: Dict[SettingKey, Change]
     sysctls: Dict[SysctlKey, Change]
     files: Dict[str, None]
-    firewall: Dict[Optional[str], None]
+    firewall: Dict[Optional[str], Tuple[int, ...]]  # the families (4, 6) in which there are rules of ours
 
     @property
     def mark(self) -> str:
@@ -82,6 +82,8 @@ def merge(owned: Owned, other: Owned) -> Owned:
         for key, value in theirs.items():
             known = mine.get(key)
             mine[key] = value._replace(perhaps=known.perhaps or known.after) if isinstance(known, Change) else value
+    for netns, families in other.firewall.items():  # either run may have written in either family
+        merged.firewall[netns] = tuple(sorted({*families, *owned.firewall.get(netns, ())}))
     return merged
 
 
@@ -94,7 +96,7 @@ def to_plain(owned: Owned) -> Dict[str, Any]:
     for field in ("settings", "sysctls"):
         plain[field] = [[*key, *change] for key, change in getattr(owned, field).items()]
     plain["files"] = list(owned.files)
-    plain["firewall"] = list(owned.firewall)
+    plain["firewall"] = [[netns, *families] for netns, families in owned.firewall.items()]
     return plain
 
 
@@ -113,5 +115,5 @@ def from_plain(plain: Dict[str, Any]) -> Owned:
         {(netns, link, field): Change(*change) for netns, link, field, *change in keys("settings")},
         {(netns, path): Change(*change) for netns, path, *change in keys("sysctls")},
         dict.fromkeys(plain["files"]),
-        dict.fromkeys(plain["firewall"]),
+        {netns: tuple(families) for netns, *families in plain["firewall"]},
     )
