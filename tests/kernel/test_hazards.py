@@ -1,0 +1,390 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What breaks naive automation of namespaces, links, addresses, routes and settings, and doesn't break this.
+
+Each test is named after its number in the project's list of hazards.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Optional
+
+import pytest
+
+from ansible_collections.hostwire.linux.plugins.module_utils import engine
+from ansible_collections.hostwire.linux.plugins.module_utils import netns as namespaces
+from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict, InvalidValue, VerificationFailed
+from ansible_collections.hostwire.linux.tests.kernel import world
+
+Document = Dict[str, Any]
+NOTHING: Document = {"state": "absent"}
+BUILD = Path(__file__).resolve().parents[2] / "build"
+
+pytestmark = pytest.mark.usefixtures("private_host")
+
+
+def run(document: Document) -> engine.Result:
+    return engine.run(document, dad_seconds=0)
+
+
+def ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True)
+
+
+def link(name: str, netns: Optional[str] = None) -> Dict[str, Any]:
+    """How iproute2 shows a link, its addresses included."""
+    shown: Dict[str, Any] = next(entry for entry in world.ip(netns, "address show")[0] if entry["ifname"] == name)
+    return shown
+
+
+def addresses(name: str, netns: Optional[str] = None) -> List[str]:
+    entries = link(name, netns)["addr_info"]
+    return sorted(f"{entry['local']}/{entry['prefixlen']}" for entry in entries if entry["scope"] != "link")
+
+
+def routes(netns: Optional[str] = None, protocol: str = "72") -> List[str]:
+    """The destinations of a namespace's routes of this protocol, by default of those that are ours."""
+    return sorted(route["dst"] for route in world.ip(netns, "route show table all")[0] if route["protocol"] == protocol)
+
+
+def setting(path: str) -> str:
+    return Path("/proc/sys", path).read_text().strip()
+
+
+def cable(*there: str, netns: str = "red", **here: Any) -> Document:
+    """A room with a cable into it: ``there`` are the addresses of its end in the room."""
+    end = {"name": "eth0", "netns": netns, "addresses": list(there)}
+    return {"namespaces": [{"name": netns}], "veths": [{"name": f"to-{netns}", **here, "peer": end}]}
+
+
+@contextlib.contextmanager
+def refused(kind: type[Exception], *words: str) -> Iterator[None]:
+    """The engine refuses, in these words among others, and nothing at all has changed."""
+    before = world.image()
+    with pytest.raises(kind) as raised:
+        yield
+    for word in words:
+        assert word in str(raised.value)
+    assert world.differences(before, world.image()) == []
+
+
+# What isn't ours
+
+
+def test_other_peoples_things_in_the_way_are_conflicts_all_named_at_once() -> None:
+    world.build_surroundings()
+    ip("link", "add", "v-net-0", "type", "bridge")
+    Path("/etc/netns/red").mkdir(parents=True)
+    Path("/etc/netns/red/hosts").write_text("127.0.0.1 mine\n")
+    with refused(
+        Conflict,
+        'namespace "lan" exists and isn\'t ours',
+        "bridge v-net-0: host has a link of this name already (bridge), and it isn't ours",
+        "file /etc/netns/red/hosts exists and isn't ours",
+        "route 198.51.100.0/24 via 192.168.1.3 (host): there is one with the same prefix and metric already",
+    ):
+        run(
+            {
+                "namespaces": [{"name": "lan"}, {"name": "red", "hosts": {"db": "10.0.0.1"}}],
+                "bridges": [{"name": "v-net-0"}],
+                "routes": [{"to": "198.51.100.0/24", "via": "192.168.1.3"}],
+            }
+        )
+
+
+def test_two_documents_side_by_side_touch_only_their_own() -> None:
+    world.build_surroundings()
+    bare = world.image()["rooms"]
+    run(world.FIRST)
+    with_first = world.image()
+    other = {"name": "other", **cable("10.50.0.2/24", netns="grey", addresses=["10.50.0.1/24"])}
+    other["routes"] = [{"to": "10.51.0.0/16", "via": "10.50.0.2"}]
+    run(other)
+    assert run(world.FIRST).plan == ()
+    with refused(Conflict, "belongs to the document 'other'"):
+        run({**world.FIRST, "bridges": [*world.FIRST["bridges"], {"name": "to-grey"}]})
+    run({"name": "other", **NOTHING})
+    assert world.differences(with_first, world.image()) == []
+    run(other)
+    run(NOTHING)
+    assert run(other).plan == ()
+    run({"name": "other", **NOTHING})
+    assert world.differences(bare, world.image()["rooms"]) == []
+
+
+def test_without_a_state_file_links_and_rooms_are_known_by_their_marks() -> None:
+    world.build_surroundings()
+    bare = world.image()["rooms"]
+    document = cable("10.50.0.2/24", addresses=["10.50.0.1/24"])
+    run(document)
+    os.unlink("/var/lib/hostwire/main.state")
+    assert run(document).plan == ()
+    os.unlink("/var/lib/hostwire/main.state")
+    run(cable("10.50.0.3/24", addresses=["10.50.0.1/24"]))
+    assert addresses("eth0", "red") == ["10.50.0.3/24"]
+    run(NOTHING)
+    assert world.differences(bare, world.image()["rooms"]) == []
+
+
+def test_after_a_reboot_everything_is_made_again() -> None:
+    run(document := cable("10.50.0.2/24", addresses=["10.50.0.1/24"]))
+    ip("link", "delete", "to-red")
+    ip("netns", "delete", "red")
+    state = Path("/var/lib/hostwire/main.state")
+    state.write_text(json.dumps({**json.loads(state.read_text()), "boot": "another"}))
+    ip("link", "add", "to-red", "type", "bridge")  # the new kernel's numbers mean nothing: this one isn't ours
+    with refused(Conflict, "to-red", "it isn't ours"):
+        run(document)
+    ip("link", "delete", "to-red")
+    assert run(document).changed
+    assert addresses("eth0", "red") == ["10.50.0.2/24"]
+
+
+def test_13_a_name_that_is_another_links_altname_is_a_conflict() -> None:
+    world.build_surroundings()
+    ip("link", "property", "add", "dev", "eth0", "altname", "v-net-0")
+    with refused(Conflict, 'bridge v-net-0: host has a link "eth0" with this altname already'):
+        run({"bridges": [{"name": "v-net-0"}]})
+
+
+# Namespaces and links
+
+
+def test_16_a_plain_file_that_a_crash_left_is_made_a_namespace() -> None:
+    Path("/run/netns/red").touch(0)
+    run({"namespaces": [{"name": "red"}]})
+    assert subprocess.run(["ip", "netns", "exec", "red", "true"], check=False).returncode == 0
+    run(NOTHING)
+    assert os.listdir("/run/netns") == []
+
+
+IN_A_PRIVATE_MOUNT_NAMESPACE = f"""
+mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /var/lib && mkdir /run/netns || exit 9
+unshare --mount --propagation private {sys.executable} -c '
+import sys
+sys.path.insert(0, "{BUILD}")
+from ansible_collections.hostwire.linux.plugins.module_utils import engine
+try:
+    engine.run({{"namespaces": [{{"name": "red"}}]}})
+except Exception as error:
+    print(type(error).__name__, error)
+'
+ls /run/netns
+"""
+
+
+def test_17_a_namespace_that_nobody_else_would_see_is_refused() -> None:
+    command = [
+        "unshare",
+        "--net",
+        "--mount",
+        "--pid",
+        "--fork",
+        "--mount-proc",
+        "sh",
+        "-c",
+        IN_A_PRIVATE_MOUNT_NAMESPACE,
+    ]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stdout.startswith("Conflict namespace red: this process is in a private mount namespace")
+    assert done.stdout.endswith("everything was put back as it was\n")
+
+
+def test_18_a_namespace_in_which_a_process_lives_is_not_taken_away() -> None:
+    run({"namespaces": [{"name": "red"}]})
+    with subprocess.Popen(["ip", "netns", "exec", "red", "sleep", "600"]) as process:
+        try:
+            while Path(f"/proc/{process.pid}/comm").read_text() != "sleep\n":
+                time.sleep(0.005)
+            with refused(Conflict, "namespace red can't be removed", f"{process.pid} (sleep 600)"):
+                run(NOTHING)
+        finally:
+            process.kill()
+    run(NOTHING)
+    assert namespaces.names() == []
+
+
+def test_19_an_end_that_moves_to_another_room_keeps_its_addresses_mtu_and_state() -> None:
+    rooms: Document = {"namespaces": [{"name": "red"}, {"name": "blue"}]}
+    for netns in ("red", "blue"):
+        veth = cable("10.50.0.2/24", netns=netns)["veths"][0]
+        run({**rooms, "veths": [{**veth, "name": "to-room", "peer": {**veth["peer"], "mtu": 1400}}]})
+        there = link("eth0", netns)
+        assert (there["mtu"], "UP" in there["flags"]) == (1400, True)
+        assert addresses("eth0", netns) == ["10.50.0.2/24"]
+    assert [entry["ifname"] for entry in world.ip("red", "address show")[0]] == ["lo"]
+
+
+@pytest.mark.parametrize("words", [["-n", "red", "link", "delete", "eth0"], ["netns", "delete", "red"]])
+def test_20_a_cable_that_went_with_one_of_its_ends_is_made_again_whole(words: List[str]) -> None:
+    document = cable("10.50.0.2/24", addresses=["10.50.0.1/24"])
+    run(document)
+    ip(*words)
+    assert run(document).changed
+    assert (addresses("eth0", "red"), addresses("to-red")) == (["10.50.0.2/24"], ["10.50.0.1/24"])
+
+
+def test_21_a_bridge_keeps_its_mac_and_mtu_whatever_its_ports_are() -> None:
+    document: Document = {**cable("10.50.0.2/24", bridge="v-net-0", mac="02:00:00:00:00:01")}
+    document["bridges"] = [{"name": "v-net-0", "mtu": 9000}]
+    run({"bridges": document["bridges"]})
+    mac = link("v-net-0")["address"]
+    run(document)
+    assert (link("v-net-0")["address"], link("v-net-0")["mtu"]) == (mac, 9000)
+    run({"bridges": document["bridges"]})
+    assert (link("v-net-0")["address"], link("v-net-0")["mtu"]) == (mac, 9000)
+    run(NOTHING)
+    run(document)
+    assert link("v-net-0")["address"] == mac
+
+
+def test_22_an_mtu_too_small_for_ipv6_is_refused_where_there_is_ipv6() -> None:
+    with refused(InvalidValue, "veths[0].mtu", "1280"):
+        run(cable(addresses=["fd00::1/64"], mtu=1200))
+    run(cable("10.50.0.2/24", addresses=["10.50.0.1/24"], mtu=1200))
+    assert link("to-red")["mtu"] == 1200
+
+
+def test_23_what_a_link_lost_while_it_was_down_comes_back() -> None:
+    document = cable("10.50.0.2/24", "fd00::2/64", addresses=["10.50.0.1/24", "fd00::1/64"])
+    document["routes"] = [
+        {"to": "10.51.0.0/16", "via": "10.50.0.2"},
+        {"to": "fd51::/64", "via": "fd00::2"},
+        {"netns": "red", "to": "default", "via": "10.50.0.1"},
+    ]
+    run(document)
+    ip("link", "set", "to-red", "down")
+    ip("-n", "red", "link", "set", "eth0", "down")
+    assert run(document).changed
+    assert (routes(), routes("red")) == (["10.51.0.0/16", "fd51::/64"], ["default"])
+    assert addresses("to-red") == ["10.50.0.1/24", "fd00::1/64"]
+    assert run(document).plan == ()
+
+
+def test_24_spanning_tree_is_off_unless_it_is_asked_for() -> None:
+    for stp, asked in ((0, {}), (1, {"stp": True}), (0, {})):
+        run({"bridges": [{"name": "v-net-0", **asked}]})
+        assert link("v-net-0")["linkinfo"]["info_data"]["stp_state"] == stp
+
+
+# Addresses, routes, settings
+
+
+def test_25_an_address_with_another_prefix_length_does_not_stay_beside_ours() -> None:
+    document = cable("10.50.0.2/24")
+    run(document)
+    ip("-n", "red", "address", "add", "10.50.0.2/25", "dev", "eth0")
+    run(document)
+    assert addresses("eth0", "red") == ["10.50.0.2/24"]
+    run(cable("10.50.0.2/16"))
+    assert addresses("eth0", "red") == ["10.50.0.2/16"]
+
+
+def test_26_taking_a_primary_address_leaves_its_secondaries_on_our_link() -> None:
+    run(cable("10.50.0.1/24", "10.50.0.2/24", "10.50.0.3/24"))
+    run(cable("10.50.0.2/24", "10.50.0.3/24"))
+    assert addresses("eth0", "red") == ["10.50.0.2/24", "10.50.0.3/24"]
+
+
+@pytest.mark.parametrize("promote", ["0", "1"])
+@pytest.mark.parametrize("document", [{"interfaces": [{"name": "eth0"}]}, {}, NOTHING])
+def test_26_taking_a_primary_address_leaves_its_secondaries_on_anothers_link(document: Document, promote: str) -> None:
+    world.build_surroundings()
+    path = Path("/proc/sys/net/ipv4/conf/eth0/promote_secondaries")
+    path.write_text(promote)
+    run({"interfaces": [{"name": "eth0", "addresses": ["10.77.0.1/24"]}]})
+    ip("address", "add", "10.77.0.2/24", "dev", "eth0")
+    ip("route", "add", "10.78.0.0/16", "via", "10.77.0.9")
+    run(document)
+    assert addresses("eth0") == ["10.77.0.2/24", "192.168.1.2/24", "192.168.1.20/24"]
+    assert "10.78.0.0/16" in routes(protocol="boot")
+    assert path.read_text().strip() == promote
+
+
+def test_27_anothers_route_of_the_same_prefix_and_metric_is_never_replaced() -> None:
+    world.build_surroundings()
+    with refused(Conflict, "isn't ours (protocol 3); give this one another metric or remove that one"):
+        run({"routes": [{"to": "198.51.100.0/24", "via": "192.168.1.3"}]})
+    run({"routes": [{"to": "198.51.100.0/24", "via": "192.168.1.3", "metric": 5}]})
+    run(NOTHING)
+    assert "198.51.100.0/24" in routes(protocol="boot")
+
+
+def test_28_an_ipv6_address_can_be_used_when_the_run_is_over() -> None:
+    engine.run(cable("fd00::2/64"))
+    with namespaces.inside("red"), socket.socket(socket.AF_INET6) as used:
+        used.bind(("fd00::2", 0))
+
+
+def test_28_an_ipv6_address_that_somebody_else_has_is_refused_and_all_is_undone() -> None:
+    engine.run(
+        {"name": "theirs", **cable("fd00::2/64", netns="blue", bridge="v-net-0"), "bridges": [{"name": "v-net-0"}]}
+    )
+    twin = {**cable("fd00::3/64"), "interfaces": []}
+    ip("link", "add", "spare", "type", "veth", "peer", "name", "twin")
+    ip("link", "set", "spare", "master", "v-net-0", "up")
+    before = world.image()
+    with pytest.raises(
+        VerificationFailed, match="host: twin: address fd00::2/64: somebody else on this network has it"
+    ):
+        engine.run({**twin, "interfaces": [{"name": "twin", "up": True, "addresses": ["fd00::2/64"]}]})
+    assert world.differences(before, world.image()) == []
+
+
+def test_29_the_default_route_from_an_advertisement_outlives_forwarding() -> None:
+    world.build_surroundings()
+    advertise()
+    run({"forwarding": {"ipv6": True}})
+    assert setting("net/ipv6/conf/all/forwarding") == "1"
+    assert routes(protocol="ra") == ["default"]
+    run(NOTHING)
+    assert (setting("net/ipv6/conf/eth0/accept_ra"), setting("net/ipv6/conf/all/forwarding")) == ("1", "0")
+
+
+def advertise() -> None:
+    """A router on the LAN says that it is one, until the host has a default route through it."""
+    packet = struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0)  # RFC 4861, 4.2; the kernel adds the checksum
+    with namespaces.inside("lan"):
+        sender = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+        everybody = ("ff02::1", 0, 0, socket.if_nametoindex("eth0"))
+    with sender:
+        sender.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+        deadline = time.monotonic() + 10
+        while routes(protocol="ra") != ["default"]:
+            assert time.monotonic() < deadline, "the kernel took no advertisement"
+            with contextlib.suppress(OSError):  # its own address is still being checked
+                sender.sendto(packet, everybody)
+
+
+@pytest.mark.parametrize("before", ["0", "1"])
+def test_30_settings_that_forwarding_drags_along_are_put_back(before: str) -> None:
+    path = Path("/proc/sys/net/ipv4/conf/all/accept_redirects")
+    path.write_text(before)
+    run({"forwarding": {"ipv4": True}})
+    run(NOTHING)
+    assert path.read_text().strip() == before
+    assert setting("net/ipv4/ip_forward") == "0"
+
+
+def test_30_a_setting_beside_forwarding_is_as_the_document_says_afterwards() -> None:
+    document = {"forwarding": {"ipv4": True}, "sysctls": {"net.ipv4.conf.all.accept_redirects": 1}}
+    run(document)
+    assert (setting("net/ipv4/ip_forward"), setting("net/ipv4/conf/all/accept_redirects")) == ("1", "1")
+    assert run(document).plan == ()
+
+
+def test_31_a_setting_of_an_interface_with_a_dot_in_its_name() -> None:
+    document = {"bridges": [{"name": "v-net.100"}], "sysctls": {"net/ipv4/conf/v-net.100/rp_filter": 2}}
+    run(document)
+    assert setting("net/ipv4/conf/v-net.100/rp_filter") == "2"
+    assert run(document).plan == ()
+    run(NOTHING)
