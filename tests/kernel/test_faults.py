@@ -307,7 +307,7 @@ def test_a_full_disk_under_the_journal_stops_before_the_first_change(private_hos
         Path("/var/lib/hostwire/filler").write_bytes(b"x" * 4096 * 3)
         before = world.image()
         with pytest.raises(
-            MissingOnHost, match="nothing can be written there .No space left on device., so nothing was changed"
+            MissingOnHost, match=r"nothing can be written there .No space left on device., so nothing was changed"
         ):
             apply(world.FIRST)
         assert world.differences(before, world.image()) == []
@@ -317,7 +317,9 @@ def test_a_state_directory_that_is_read_only_stops_before_the_first_change(priva
     begin(None)
     with small_disk("remount,ro"):
         before = world.image()
-        with pytest.raises(MissingOnHost, match="nothing can be written there .Read-only file system., so nothing was"):
+        with pytest.raises(
+            MissingOnHost, match=r"nothing can be written there .Read-only file system., so nothing was"
+        ):
             apply(world.FIRST)
         assert engine.run(world.FIRST, check=True).changed
         assert world.differences(before, world.image()) == []
