@@ -14,7 +14,7 @@ help:
 	@echo 'make lab         simulated hosts on this machine, the playbook site.yml on them, and who reaches whom (no root needed)'
 	@echo 'make lab-gone    take the simulated hosts away'
 	@echo 'make test        every check there is'
-	@echo 'make test-quick  unit and kernel tests, ruff and mypy: under two minutes'
+	@echo 'make test-quick  ruff, mypy, and the unit and kernel tests that are quick: under two minutes'
 	@echo 'make bench       the benchmark, written to docs/benchmark.md'
 	@echo 'make lint        every linter, and the sanity tests of ansible-test'
 	@echo 'make engine      build/engine.pyz: the engine as one file that python3 runs without Ansible'
@@ -34,7 +34,7 @@ test: .venv/.tests $(LINK)
 
 test-quick: .venv/.tests $(LINK)
 	tests/setup/programs lab
-	python tests/run.py ruff mypy unit kernel
+	python tests/run.py ruff mypy quick
 
 bench: .venv/.tests $(LINK)
 	tests/setup/programs lab

@@ -7,6 +7,8 @@ import contextlib
 import sys
 from pathlib import Path
 
+import pytest
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 BUILD = REPOSITORY / "build"
 LINK = BUILD / "ansible_collections" / "hostwire" / "linux"
@@ -15,3 +17,13 @@ LINK.parent.mkdir(parents=True, exist_ok=True)
 with contextlib.suppress(FileExistsError):
     LINK.symlink_to("../../..", target_is_directory=True)
 sys.path.insert(0, str(BUILD))
+
+# What takes longer than `make test-quick` may; it leaves these out (-m "not slow").
+SLOW = {"test_convergence.py", "test_examples.py", "test_faults.py", "test_modules.py", "test_quiet.py"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of the slow files."""
+    for item in items:
+        if item.path.name in SLOW:
+            item.add_marker(pytest.mark.slow)

@@ -26,13 +26,15 @@ PYTHON = sys.executable
 class Suite(NamedTuple):
     """Commands that are run in the repository, each at most ``minutes``.
 
-    Of a ``pytest`` suite the arguments are given, and its tests are counted; any other command counts one.
+    Of a ``pytest`` suite the arguments are given, and its tests are counted; any other command counts one. A suite that
+    is not ``usual`` runs only where it is named.
     """
 
     name: str
     commands: tuple[Sequence[str], ...]
     minutes: int = 5
     pytest: bool = False
+    usual: bool = True
 
 
 class Outcome(NamedTuple):
@@ -63,6 +65,7 @@ SUITES = (
     Suite("ruff", (("ruff", "check", "."), ("ruff", "format", "--check", "."))),
     Suite("mypy", (("mypy", "-p", "ansible_collections.hostwire.linux.plugins"),)),
     Suite("repository", (("tests/lint",),), pytest=True),
+    Suite("quick", (("-m", "not slow", "tests/unit", "tests/kernel"),), pytest=True, usual=False),
     Suite("unit", (("tests/unit",),), minutes=10, pytest=True),
     Suite("kernel", (("tests/kernel",),), minutes=25, pytest=True),
     Suite(
@@ -158,11 +161,12 @@ def main(names: Sequence[str]) -> int:
         print(f"no such suite: {', '.join(sorted(set(names) - known))}; there are {', '.join(sorted(known))}")
         return 2
     REPORTS.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("HOSTWIRE_PAIRS", "500")  # what tests/kernel/test_convergence.py tries
     os.environ["PATH"] = f"{Path(PYTHON).parent}:{os.environ['PATH']}:/usr/sbin:/sbin"
 
     outcomes = []
     for suite in SUITES:
-        if names and suite.name not in names:
+        if not (suite.name in names if names else suite.usual):
             continue
         print(f"\n===== {suite.name} =====", flush=True)
         begin = time.monotonic()
