@@ -23,6 +23,7 @@ from typing import (
 
 from . import document as documents
 from . import netns as namespaces
+from . import privilege
 from .apply.disk import STATE_DIRECTORY, Memory, Store, machine_id
 from .apply.executor import Executor, Hook, Work
 from .apply.interruption import heeded
@@ -121,6 +122,8 @@ class _Run:
         lock: ContextManager[None] = contextlib.nullcontext() if check else self._store.locked(self._name)
         if self._reading.problems:  # nothing to wait for: say it at once, with what the host knows to add
             lock = contextlib.nullcontext()
+        elif not check:
+            privilege.demand(bool(self._reading.topology.namespaces))
         with lock:
             memory = self._store.load(self._name)
             task = make_task(self._reading, memory, self._fragment)

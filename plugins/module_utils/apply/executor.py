@@ -246,21 +246,22 @@ class Executor:
         """Give all the links a group number that nobody else uses, and delete the group."""
         self._enter(work[0].action.netns)
         group = random.getrandbits(30) | 1 << 30
+        positions: List[int] = []
         for offset, (action, subject) in enumerate(work):
             name = cast(act.LinkDelete, action).name
             try:
                 message = links.change_link(self.index(name), group=group)
-            except _NoLink as missing:
-                if self._tolerant:
-                    continue
-                raise KernelRefused(subject, errno.ENODEV, f"there is no link {missing}") from None
+            except _NoLink:
+                continue
+            positions.append(first + offset)
             self._pending.append(_Pending(first + offset, message, subject, errno.ENODEV))
             self.forget(name)
         marked = len(self.done)
         self._flush()
-        del self.done[marked:]  # marked, not deleted yet
-        self.done += range(first + 1, first + len(work))
-        self._pending.append(_Pending(first, links.delete_group(group), work[0].subject, None))
+        if not positions:
+            return
+        self.done[marked:] = positions  # from here on it may be that they are gone
+        self._pending.append(_Pending(first, links.delete_group(group), work[0].subject, errno.ENODEV))
         self._flush()
 
 
