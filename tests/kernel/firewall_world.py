@@ -18,6 +18,7 @@ from typing import Any, Iterable, Iterator, List, Optional, Tuple
 
 from ansible_collections.hostwire.linux.plugins.module_utils import firewall
 from ansible_collections.hostwire.linux.plugins.module_utils.firewall import FirewallWant, GuestNetwork
+from ansible_collections.hostwire.linux.plugins.module_utils.firewall.difference import FirewallChange
 from ansible_collections.hostwire.linux.plugins.module_utils.model import Masquerade, PublishedPort
 from ansible_collections.hostwire.linux.plugins.module_utils.netns import inside
 
@@ -141,7 +142,7 @@ def apply(want: Optional[FirewallWant], owner: str = "main", netns: Optional[str
     for swap in change.swaps:
         firewall.restore(netns, swap.backend, swap.family, swap.text)
     again = firewall.changes(firewall.observe(netns), want, want, owner, netns)
-    assert again == firewall.FirewallChange()
+    assert again == FirewallChange()
     if want is not None and netns is None:
         for interface in firewall.localnet_interfaces(want):
             if os.path.exists(f"/proc/sys/net/ipv4/conf/{interface}"):

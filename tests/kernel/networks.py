@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Random documents that are good, and random things that other people do to a host meanwhile (hypothesis strategies)."""
+"""Random documents that are good, and random things that other people do to a host (hypothesis strategies)."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def routes(draw: st.DrawFn, document: Document) -> List[Document]:
     found: List[Document] = []
     keys = set()
     ends = [*document["bridges"], *document["veths"], *(veth["peer"] for veth in document["veths"])]
-    for number in range(draw(st.integers(0, 4))):
+    for dummy in range(draw(st.integers(0, 4))):
         route: Document = {"to": f"203.0.{draw(st.integers(110, 113))}.0/24"}
         if draw(st.booleans()):
             route["metric"] = draw(st.integers(1, 3))

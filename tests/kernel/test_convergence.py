@@ -35,7 +35,14 @@ def build_foreign() -> None:
     subprocess.run(["ip", "-batch", "-"], input=FOREIGN, text=True, check=True)
 
 
-@settings(max_examples=PAIRS, deadline=None, phases=PHASES, report_multiple_bugs=False, suppress_health_check=list(HealthCheck), print_blob=True)
+@settings(
+    max_examples=PAIRS,
+    deadline=None,
+    phases=PHASES,
+    report_multiple_bugs=False,
+    suppress_health_check=list(HealthCheck),
+    print_blob=True,
+)
 @given(data=st.data())
 def test_any_host_becomes_what_any_document_says(data: st.DataObject) -> None:
     first, second = data.draw(networks.documents(), "there"), data.draw(networks.documents(), "wanted")

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from ansible_collections.hostwire.linux.plugins.module_utils import firewall
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict, KernelRefused, MissingOnHost
 from ansible_collections.hostwire.linux.plugins.module_utils.firewall import FirewallWant, GuestNetwork, programs
+from ansible_collections.hostwire.linux.plugins.module_utils.firewall.difference import FirewallChange
 from ansible_collections.hostwire.linux.plugins.module_utils.model import Masquerade, PublishedPort
 from ansible_collections.hostwire.linux.tests.kernel.firewall_world import GUESTS, apply, port, saved, wanted
 
@@ -76,7 +77,7 @@ def run(words: str) -> None:
     subprocess.run(words.split(), check=True)
 
 
-def difference(want: Optional[FirewallWant], owner: str = "main") -> firewall.FirewallChange:
+def difference(want: Optional[FirewallWant], owner: str = "main") -> FirewallChange:
     return firewall.changes(firewall.observe(None), want, None, owner, None)
 
 
@@ -252,7 +253,7 @@ def test_hazard_37_the_same_again_changes_nothing_in_whatever_order_it_is_said(b
         guests=FULL.guests[::-1], named=FULL.named[::-1], let_through=FULL.let_through[::-1],
         published_ports=FULL.published_ports[::-1],
     )  # fmt: skip
-    assert difference(turned) == firewall.FirewallChange()
+    assert difference(turned) == FirewallChange()
     assert saved(backend) == before
 
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 
 from typing import Dict, Optional
 
-from ansible_collections.hostwire.linux.plugins.module_utils.firewall import (
+from ansible_collections.hostwire.linux.plugins.module_utils.firewall import FirewallWant, GuestNetwork, Tables, changes
+from ansible_collections.hostwire.linux.plugins.module_utils.firewall.difference import (
     FirewallChange,
-    FirewallWant,
-    GuestNetwork,
     Swap,
-    Tables,
-    changes,
+    applicable,
 )
-from ansible_collections.hostwire.linux.plugins.module_utils.firewall.difference import applicable
 from ansible_collections.hostwire.linux.plugins.module_utils.firewall.tables import Ruleset, parse
 from ansible_collections.hostwire.linux.plugins.module_utils.model import Masquerade, PublishedPort
 

@@ -64,11 +64,11 @@ def changes(
     return difference.changes(tables, want, previous, owner, netns)
 
 
-def forget_flows(netns: Optional[str], ports: Iterable[PublishedPort]) -> None:
-    """Delete the connection tracking entries of published ports; see :mod:`.conntrack`."""
+def forget_flows(netns: Optional[str], ports: Iterable[PublishedPort]) -> int:
+    """Delete the connection tracking entries of published ports, and say how many; see :mod:`.conntrack`."""
     from . import conntrack
 
-    conntrack.forget_flows(netns, ports)
+    return conntrack.forget_flows(netns, ports)
 
 
 def describe(tables: Tables) -> Dict[str, Any]:
