@@ -221,6 +221,72 @@ def clear(action: List[Any]) -> None:
     subprocess.run(["ip", *room, *words], check=False, capture_output=True)
 
 
+MANY: Document = {
+    "namespaces": [{"name": "red"}],
+    "bridges": [{"name": "v-net-0", "addresses": ["10.5.0.1/16"]}],
+    "veths": [
+        {"name": f"v{number}", "bridge": "v-net-0", "peer": {"name": f"eth{number}", "netns": "red"}}
+        for number in range(100)
+    ],
+    "routes": [{"to": "10.200.0.0/16", "via": "10.5.0.9"}],
+}
+
+
+def interfere(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
+    """Somebody else runs this ``ip`` command between the next run's plan and its first step."""
+    journal = disk.Store.journal
+
+    def journal_and_more(store: disk.Store, *entry: Any) -> None:
+        monkeypatch.undo()
+        journal(store, *entry)
+        subprocess.run(["ip", *words], check=True)
+
+    monkeypatch.setattr(disk.Store, "journal", journal_and_more)
+
+
+@pytest.mark.parametrize(
+    ("obstacle", "clearing", "subject"),
+    [
+        ("link add v50 type bridge", "link delete v50", "veth host/v50 = red/eth50: create"),
+        ("route add blackhole 10.200.0.0/16", "route delete blackhole 10.200.0.0/16", "host: route 10.200.0.0/16 via"),
+    ],
+)
+def test_a_refusal_in_the_middle_of_a_batch_is_said_of_its_object_and_undone(
+    private_host: Path, monkeypatch: pytest.MonkeyPatch, obstacle: str, clearing: str, subject: str
+) -> None:
+    before = world.image()
+    interfere(monkeypatch, *obstacle.split())
+    with pytest.raises(KernelRefused) as raised:
+        apply(MANY)
+    assert raised.value.problems[0].startswith(subject)
+    assert raised.value.problems[0].endswith("the kernel refused: File exists (EEXIST)")
+    subprocess.run(["ip", *clearing.split()], check=True)
+    assert world.differences(before, world.image()) == []
+
+
+def test_what_somebody_else_took_away_already_need_not_be_taken_away(
+    private_host: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = world.image()
+    apply(MANY)
+    interfere(monkeypatch, "link", "delete", "v7")
+    apply(NOTHING)
+    assert world.differences(before, world.image()) == []
+
+
+def test_without_privilege_the_capability_is_named(private_host: Path) -> None:
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setresuid(65534, 65534, 65534)
+            with pytest.raises(MissingOnHost, match="hasn't got CAP_NET_ADMIN and CAP_SYS_ADMIN: run it as root"):
+                apply(SMALL)
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
 def test_after_a_kill_another_document_or_none_at_all_finds_nothing_in_its_way(private_host: Path) -> None:
     world.build_surroundings()
     bare = world.image()
