@@ -3,13 +3,11 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-from typing import Any, Callable
+from typing import Any
 
 import pytest
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.hostwire.linux.plugins.module_utils import engine
 from ansible_collections.hostwire.linux.plugins.module_utils.ansible_adapter import (
@@ -20,22 +18,7 @@ from ansible_collections.hostwire.linux.plugins.module_utils.ansible_adapter imp
     unexpected,
 )
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict
-
-Run = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs a module with its parameters in this process; returns its answer."""
-
-    def run_module(module: str, **parameters: Any) -> dict[str, Any]:
-        page = importlib.import_module(f"ansible_collections.hostwire.linux.plugins.modules.{module}")
-        with patch_module_args(parameters), pytest.raises(SystemExit):
-            page.main()
-        answer: dict[str, Any] = json.loads(capsys.readouterr().out)
-        return answer
-
-    return run_module
+from ansible_collections.hostwire.linux.tests.in_process import call
 
 
 @pytest.fixture
@@ -51,8 +34,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict[str, Any], dict[st
     return calls
 
 
-def test_all_that_is_wrong_with_a_document_is_in_one_message(run: Run) -> None:
-    answer = run(
+def test_all_that_is_wrong_with_a_document_is_in_one_message() -> None:
+    answer = call(
         "topology",
         nmae="main",
         namespaces=["red", {"name": "1234"}, {"name": "blue", "forwading": {}}],
@@ -74,25 +57,25 @@ def test_all_that_is_wrong_with_a_document_is_in_one_message(run: Run) -> None:
         assert any(problem.startswith(path) for problem in problems), path
 
 
-def test_a_module_for_one_object_names_its_own_options(run: Run) -> None:
-    answer = run("veth", name="veth-red", owner="a b", adresses=["192.168.15.1/24"], peer={"name": "x", "adress": []})
+def test_a_module_for_one_object_names_its_own_options() -> None:
+    answer = call("veth", name="veth-red", owner="a b", adresses=["192.168.15.1/24"], peer={"name": "x", "adress": []})
     assert [problem.split(":")[0] for problem in answer["problems"]] == ["adresses", "peer.adress", "owner"]
 
 
-def test_an_option_that_is_missing_is_said_by_our_reader(run: Run) -> None:
-    assert run("netns")["problems"] == ["name: is missing; say how the namespace is called"]
+def test_an_option_that_is_missing_is_said_by_our_reader() -> None:
+    assert call("netns")["problems"] == ["name: is missing; say how the namespace is called"]
 
 
-def test_what_only_ansible_objects_to_fails_too(run: Run, asked: list[Any]) -> None:
-    answer = run("veth", name="a", up="perhaps", peer={"name": "b"})
+def test_what_only_ansible_objects_to_fails_too(asked: list[Any]) -> None:
+    answer = call("veth", name="a", up="perhaps", peer={"name": "b"})
     assert answer["failed"]
     assert "perhaps" in answer["msg"]
     assert [options["check"] for _document, options in asked] == [True], "a task that fails changes nothing"
 
 
-def test_no_option_but_the_documents_own_reaches_the_engine(run: Run, asked: list[Any]) -> None:
-    run("topology", namespaces=[{"name": "red", "forwarding": None}], sysctls=None)
-    run("bridge", name="v-net-0", mtu="9000", _ansible_check_mode=True)
+def test_no_option_but_the_documents_own_reaches_the_engine(asked: list[Any]) -> None:
+    call("topology", namespaces=[{"name": "red", "forwarding": None}], sysctls=None)
+    call("bridge", name="v-net-0", mtu="9000", check=True)
     assert asked == [
         (
             {"name": "main", "state": "present", "namespaces": [{"name": "red", "forwarding": None}]},
@@ -109,8 +92,8 @@ def test_no_option_but_the_documents_own_reaches_the_engine(run: Run, asked: lis
     ]
 
 
-def test_the_answer_has_the_plan_both_documents_and_the_warnings(run: Run, asked: list[Any]) -> None:
-    answer = run("topology", bridges=[{"name": "v-net-0"}])
+def test_the_answer_has_the_plan_both_documents_and_the_warnings(asked: list[Any]) -> None:
+    answer = call("topology", bridges=[{"name": "v-net-0"}])
     assert answer["changed"]
     assert answer["plan"] == ["bridge v-net-0: add"]
     assert answer["before"] == {}
@@ -120,50 +103,50 @@ def test_the_answer_has_the_plan_both_documents_and_the_warnings(run: Run, asked
     assert (answer["timings"], answer["reachability"]) == ({"read": 0.1}, [])
 
 
-def test_forwarding_without_any_family_is_a_question(run: Run, asked: list[Any]) -> None:
-    assert run("forwarding")["problems"] == ["say ipv4, ipv6 or both"]
-    run("forwarding", state="absent")
+def test_forwarding_without_any_family_is_a_question(asked: list[Any]) -> None:
+    assert call("forwarding")["problems"] == ["say ipv4, ipv6 or both"]
+    call("forwarding", state="absent")
     assert [document["forwarding"] for document, _options in asked] == [{"ipv4": False, "ipv6": False}]
 
 
-def test_probes_and_their_limits_are_judged_together(run: Run) -> None:
-    answer = run("reachability", probes=[{"to": "192.168.15.300"}], timeout="soon", attempt=3)
+def test_probes_and_their_limits_are_judged_together() -> None:
+    answer = call("reachability", probes=[{"to": "192.168.15.300"}], timeout="soon", attempt=3)
     assert [problem.split(":")[0] for problem in answer["problems"][:2]] == ["attempt", "probes[0].to"]
     assert "timeout" in answer["problems"][2]
 
 
-def test_check_mode_sends_no_probe(run: Run) -> None:
-    answer = run("reachability", probes=[{"to": "192.0.2.1"}], _ansible_check_mode=True)
+def test_check_mode_sends_no_probe() -> None:
+    answer = call("reachability", probes=[{"to": "192.0.2.1"}], check=True)
     assert (answer["changed"], answer["matrix"], answer["results"]) == (False, [], [])
     assert "Nothing was sent" in str(answer["warnings"])
 
 
-def test_an_error_of_the_engine_is_its_words_and_its_kind(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_the_engine_is_its_words_and_its_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_document: Any, **_options: Any) -> engine.Result:
         raise Conflict(["bridges[0]: somebody else's", "bridges[1]: likewise"])
 
     monkeypatch.setattr(engine, "run", refuse)
-    answer = run("topology")
+    answer = call("topology")
     assert answer["msg"] == "bridges[0]: somebody else's\nbridges[1]: likewise"
     assert answer["kind"] == "conflict"
 
 
-def test_a_mistake_of_ours_names_its_place_and_shows_no_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mistake_of_ours_names_its_place_and_shows_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def stumble(*_document: Any, **_options: Any) -> engine.Result:
         raise ZeroDivisionError("oops")
 
     monkeypatch.setattr(engine, "run", stumble)
-    answer = run("topology")
+    answer = call("topology")
     assert answer["kind"] == "unexpected"
     assert "ZeroDivisionError: oops at test_ansible_adapter.py:" in answer["msg"]
     assert "in stumble" in answer["msg"]
     assert "Traceback" not in json.dumps(answer)
 
 
-def test_the_hosts_log_gets_a_line_not_a_document(run: Run, asked: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_hosts_log_gets_a_line_not_a_document(asked: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     logged: list[str] = []
     monkeypatch.setattr(AnsibleModule, "log", lambda _self, msg, log_args=None: logged.append(msg))
-    run("topology", namespaces=[{"name": f"room{number}"} for number in range(1000)])
+    call("topology", namespaces=[{"name": f"room{number}"} for number in range(1000)])
     assert [line[:12] for line in logged] == ["Invoked with"]
     assert len(logged[0]) < LOG_LENGTH + 10
 
