@@ -22,9 +22,16 @@ from ansible_collections.hostwire.linux.tests.kernel import private, world
 EXAMPLES = int(os.environ.get("HOSTWIRE_EXAMPLES", "30"))
 TABLES = {"main": 254, "local": 255, "100": 100, "70000": 70000}
 TYPES = {
-    **{1: "unicast", 2: "local", 3: "broadcast", 4: "anycast", 5: "multicast"},
-    **{6: "blackhole", 7: "unreachable", 8: "prohibit"},
+    1: "unicast",
+    2: "local",
+    3: "broadcast",
+    4: "anycast",
+    5: "multicast",
+    6: "blackhole",
+    7: "unreachable",
+    8: "prohibit",
 }
+PROTOCOLS = {0: "unspec", 1: "redirect", 2: "kernel", 3: "boot", 4: "static", 9: "ra"}
 
 NAMES = ("a0", "a1", "b.100", "a-15-characters")
 number = st.integers(0, len(NAMES) - 1)
