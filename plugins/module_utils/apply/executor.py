@@ -6,7 +6,6 @@ from __future__ import annotations
 import errno
 import os
 import random
-import socket
 from types import TracebackType
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple, Type, cast
 
@@ -223,7 +222,7 @@ class Executor:
             if name in self._in_flux:
                 self._flush()
             try:
-                found = socket.if_nametoindex(name)
+                found = self._channel.index_of(name) if self._channel is not None else 0
             except OSError:
                 raise _NoLink(name) from None
             self._indexes[name] = found

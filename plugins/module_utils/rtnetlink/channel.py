@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import itertools
 import socket
 import struct
@@ -37,6 +38,8 @@ _TIMEOUT = struct.pack("@ll", 30, 0)  # struct timeval: a kernel that does not a
 T = TypeVar("T")
 
 _I32 = struct.Struct("=i")
+_SIOCGIFINDEX = 0x8933  # linux/sockios.h; every socket answers it for its own namespace
+_IFREQ = struct.Struct("=16si20x")  # struct ifreq: a name, and here an index
 _buffer = bytearray(1 << 18)
 
 
@@ -76,6 +79,12 @@ class Channel:
         """Give the socket back."""
         self._socket.close()
 
+    def index_of(self, name: str) -> int:
+        """The index of a link in the channel's namespace; OSError (ENODEV) if there is none."""
+        answer = fcntl.ioctl(self._socket.fileno(), _SIOCGIFINDEX, _IFREQ.pack(name.encode(), 0))
+        found: int = _IFREQ.unpack_from(answer)[1]
+        return found
+
     def transact(self, messages: Sequence[Message]) -> List[Optional[Refusal]]:
         """Send all messages, in order, BATCH at a time; one entry per message: None, or why the kernel refused it.
 
@@ -92,13 +101,8 @@ class Channel:
 
     def _transact_batch(self, batch: Sequence[Message]) -> List[Optional[Refusal]]:
         first = next(self._sequence)
-        frames = [frame(batch[0]._replace(flags=batch[0].flags | NLM_F_REQUEST | NLM_F_ACK), first)]
-        for message in batch[1:]:
-            frames.append(
-                frame(
-                    Message(message.type, message.flags | NLM_F_REQUEST | NLM_F_ACK, message.body), next(self._sequence)
-                )
-            )
+        frames = [frame(batch[0], first, NLM_F_REQUEST | NLM_F_ACK)]
+        frames += [frame(message, next(self._sequence), NLM_F_REQUEST | NLM_F_ACK) for message in batch[1:]]
         self._socket.send(b"".join(frames))
         results: List[Optional[Refusal]] = [None] * len(batch)
         waiting = len(batch)
@@ -123,7 +127,7 @@ class Channel:
 
     def _dump_once(self, kind: int, body: bytes, parse: Callable[[bytearray, int, int], T]) -> Optional[List[T]]:
         wanted = next(self._sequence)
-        self._socket.send(frame(Message(kind, NLM_F_REQUEST | NLM_F_DUMP, body), wanted))
+        self._socket.send(frame(Message(kind, NLM_F_DUMP, body), wanted, NLM_F_REQUEST))
         interrupted = 0
         found: List[T] = []
         receive, buffer = self._socket.recv_into, _buffer
@@ -145,8 +149,8 @@ class Channel:
     def ask(self, messages: Sequence[Message]) -> Iterator[Optional[Tuple[bytearray, int, int]]]:
         """Send requests that have one object as their answer each: (buffer, start, end), or None for a refusal."""
         first = next(self._sequence)
-        frames = [frame(messages[0]._replace(flags=NLM_F_REQUEST), first)]
-        frames += [frame(message._replace(flags=NLM_F_REQUEST), next(self._sequence)) for message in messages[1:]]
+        frames = [frame(messages[0], first, NLM_F_REQUEST)]
+        frames += [frame(message, next(self._sequence), NLM_F_REQUEST) for message in messages[1:]]
         self._socket.send(b"".join(frames))
         waiting = len(messages)
         while waiting:

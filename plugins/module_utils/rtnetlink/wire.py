@@ -48,10 +48,11 @@ def nested(number: int, *parts: bytes) -> bytes:
     return attribute(number | NLA_F_NESTED, b"".join(parts))
 
 
-def frame(message: Message, sequence: int) -> bytes:
-    """The whole message as it goes out, its header in front, padded so that another may follow."""
+def frame(message: Message, sequence: int, flags: int) -> bytes:
+    """The whole message as it goes out, padded so that another may follow; ``flags`` are added to its own."""
     size = HEADER_SIZE + len(message.body)
-    return _HEADER.pack(size, message.type, message.flags, sequence, 0) + message.body + _PADDING[size & 3]
+    header = _HEADER.pack(size, message.type, message.flags | flags, sequence, 0)
+    return header + message.body + _PADDING[size & 3]
 
 
 def attributes(buffer: bytearray, start: int, end: int) -> Iterator[Tuple[int, int, int]]:
