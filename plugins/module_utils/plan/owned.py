@@ -76,12 +76,15 @@ def copy(owned: Owned) -> Owned:
 
 
 def merge(owned: Owned, other: Owned) -> Owned:
-    """Both together; what ``owned`` says of a thing counts, for it is the older memory."""
+    """Both together; what ``owned``, the older memory, says of a thing counts, unless it was to be made again."""
     merged = copy(other)
     for mine, theirs in zip(merged.parts, owned.parts):
         for key, value in theirs.items():
             known = mine.get(key)
-            mine[key] = value._replace(perhaps=known.perhaps or known.after) if isinstance(known, Change) else value
+            if isinstance(known, Change):
+                mine[key] = value._replace(perhaps=known.perhaps or known.after)
+            elif known != UNKNOWN or value is None:  # one that was to be made again has a new number
+                mine[key] = value
     for netns, families in other.firewall.items():  # either run may have written in either family
         merged.firewall[netns] = tuple(sorted({*families, *owned.firewall.get(netns, ())}))
     return merged
