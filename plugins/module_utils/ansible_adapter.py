@@ -108,7 +108,12 @@ def run_document(spec: Spec) -> NoReturn:
 
     def work() -> Dict[str, Any]:
         result = _run(module, module.fields(), fragment=False)
-        return {**_told(result, result.before, result.after), "reachability": _probe_rows(result.reachability)}
+        return {
+            **_told(result, result.before, result.after),
+            "reachability": _probe_rows(result.reachability),
+            # Left alone, Ansible sends the whole document back once more, and handles each copy many times.
+            "invocation": {"module_args": {name: module.params[name] for name in ("name", "state")}},
+        }
 
     _answer(module, work)
 
