@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import json
 import os
 import signal
@@ -115,7 +116,7 @@ def test_a_failure_at_any_step_leaves_the_host_as_it_was(
     assert apply(wanted).plan == ()
 
 
-def killed(document: Document, step: int, when: str) -> None:
+def killed(document: Document, step: int, when: str, if_it_gets_there: bool = False) -> None:
     """A run that is killed before or after this step."""
     child = os.fork()
     if child == 0:
@@ -188,16 +189,16 @@ def test_where_the_kernel_itself_refuses_a_step_the_host_is_left_as_it_was(
     begin(there)
     ip = ip_from_here()
     before = world.image()
+
+    def obstruct(step: int, made: List[Any], position: int, when: str) -> None:
+        if (position, when) == (step, "before") and not made:
+            made.append(journaled()[step][0])
+            ip(*OBSTACLES[made[0][0]](made[0][1:]))
+
     for step in obstructible(there, wanted):
         made: List[Any] = []
-
-        def obstruct(position: int, when: str, step: int = step, made: List[Any] = made) -> None:
-            if (position, when) == (step, "before") and not made:
-                made.append(journaled()[step][0])
-                ip(*OBSTACLES[made[0][0]](made[0][1:]))
-
         with pytest.raises(KernelRefused) as raised:
-            apply(wanted, obstruct)
+            apply(wanted, functools.partial(obstruct, step, made))
         assert "the kernel refused" in raised.value.problems[0]
         assert any(isinstance(word, str) and word in raised.value.problems[0] for word in made[0][1:]), raised.value
         clear(made[0])
@@ -219,6 +220,35 @@ def clear(action: List[Any]) -> None:
     else:
         words = ["link", "delete", fields[1]]
     subprocess.run(["ip", *room, *words], check=False, capture_output=True)
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), phases=PHASES)
+@given(data=st.data())
+def test_on_any_host_a_failure_at_any_step_of_any_run_is_undone_and_a_kill_made_good(data: st.DataObject) -> None:
+    first, second = data.draw(networks.documents(), "there"), data.draw(networks.documents(), "wanted")
+    step = data.draw(st.integers(0, 40), "step")
+    with private.private_host():
+        begin(None)
+        bare = world.image()
+        apply(first)
+        for words in data.draw(networks.disturbances(first), "meanwhile"):
+            subprocess.run(["ip", *words], check=False, capture_output=True)
+        before = world.image()
+
+        def refuse(position: int, when: str) -> None:
+            if (position, when) == (step, "after"):
+                raise KernelRefused("a step", errno.EPERM)
+
+        try:
+            apply(second, refuse)
+        except KernelRefused:
+            assert world.differences(before, world.image()) == []
+        killed(first, step, "after", if_it_gets_there=True)
+        predicted = engine.run(second, check=True)
+        assert apply(second).plan == predicted.plan
+        assert apply(second).plan == ()
+        apply(NOTHING)
+        assert world.differences(bare, world.image()) == []
 
 
 MANY: Document = {

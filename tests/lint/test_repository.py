@@ -16,9 +16,9 @@ LONGEST_FILE = 400  # lines
 
 # A layer may import itself and the layers above it in this table, nothing else. This table is the architecture.
 LAYERS = (
-    ("errors", "model"),
+    ("errors", "model", "zip_source"),
     ("rtnetlink", "document"),
-    ("netns", "sysctl", "files"),
+    ("netns", "sysctl", "files", "privilege"),
     ("firewall", "peers", "probe"),
     ("observe",),
     ("plan",),
