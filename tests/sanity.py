@@ -30,7 +30,7 @@ subprocess.check_call([sys.executable, "-m", "pip", "install", "--quiet", "pip==
 
 def interpreter(minors: list[str]) -> str | None:
     """The path of the first of these Pythons that is at hand."""
-    command = [REPOSITORY / "tests/setup/interpreter", *minors]
+    command = [str(REPOSITORY / "tests/setup/interpreter"), *minors]
     return subprocess.run(command, check=False, capture_output=True, text=True).stdout.strip() or None
 
 
@@ -99,7 +99,7 @@ def main(version: str, minors: list[str]) -> int:
     environment = {**os.environ, "PATH": ":".join([str(inside.parent), *interpreters_path()])}
     environment.pop("ANSIBLE_CONFIG", None)
     copy = stage(place)
-    command = [inside.parent / "ansible-test", "sanity", "--local", "--requirements", "--junit", "--color", "no"]
+    command = [str(inside.parent / "ansible-test"), "sanity", "--local", "--requirements", "--junit", "--color", "no"]
     status = subprocess.run(command, cwd=copy, env=environment, check=False).returncode
     reports = list((copy / "tests" / "output" / "junit").glob("*.xml"))
     print(f"ansible-core {version} under {python}: {len(reports)} sanity tests reported.")

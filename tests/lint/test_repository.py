@@ -144,7 +144,7 @@ def test_managed_hosts_may_run_python_3_9() -> None:
     for name in MANAGED:
         ast.parse((REPOSITORY / name).read_bytes(), name, feature_version=(3, 9))
 
-    command = [REPOSITORY / "tests/setup/interpreter", "9"]
+    command = [str(REPOSITORY / "tests/setup/interpreter"), "9"]
     interpreter = subprocess.run(command, check=False, capture_output=True, text=True).stdout.strip()
     if not interpreter:
         return
