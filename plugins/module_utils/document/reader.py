@@ -227,14 +227,12 @@ def _hosts(fields: Fields) -> Tuple[Tuple[str, str], ...]:
 
 def _bridge(fields: Fields, absent: bool) -> Optional[Bridge]:
     before = len(fields.problems)
-    if not _required(fields, "name", "how the bridge is called"):
-        return None
+    _required(fields, "name", "how the bridge is called")
     name, netns = fields.interface("name"), fields.netns()
-    if name is None or len(fields.problems) > before:
-        return None
+    readable = name is not None and len(fields.problems) == before
     _not_available(fields, "uplink")
-    return Bridge(
-        name,
+    bridge = Bridge(
+        name or "",
         netns,
         fields.link_addresses(),
         fields.mac(),
@@ -243,17 +241,16 @@ def _bridge(fields: Fields, absent: bool) -> Optional[Bridge]:
         fields.flag("stp", False),
         fields.flag("vlan_filtering", False),
     )
+    return bridge if readable else None
 
 
 def _end(fields: Fields) -> Optional[End]:
     before = len(fields.problems)
-    if not _required(fields, "name", "how this end of the cable is called"):
-        return None
+    _required(fields, "name", "how this end of the cable is called")
     name, netns = fields.interface("name"), fields.netns()
-    if name is None or len(fields.problems) > before:
-        return None
-    return End(
-        name,
+    readable = name is not None and len(fields.problems) == before
+    end = End(
+        name or "",
         netns,
         fields.interface("bridge"),
         fields.link_addresses(),
@@ -261,6 +258,7 @@ def _end(fields: Fields) -> Optional[End]:
         fields.integer("mtu", MTU_LOWEST, MTU_HIGHEST),
         fields.flag("up", True),
     )
+    return end if readable else None
 
 
 def _veth(fields: Fields, absent: bool) -> Optional[Veth]:
@@ -278,11 +276,9 @@ def _veth(fields: Fields, absent: bool) -> Optional[Veth]:
 
 def _interface(fields: Fields, absent: bool) -> Optional[Interface]:
     before = len(fields.problems)
-    if not _required(fields, "name", "how the interface is called"):
-        return None
+    _required(fields, "name", "how the interface is called")
     name, netns = fields.interface("name", EXCEPT_LO), fields.netns()
-    if name is None or len(fields.problems) > before:
-        return None
+    readable = name is not None and len(fields.problems) == before
     is_lo = name == "lo"
     up, bridge = fields.boolean("up"), fields.interface("bridge")
     if is_lo and up is False:
@@ -291,7 +287,7 @@ def _interface(fields: Fields, absent: bool) -> Optional[Interface]:
         fields.problem("bridge", "lo can't be a port of a bridge")
     addresses = fields.link_addresses(loopback=is_lo)
     mtu = fields.integer("mtu", MTU_LOWEST, MTU_HIGHEST_LO if is_lo else MTU_HIGHEST)
-    return Interface(name, netns, addresses, mtu, up, bridge)
+    return Interface(name or "", netns, addresses, mtu, up, bridge) if readable else None
 
 
 def _masquerade(fields: Fields, absent: bool) -> Optional[Masquerade]:
