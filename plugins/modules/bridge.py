@@ -88,7 +88,7 @@ after:
   type: dict
   sample: {bridges: [{name: v-net-0, addresses: [192.168.15.5/24]}]}
 diff:
-  description: RV(before) and RV(after) as YAML text, as C(--diff) shows them.
+  description: RV(before) and RV(after) as YAML text, as C(--diff) shows them. Empty where they are the same.
   returned: success
   type: dict
 timings:

@@ -77,7 +77,7 @@ after:
   type: dict
   sample: {interfaces: [{name: eth0, addresses: [192.168.1.10/24]}]}
 diff:
-  description: RV(before) and RV(after) as YAML text, as C(--diff) shows them.
+  description: RV(before) and RV(after) as YAML text, as C(--diff) shows them. Empty where they are the same.
   returned: success
   type: dict
 timings:

@@ -73,7 +73,7 @@ after:
   type: dict
   sample: {masquerade: [{source: 192.168.15.0/24, except_to: v-net-0}]}
 diff:
-  description: RV(before) and RV(after) as YAML text, as C(--diff) shows them.
+  description: RV(before) and RV(after) as YAML text, as C(--diff) shows them. Empty where they are the same.
   returned: success
   type: dict
 timings:

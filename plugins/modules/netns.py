@@ -103,7 +103,7 @@ after:
   type: dict
   sample: {namespaces: [{name: red}]}
 diff:
-  description: RV(before) and RV(after) as YAML text, as C(--diff) shows them.
+  description: RV(before) and RV(after) as YAML text, as C(--diff) shows them. Empty where they are the same.
   returned: success
   type: dict
 timings:

@@ -94,7 +94,7 @@ after:
   type: dict
   sample: {published_ports: [{protocol: tcp, port: 8080, to: "192.168.15.2:80"}]}
 diff:
-  description: RV(before) and RV(after) as YAML text, as C(--diff) shows them.
+  description: RV(before) and RV(after) as YAML text, as C(--diff) shows them. Empty where they are the same.
   returned: success
   type: dict
 timings:

@@ -115,7 +115,7 @@ after:
   type: dict
   sample: {routes: [{netns: blue, to: default, via: 192.168.15.5}]}
 diff:
-  description: RV(before) and RV(after) as YAML text, as C(--diff) shows them.
+  description: RV(before) and RV(after) as YAML text, as C(--diff) shows them. Empty where they are the same.
   returned: success
   type: dict
 timings:

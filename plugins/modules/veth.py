@@ -119,7 +119,7 @@ after:
   type: dict
   sample: {veths: [{name: veth-red, netns: red, peer: {name: veth-blue, netns: blue}}]}
 diff:
-  description: RV(before) and RV(after) as YAML text, as C(--diff) shows them.
+  description: RV(before) and RV(after) as YAML text, as C(--diff) shows them. Empty where they are the same.
   returned: success
   type: dict
 timings:
