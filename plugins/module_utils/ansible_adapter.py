@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, NoReturn, 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.errors import UnsupportedError
 
+from . import zip_source  # noqa: F401  # isort: skip  # before the engine, which it loads quicker
 from . import engine
 from .apply.disk import STATE_DIRECTORY, Store
 from .document import dump, read, to_yaml
@@ -302,13 +303,14 @@ def own_path(problem: str, path: str) -> str:
 
 
 def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> Dict[str, str]:
-    """What Ansible shows with --diff: both documents as YAML."""
-    was = to_yaml(before)
+    """What Ansible shows with --diff: both documents as YAML; nothing where they are the same."""
+    if before == after:
+        return {}
     return {
         "before_header": "as it is",
         "after_header": "as it will be",
-        "before": was,
-        "after": was if after == before else to_yaml(after),
+        "before": to_yaml(before),
+        "after": to_yaml(after),
     }
 
 
