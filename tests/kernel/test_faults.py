@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from ansible_collections.hostwire.linux.plugins.module_utils import engine
 from ansible_collections.hostwire.linux.plugins.module_utils.apply import disk
@@ -24,11 +26,13 @@ from ansible_collections.hostwire.linux.plugins.module_utils.errors import (
     KernelRefused,
     MissingOnHost,
 )
-from ansible_collections.hostwire.linux.tests.kernel import private, world
+from ansible_collections.hostwire.linux.tests.kernel import networks, private, world
+from ansible_collections.hostwire.linux.tests.kernel.test_convergence import PHASES, build_foreign
 
 Document = Dict[str, Any]
 JOURNAL = Path("/var/lib/hostwire/main.journal")
 NOTHING: Document = {"state": "absent"}
+EXAMPLES = int(os.environ.get("HOSTWIRE_EXAMPLES", "30")) // 2
 # A kill costs five runs to look at: without this, some cases take only every fifth step.
 EVERY_STEP = bool(os.environ.get("HOSTWIRE_EVERY_STEP"))
 CASES = pytest.mark.parametrize(
@@ -116,15 +120,20 @@ def test_a_failure_at_any_step_leaves_the_host_as_it_was(
     assert apply(wanted).plan == ()
 
 
-def killed(document: Document, step: int, when: str, if_it_gets_there: bool = False) -> None:
+def killed(document: Document, step: int, when: str) -> None:
     """A run that is killed before or after this step."""
+    assert status_of_run_to_kill(document, step, when) == -signal.SIGKILL
+
+
+def status_of_run_to_kill(document: Document, step: int, when: str) -> int:
+    """How a process ends that is to be killed before or after this step of its run, if there is such a step."""
     child = os.fork()
     if child == 0:
         try:
             apply(document, lambda *point: os.kill(os.getpid(), signal.SIGKILL) if point == (step, when) else None)
         finally:
-            os._exit(1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -222,13 +231,13 @@ def clear(action: List[Any]) -> None:
     subprocess.run(["ip", *room, *words], check=False, capture_output=True)
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), phases=PHASES)
+@settings(max_examples=EXAMPLES, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_on_any_host_a_failure_at_any_step_of_any_run_is_undone_and_a_kill_made_good(data: st.DataObject) -> None:
     first, second = data.draw(networks.documents(), "there"), data.draw(networks.documents(), "wanted")
     step = data.draw(st.integers(0, 40), "step")
     with private.private_host():
-        begin(None)
+        build_foreign()
         bare = world.image()
         apply(first)
         for words in data.draw(networks.disturbances(first), "meanwhile"):
@@ -243,7 +252,7 @@ def test_on_any_host_a_failure_at_any_step_of_any_run_is_undone_and_a_kill_made_
             apply(second, refuse)
         except KernelRefused:
             assert world.differences(before, world.image()) == []
-        killed(first, step, "after", if_it_gets_there=True)
+        status_of_run_to_kill(first, step, "after")
         predicted = engine.run(second, check=True)
         assert apply(second).plan == predicted.plan
         assert apply(second).plan == ()

@@ -187,10 +187,12 @@ def _room(netns: Optional[str]) -> Dict[str, Any]:
         }
         for link in shown
     }
-    # The kernel's own IPv6 routes come and go with a link's carrier.
-    lasting = [
-        _route(route) for route in routes if ":" not in route["dst"] or route["protocol"] not in ("kernel", "ra")
+    # The kernel's own IPv6 routes come and go with a link's carrier; a lo that goes down keeps its 127.0.0.0/8.
+    passing = [
+        route["protocol"] in ("kernel", "ra") and (":" in route["dst"] or route["dst"] == "127.0.0.0/8")
+        for route in routes
     ]
+    lasting = [_route(route) for route, passes in zip(routes, passing) if not passes]
     with namespaces.inside(netns):
         return {
             "links": links,
