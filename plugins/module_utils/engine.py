@@ -35,10 +35,10 @@ from .model import HostView, Topology
 from .observe import observe
 from .plan import preflight
 from .plan.actions import Step
-from .plan.owned import Owned
+from .plan.owned import Owned, SysctlKey
 from .plan.planner import Plan, Wish, make_plan
 from .plan.present import present
-from .task import Task, files_to_read, make_task, make_wish, merged, questions, read_tables
+from .task import Task, files_to_read, heirs, make_task, make_wish, merged, questions, read_tables
 
 if TYPE_CHECKING:
     from .probe import ProbeResult
@@ -117,6 +117,7 @@ class _Run:
         self._dad_seconds = dad_seconds
         self._machine = machine_id()
         self._check: Callable[[], None] = lambda: None
+        self._heirs: Dict[SysctlKey, str] = {}
 
     def go(self, check: bool) -> Result:
         lock: ContextManager[None] = contextlib.nullcontext() if check else self._store.locked(self._name)
@@ -127,6 +128,7 @@ class _Run:
         with lock:
             memory = self._store.load(self._name)
             task = make_task(self._reading, memory, self._fragment)
+            self._heirs = heirs(task, memory, self._store)
             view = self._clock.timed("read", lambda: self._look(task, memory))
             self._refuse_problems(task, memory, view)
             picture = self._clock.timed("plan", lambda: self._plan(task, memory, view))
@@ -160,7 +162,7 @@ class _Run:
             raise InvalidValue(found)
 
     def _plan(self, task: Task, memory: Memory, view: HostView) -> _Picture:
-        wish = make_wish(task, view, memory)
+        wish = make_wish(task, view, memory, self._heirs)
         tables = read_tables(wish, view, memory)
         processes = namespaces.processes() if _may_delete_namespaces(task, memory.owned) else {}
         return _Picture(view, tables, wish, make_plan(wish, view, memory.owned, tables, processes, self._machine))
@@ -246,6 +248,9 @@ class _Run:
         return do_tolerantly([Work(action, "undo") for action in mend(picture.view, view, _done(started))])
 
     def _remember(self, task: Task, memory: Memory, owned: Owned) -> None:
+        for key, heir in self._heirs.items():
+            if key in memory.owned.sysctls and key not in owned.sysctls:
+                self._store.bequeath(heir, {key: memory.owned.sysctls[key]})
         document = task.document
         nothing_left = document == {"name": self._name} and not any(owned[1:])
         if nothing_left and memory.document is None and not memory.interrupted:

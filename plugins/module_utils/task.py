@@ -7,7 +7,7 @@ from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Opt
 
 from . import document as documents
 from . import firewall
-from .apply.disk import Memory
+from .apply.disk import Memory, Store
 from .document import Reading
 from .firewall import FirewallWant, Tables
 from .model import TABLE_MAIN, Forwarding, HostView, Topology
@@ -163,7 +163,21 @@ def localnet(wants: Mapping[Optional[str], FirewallWant]) -> List[Tuple[Optional
     return [(netns, link) for netns, want in wants.items() for link in firewall.localnet_interfaces(want)]
 
 
-def make_wish(task: Task, view: HostView, memory: Memory) -> Wish:
+def heirs(task: Task, memory: Memory, store: Store) -> Dict[SysctlKey, str]:
+    """Which other document wants a setting, too, that this one lets go: it stays, and that one puts it back one day."""
+    kept = wanted_settings(task.stored, localnet(task.wants))
+    going = [key for key in memory.owned.sysctls if key not in kept]
+    found: Dict[SysctlKey, str] = {}
+    for name in store.names() if going else ():
+        document = store.load(name).document if name != task.stored.name else None
+        if document is not None:
+            topology = documents.read(document).topology
+            wanted = wanted_settings(topology, localnet(firewall_wants(topology)))
+            found.update({key: name for key in going if key in wanted})
+    return found
+
+
+def make_wish(task: Task, view: HostView, memory: Memory, inherited: Iterable[SysctlKey]) -> Wish:
     """The task in the planner's terms."""
     forwards = view.views[None]
     before = {4: forwards.forwarding_ipv4, 6: forwards.forwarding_ipv6}
@@ -181,6 +195,7 @@ def make_wish(task: Task, view: HostView, memory: Memory) -> Wish:
         taken_files=wanted_files(task.taken.name, task.taken.namespaces),
         firewall=guarded(task.wants, memory.owned, task.stored.forwarding, before),
         firewall_before=task.wants_before,
+        inherited=frozenset(inherited),
     )
 
 

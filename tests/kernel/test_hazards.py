@@ -387,3 +387,17 @@ def test_31_a_setting_of_an_interface_with_a_dot_in_its_name() -> None:
     assert setting("net/ipv4/conf/v-net.100/rp_filter") == "2"
     assert run(document).plan == ()
     run(NOTHING)
+
+
+def test_a_setting_that_two_documents_want_stays_until_neither_does(private_host: Path) -> None:
+    first = {"name": "first", "forwarding": {"ipv4": True}}
+    second = {"name": "second", "forwarding": {"ipv4": True}}
+    switch = Path("/proc/sys/net/ipv4/ip_forward")
+    for document in (first, second):
+        engine.run(document)
+    engine.run({"name": "first", "state": "absent"})
+    assert switch.read_text() == "1\n"
+    assert not engine.run(second, check=True).plan[1:]  # at most the guard, which is this document's from now on
+    engine.run(second)
+    engine.run({"name": "second", "state": "absent"})
+    assert switch.read_text() == "0\n"

@@ -14,7 +14,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 from .. import files
 from ..errors import Conflict, KernelRefused, MissingOnHost
 from ..plan.actions import Action, Step, decode, encode
-from ..plan.owned import Owned, from_plain, merge, nothing, to_plain
+from ..plan.owned import Change, Owned, SysctlKey, from_plain, merge, nothing, to_plain
 
 STATE_DIRECTORY = "/var/lib/hostwire"
 LOCK_SECONDS = 60.0
@@ -76,6 +76,13 @@ class Store:
         else:
             self._write(f"{name}.state", {"document": document, "owned": to_plain(owned), "boot": boot_id()})
         self.drop_journal(name)
+
+    def bequeath(self, heir: str, sysctls: Dict[SysctlKey, Change]) -> None:
+        """Another document inherits these settings, with what they were before anybody touched them."""
+        memory = self.load(heir)
+        if memory.document is not None and not memory.interrupted:
+            memory.owned.sysctls.update(sysctls)
+            self.settle(heir, memory.document, memory.owned)
 
     def drop_journal(self, name: str) -> None:
         """A run is over; a journal that comes back after a power failure only makes the next run look twice."""

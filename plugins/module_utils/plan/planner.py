@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Tuple
 
 from ..errors import Conflict
 from ..firewall import FirewallWant, Tables
@@ -26,7 +26,8 @@ class Wish(NamedTuple):
 
     ``topology`` is to be there (with ``settings`` and ``files`` derived from it). With ``whole``, what is owned beyond
     it goes; otherwise only what ``taken`` names does. ``firewall`` and ``firewall_before``: per namespace, what the
-    packet filter should hold and what the document asked for last time.
+    packet filter should hold and what the document asked for last time. ``inherited``: settings that stay as they are
+    though this document lets them go, because another one wants them too.
     """
 
     topology: Topology
@@ -38,6 +39,7 @@ class Wish(NamedTuple):
     taken_files: Dict[str, str]
     firewall: Dict[Optional[str], FirewallWant]
     firewall_before: Dict[Optional[str], FirewallWant]
+    inherited: FrozenSet[SysctlKey]
 
 
 class Plan(NamedTuple):
@@ -68,7 +70,7 @@ def make_plan(
     removal.take_interface_settings(sheet, doomed.settings)
     take_foreign_addresses(sheet, _unmentioned(wish, doomed))
     take_routes(sheet, doomed.routes)
-    take_settings(sheet, doomed.sysctls)
+    take_settings(sheet, doomed.sysctls, wish.inherited)
 
     plan_namespaces(sheet, wish.topology.namespaces)
     plan_bridges(sheet, wish.topology.bridges)

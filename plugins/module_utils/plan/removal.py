@@ -61,6 +61,9 @@ def take_namespaces(sheet: Sheet, unwanted: Iterable[str], processes: Dict[int, 
                 "move or delete them first"
             )
             continue
+        # Said and done one by one, so that it can be undone one by one.
+        ours = [link.name for link in namespace.links.values() if link.name != "lo" and sheet.is_ours(name, link)]
+        take_links(sheet, [(name, link) for link in ours if (name, link) not in sheet.gone])
         line = sheet.line(f"namespace {name}: remove")
         sheet.do(TAKE_NAMESPACES, line, NetnsDelete(name), *_remake(sheet, name, namespace))
         sheet.gone_namespaces.add(name)

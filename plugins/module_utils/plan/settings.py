@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, Iterable, List, Optional, Tuple
+from typing import Container, Dict, Iterable, List, Optional, Tuple
 
 from .. import sysctl
 from ..model import Forwarding, Namespace, NamespaceView, Topology
@@ -116,14 +116,17 @@ def _afterwards(sheet: Sheet, netns: Optional[str], path: str, value: str, line:
     if path == sysctl.IPV4_FORWARDING and value == "0" and redirects == "0":
         same = SysctlSet(netns, ACCEPT_REDIRECTS, redirects)
         sheet.do(SYSCTL, line, same, same)
+        sheet.after.sysctls.setdefault((netns, ACCEPT_REDIRECTS), Change("0", "0", "1"))  # if killed in between
 
 
-def take_settings(sheet: Sheet, keys: Iterable[SysctlKey]) -> None:
-    """Put back what we changed and nobody else has changed since."""
+def take_settings(sheet: Sheet, keys: Iterable[SysctlKey], inherited: Container[SysctlKey] = ()) -> None:
+    """Put back what we changed and nobody else has changed since; what another document wants too, it inherits."""
     ordered: List[SysctlKey] = sorted(keys, key=lambda key: key[1] not in _SWITCHES)  # switches first (hazard 30)
     for netns, path in ordered:
         change = sheet.after.sysctls.pop((netns, path), None)
         now = current(sheet.namespace(netns), path)
+        if (netns, path) in inherited:
+            continue
         if change is None or now is None or not change.explains(now) or (netns, _link_in(path)) in sheet.gone:
             continue
         line = sheet.line(f"{place(netns)}: {_SWITCHES.get(path, path)}: {now} -> {change.before}")
