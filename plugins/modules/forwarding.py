@@ -20,7 +20,7 @@ extends_documentation_fragment:
   - hostwire.linux.owned
 options:
   ipv4:
-    description: Forwarding of IPv4; left alone if left out. O(state=absent) without any of both means both.
+    description: Forwarding of IPv4; left alone if left out. With O(state=absent), saying neither family means both.
     type: bool
   ipv6:
     description: Forwarding of IPv6; left alone if left out.
