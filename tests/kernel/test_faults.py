@@ -260,6 +260,41 @@ def test_on_any_host_a_failure_at_any_step_of_any_run_is_undone_and_a_kill_made_
         assert world.differences(bare, world.image()) == []
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"interfaces": [{"name": "eth0", "addresses": ["10.77.0.9/24"]}]},
+        {"state": "absent", "interfaces": [{"name": "eth0"}]},
+        {"state": "absent", "namespaces": [{"name": "blue"}]},
+        {"state": "absent", "forwarding": {"ipv4": True}},
+    ],
+    ids=["an address", "an interface", "a namespace", "forwarding"],
+)
+def test_a_failure_at_any_step_of_a_fragment_leaves_the_host_as_it_was(private_host: Path, part: Document) -> None:
+    begin(world.FIRST)
+    before = world.image()
+    step = 0
+    while fails_behind(step, part):
+        assert world.differences(before, world.image()) == [], f"step {step}"
+        step += 1
+    assert step >= 2
+    assert engine.run(part, fragment=True, dad_seconds=0).plan == ()
+
+
+def fails_behind(step: int, part: Document) -> bool:
+    """Whether the fragment's run has such a step, behind which it fails then."""
+
+    def refuse(position: int, when: str) -> None:
+        if (position, when) == (step, "after"):
+            raise KernelRefused("a step", errno.EPERM)
+
+    try:
+        engine.run(part, fragment=True, hook=refuse, dad_seconds=0)
+    except KernelRefused:
+        return True
+    return False
+
+
 MANY: Document = {
     "namespaces": [{"name": "red"}],
     "bridges": [{"name": "v-net-0", "addresses": ["10.5.0.1/16"]}],
