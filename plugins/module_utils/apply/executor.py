@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import errno
 import os
-import random
 from types import TracebackType
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple, Type, cast
 
@@ -244,7 +243,7 @@ class Executor:
     def _delete_group(self, work: Sequence[Work], first: int) -> None:
         """Give all the links a group number that nobody else uses, and delete the group."""
         self._enter(work[0].action.netns)
-        group = random.getrandbits(30) | 1 << 30
+        group = int.from_bytes(os.urandom(4), "big") & 0x3FFFFFFF | 1 << 30
         positions: List[int] = []
         for offset, (action, subject) in enumerate(work):
             name = cast(act.LinkDelete, action).name

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Iterable, List, Optional, Sequence
 
+from ..document.prefix import known_prefix
 from ..errors import HostwireError
 from ..model import Address, HostView, Link, NamespaceView
 from ..plan.actions import Action, AddressAdd, AddressDelete, LinkChange, Step, SysctlSet
@@ -97,4 +97,4 @@ def _mend_primaries(netns: Optional[str], link: str, then: Sequence[Address], no
 
 
 def _network(entry: Address) -> str:
-    return str(ipaddress.ip_interface(entry.address).network)
+    return known_prefix(entry.address).network

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Dict, Iterable, List, Optional, Set, Tuple
 
+from ..document.prefix import known_prefix
 from ..model import Address, Link, LinkKey
 from ..rtnetlink.constants import IFA_F_PERMANENT, IFA_F_SECONDARY, RT_SCOPE_LINK
 from .actions import AddressAdd, AddressDelete, SysctlSet
@@ -107,10 +107,10 @@ def _keep_secondaries(
     """Deleting a primary IPv4 address deletes its secondaries too, unless they are promoted (hazard 26)."""
     kept = [address for address in wanted if ":" not in address]
     kept += [entry.address for entry in present if ":" not in entry.address and entry not in surplus]
-    networks = {ipaddress.ip_interface(address).network for address in kept}
+    networks = {known_prefix(address).network for address in kept}
     primaries = [entry for entry in surplus if ":" not in entry.address and not entry.flags & IFA_F_SECONDARY]
     path = f"net/ipv4/conf/{link}/promote_secondaries"
-    if any(ipaddress.ip_interface(entry.address).network in networks for entry in primaries):
+    if any(known_prefix(entry.address).network in networks for entry in primaries):
         now = sheet.view.views[netns].sysctls.get(path) or "0"  # read beforehand for interfaces that aren't ours
         if now != "0":
             return

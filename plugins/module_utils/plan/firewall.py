@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Dict, List, Mapping, Optional, Tuple
 
 from .. import sysctl
+from ..document.prefix import known_prefix
 from ..firewall import FirewallWant, GuestNetwork, Tables, changes, families, needed
+from ..firewall.want import within
 from ..model import Forwarding, Nexthop, PublishedPort, Topology
 from .actions import FlowsForget, TableSet
 from .owned import Owned
@@ -51,7 +52,7 @@ def _networks(topology: Topology, netns: Optional[str]) -> List[Tuple[str, Tuple
     links += [(end.name, end.netns, end.addresses) for veth in topology.veths for end in veth if not end.bridge]
     for name, where, addresses in links:
         if where == netns and addresses:
-            found.append((name, tuple(sorted({str(ipaddress.ip_interface(address).network) for address in addresses}))))
+            found.append((name, tuple(sorted({known_prefix(address).network for address in addresses}))))
     return sorted(found)
 
 
@@ -66,11 +67,10 @@ def _guests(topology: Topology, netns: Optional[str]) -> Tuple[GuestNetwork, ...
     ways = [Nexthop(route.via, route.dev) for route in defaults]
     ways += [hop for route in defaults for hop in route.nexthops]
     devices = {way.dev for way in ways}
-    gateways = [ipaddress.ip_address(way.via) for way in ways if way.via]
+    gateways = [way.via for way in ways if way.via]
 
     def leads_out(name: str, prefixes: Tuple[str, ...]) -> bool:
-        networks = [ipaddress.ip_network(prefix) for prefix in prefixes]
-        return name in bridged or name in devices or any(via in network for via in gateways for network in networks)
+        return name in bridged or name in devices or any(within(via, prefix) for via in gateways for prefix in prefixes)
 
     return tuple(
         GuestNetwork(name, prefixes)
