@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import time
 from typing import (
@@ -28,7 +29,7 @@ from .apply.disk import STATE_DIRECTORY, Memory, Store, machine_id
 from .apply.executor import Executor, Hook, Work
 from .apply.interruption import heeded
 from .apply.verify import DAD_SECONDS, await_addresses, number_owned
-from .errors import HostwireError, InvalidValue, UndoFailed, VerificationFailed
+from .errors import HostwireError, InvalidValue, KernelRefused, UndoFailed, VerificationFailed
 from .firewall import Tables
 from .firewall import warnings as firewall_warnings
 from .model import HostView, Topology
@@ -86,8 +87,11 @@ def run(
     into the stored document of its name (state present) or cut out of it (absent). ``hook`` is told of each step.
     Raises subclasses of HostwireError only; what was begun is undone then.
     """
-    with _uncollected():
-        return _Run(document, fragment, Store(state_dir), hook, dad_seconds).go(check)
+    try:
+        with _uncollected():
+            return _Run(document, fragment, Store(state_dir), hook, dad_seconds).go(check)
+    except OSError as error:  # reading what is there: a dump that never came through whole, a namespace just gone
+        raise KernelRefused("reading what is there", error.errno or errno.EIO, error.strerror) from error
 
 
 @contextlib.contextmanager

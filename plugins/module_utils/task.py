@@ -10,7 +10,7 @@ from . import firewall
 from .apply.disk import Memory, Store
 from .document import Reading
 from .firewall import FirewallWant, Tables
-from .model import TABLE_MAIN, Forwarding, HostView, Topology
+from .model import TABLE_MAIN, Forwarding, HostView, Namespace, Topology, Veth
 from .observe import Question
 from .plan.claims import namespaces_in
 from .plan.firewall import firewall_wants, guarded
@@ -91,11 +91,13 @@ def merged(whole: Topology, part: Topology) -> Topology:
 
 
 def cut(whole: Topology, part: Topology) -> Topology:
-    """``whole`` without the objects that ``part`` names."""
+    """``whole`` without the objects that ``part`` names, and without what goes along with a namespace of them."""
+    rooms = {namespace.name for namespace in part.namespaces}
     lists: Dict[str, Any] = {}
     for name, identity in _LISTS.items():
         gone = {identity(entry) for entry in getattr(part, name)}
-        lists[name] = tuple(entry for entry in getattr(whole, name) if identity(entry) not in gone)
+        kept = (entry for entry in getattr(whole, name) if identity(entry) not in gone)
+        lists[name] = tuple(entry for entry in kept if not rooms.intersection(_rooms(entry)))
     forwarding = Forwarding(
         whole.forwarding.ipv4 if part.forwarding.ipv4 is None else None,
         whole.forwarding.ipv6 if part.forwarding.ipv6 is None else None,
@@ -104,6 +106,13 @@ def cut(whole: Topology, part: Topology) -> Topology:
     named = dict(part.sysctls)
     sysctls = tuple((path, value) for path, value in whole.sysctls if path not in named)
     return whole._replace(forwarding=forwarding, sysctls=sysctls, **lists)
+
+
+def _rooms(entry: Any) -> Iterable[Optional[str]]:
+    """The namespaces that an object of a document can't be without."""
+    if isinstance(entry, Veth):
+        return entry.a.netns, entry.b.netns
+    return () if isinstance(entry, Namespace) else (entry.netns,)
 
 
 def questions(task: Task, memory: Memory) -> Dict[Optional[str], Question]:

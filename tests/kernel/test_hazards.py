@@ -401,3 +401,17 @@ def test_a_setting_that_two_documents_want_stays_until_neither_does(private_host
     engine.run(second)
     engine.run({"name": "second", "state": "absent"})
     assert switch.read_text() == "0\n"
+
+
+def test_a_task_that_removes_a_namespace_forgets_what_went_with_it(private_host: Path) -> None:
+    cable = {"name": "veth-red", "netns": "red", "addresses": ["192.168.15.1/24"]}
+    whole = {
+        "name": "tasks",
+        "namespaces": [{"name": "red"}, {"name": "blue"}],
+        "veths": [{**cable, "peer": {"name": "veth-blue", "netns": "blue"}}],
+        "routes": [{"netns": "red", "to": "default", "via": "192.168.15.9"}],
+    }
+    engine.run(whole, fragment=True)
+    gone = engine.run({"name": "tasks", "state": "absent", "namespaces": [{"name": "red"}]}, fragment=True)
+    assert gone.after == {"name": "tasks", "namespaces": [{"name": "blue"}]}
+    assert not engine.run(gone.after).changed
