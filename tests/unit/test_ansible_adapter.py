@@ -103,8 +103,8 @@ def test_no_option_but_the_documents_own_reaches_the_engine(asked: list[Any]) ->
 
 
 def warnings_of(answer: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> str:
-    """Where Ansible puts a warning depends on whether this process has loaded its controller's side, as other tests do."""
-    return str(answer.get("warnings", "")) + capsys.readouterr().err
+    """Where Ansible puts a warning: on standard error, wrapped, where another test has loaded its controller's side."""
+    return " ".join([*answer.get("warnings", []), *capsys.readouterr().err.split()])
 
 
 def test_the_answer_has_the_plan_both_documents_and_the_warnings(
