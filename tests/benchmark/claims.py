@@ -22,9 +22,9 @@ class Claim(NamedTuple):
     def ratio(self) -> float:
         return median(self.pairs)
 
-    @property
-    def holds(self) -> bool:
-        return self.ratio <= self.bound if self.at_most else self.ratio >= self.bound
+    def holds(self, slack: float = 1.0) -> bool:
+        """Whether the median is within the bound, or with ``slack`` above 1 as many times beyond it at most."""
+        return self.ratio <= self.bound * slack if self.at_most else self.ratio * slack >= self.bound
 
     def line(self) -> str:
         sign = "≤" if self.at_most else "≥"
