@@ -155,7 +155,7 @@ class Bench:
         for claim in self.claims:
             sign = "≤" if claim.at_most else "≥"
             spread = f"{min(claim.pairs):.2f} to {max(claim.pairs):.2f}"
-            holds = "holds" if claim.holds else "**broken**"
+            holds = "holds" if claim.holds() else "**broken**"
             rows.append([claim.text, f"{sign} {claim.bound:.3g}", f"{claim.ratio:.2f}", spread, holds])
         return _table("Claims", ["ratio", "bound", "median", "rounds", ""], rows)
 
