@@ -12,7 +12,7 @@ from ..plan.owned import Owned, copy
 from ..plan.sheet import place
 from ..rtnetlink.constants import IFA_F_DADFAILED, IFA_F_TENTATIVE, RT_SCOPE_LINK
 
-# RFC 4862 asks for 1 s after up to 1 s of random delay; Linux takes about 1.9 s, and longer where it has much to clean up.
+# RFC 4862 asks for 1 s after up to 1 s of random delay; Linux takes about 1.9 s, and longer where it has much to do.
 DAD_SECONDS = 20.0
 CARRIER_SECONDS = 1.0  # a cable's carrier follows its ends going up within this
 _POLL_SECONDS = 0.05
