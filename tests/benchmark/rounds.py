@@ -215,7 +215,7 @@ def _assert_built(count: int) -> None:
     route = _output(["ip", "-n", last, "route", "show", "default"])
     if found != count or f"via {GATEWAY}" not in route:
         raise RuntimeError(f"not built: {found} cables instead of {count}; default route of {last}: {route!r}")
-    _output(["ip", "netns", "exec", last, "ping", "-c1", "-W5", "-q", address(0)])
+    _output(["ip", "netns", "exec", last, "ping", "-c1", "-w20", "-q", address(0)])
 
 
 def _output(command: List[str]) -> str:
