@@ -19,6 +19,7 @@ from measure import Time, median, ratios
 from private_host import become_root, enter_outer_room, is_real_root
 
 PAGE = """\
+<!-- SPDX-License-Identifier: GPL-3.0-or-later -->
 # Benchmark
 
 How long the same network takes by different means: N namespaces, each with a cable to one switch, an address and a
