@@ -3,7 +3,7 @@
 
 LINK := build/ansible_collections/hostwire/linux
 BIN := .venv/bin
-ENGINE_SOURCES := $(shell find plugins/module_utils -name '*.py' ! -name ansible_adapter.py)
+ENGINE_SOURCES := $(shell find plugins/module_utils -name '*.py' ! -name 'ansible_*.py')
 # molecule and ansible-lint start programs of their own virtual environment by name.
 export PATH := $(CURDIR)/$(BIN):$(PATH):/usr/sbin:/sbin
 
@@ -50,7 +50,7 @@ engine: build/engine.pyz
 build/engine.pyz: Makefile $(ENGINE_SOURCES)
 	rm -rf build/engine
 	mkdir -p build/engine/hostwire
-	cd plugins/module_utils && find . -name '*.py' ! -name ansible_adapter.py -exec cp --parents {} ../../build/engine/hostwire/ \;
+	cd plugins/module_utils && find . -name '*.py' ! -name 'ansible_*.py' -exec cp --parents {} ../../build/engine/hostwire/ \;
 	printf 'import sys\n\nfrom hostwire.cli import main\n\nsys.exit(main(sys.argv[1:]))\n' >build/engine/__main__.py
 	python=$$(tests/setup/interpreter) && "$$python" -m zipapp build/engine --compress --python '/usr/bin/env python3' --output $@
 

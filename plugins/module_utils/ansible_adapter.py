@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The only file that knows both Ansible and the engine: parameters in, result or failure out.
+"""The modules of the document, wired to the engine.
 
 The reader of the document, not Ansible, judges the parameters, so that everything wrong with them is said at once and
 with its path. Of what Ansible finds only unknown options are always told; the rest where the reader found nothing.
@@ -7,26 +7,18 @@ with its path. Of what Ansible finds only unknown options are always told; the r
 
 from __future__ import annotations
 
-import contextlib
-import os
-import re
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, NoReturn, Optional, Sequence
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.errors import UnsupportedError
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, NoReturn, Optional, Sequence
 
 # Before the engine, which it loads quicker.
 from . import zip_source  # noqa: F401  # isort: skip  # pylint: disable=unused-import
 from . import engine
+from .ansible_module import Module, Spec, answer
 from .apply.disk import STATE_DIRECTORY, Store
 from .document import dump, read, to_yaml
-from .document.fields import suggestion
-from .errors import HostwireError, InvalidValue
+from .errors import InvalidValue
 
 if TYPE_CHECKING:
     from .probe import ProbeResult
-
-Spec = Dict[str, Dict[str, Any]]
 
 # The parameters that every module for a single object has beside the object's own fields.
 OWNED: Spec = {
@@ -45,64 +37,6 @@ IDENTITY = {
     "published_ports": ("netns", "protocol", "port", "address"),
 }
 
-# What a log line may hold of a module's parameters, in characters: a document of a thousand namespaces is no log line.
-LOG_LENGTH = 1000
-
-ISSUES = "https://github.com/hostwire/hostwire.linux/issues"
-
-
-class _Objected(Exception):
-    """Ansible objects to the parameters; what it says is in the module's ``validation_result``."""
-
-
-class Module(AnsibleModule):
-    """One task's parameters in, its answer out.
-
-    What Ansible objects to is not reported at once: ``unknown`` and ``objections`` hold it until our reader had its
-    say.
-    """
-
-    def __init__(self, argument_spec: Spec) -> None:
-        self._checking = True
-        with contextlib.suppress(_Objected):
-            super().__init__(argument_spec=argument_spec, supports_check_mode=True)  # type: ignore[no-untyped-call]
-        self._checking = False
-        found = self.validation_result
-        self.unknown = [
-            f"{name}: unknown option{suggestion(name, argument_spec)}" for name in sorted(found.unsupported_parameters)
-        ]
-        self.objections = [error.msg for error in found.errors.errors if not isinstance(error, UnsupportedError)]
-
-    @property
-    def params(self) -> Dict[str, Any]:
-        """The parameters, converted by Ansible as far as it could."""
-        return self._params
-
-    @params.setter
-    def params(self, parameters: Dict[str, Any]) -> None:
-        # Ansible assigns them once, before it checks. It drops list elements that aren't of the right type, which would
-        # shift the paths of those after them: remember all.
-        self._given = dict(parameters)
-        self._params = parameters
-
-    def fail_json(self, msg: str, **result: Any) -> NoReturn:
-        """Report a failure and end the task."""
-        if self._checking and hasattr(self, "validation_result"):
-            raise _Objected
-        super().fail_json(msg, **result)
-
-    def log(self, msg: str, log_args: Optional[Dict[str, Any]] = None) -> None:
-        """Write to the host's log, within LOG_LENGTH."""
-        super().log(msg if len(msg) <= LOG_LENGTH else msg[:LOG_LENGTH] + " ...")  # type: ignore[no-untyped-call]
-
-    def fields(self) -> Dict[str, Any]:
-        """The known parameters that are set; if Ansible objects to any, those that hold objects as they were given."""
-        fields = {name: self.params[name] for name in self.argument_spec if self.params.get(name) is not None}
-        if self.objections:
-            nested = [name for name in fields if "dict" in self.argument_spec[name].values()]
-            fields.update((name, self._given[name]) for name in nested)
-        return fields
-
 
 def run_document(spec: Spec) -> NoReturn:
     """The whole of a module whose parameters are a document."""
@@ -117,13 +51,13 @@ def run_document(spec: Spec) -> NoReturn:
             "invocation": {"module_args": {name: module.params[name] for name in ("name", "state")}},
         }
 
-    _answer(module, work)
+    answer(module, work)
 
 
 def run_object(kind: str, spec: Spec) -> NoReturn:
     """The whole of a module for one object of the document's list ``kind``; ``spec`` are the object's own fields."""
     module = Module({**OWNED, **spec})
-    _answer(module, lambda: _object(module, kind, module.fields()), path=f"{kind}[0].")
+    answer(module, lambda: _object(module, kind, module.fields()), path=f"{kind}[0].")
 
 
 def run_namespace(spec: Spec) -> NoReturn:
@@ -135,7 +69,7 @@ def run_namespace(spec: Spec) -> NoReturn:
         remembered = _remembered_namespace(fields["owner"], fields.get("name"))
         return _object(module, "namespaces", {**_only(remembered, "forwarding"), **fields})
 
-    _answer(module, work, path="namespaces[0].")
+    answer(module, work, path="namespaces[0].")
 
 
 def run_forwarding(spec: Spec) -> NoReturn:
@@ -155,13 +89,13 @@ def run_forwarding(spec: Spec) -> NoReturn:
         result = _run(module, document, fragment=True)
         return _told(result, _only(result.before, "forwarding"), _only(result.after, "forwarding"))
 
-    _answer(module, work, path="namespaces[0].forwarding." if "netns" in fields else "forwarding.")
+    answer(module, work, path="namespaces[0].forwarding." if "netns" in fields else "forwarding.")
 
 
 def run_probes(spec: Spec) -> NoReturn:
     """The whole of the module reachability. It changes nothing; in check mode it sends nothing either."""
     module = Module(spec)
-    _answer(module, lambda: _probe(module, module.fields()))
+    answer(module, lambda: _probe(module, module.fields()))
 
 
 def run_info() -> NoReturn:
@@ -169,28 +103,7 @@ def run_info() -> NoReturn:
     from .info import info
 
     module = Module({})
-    _answer(module, lambda: {} if module.unknown else info())
-
-
-def _answer(module: Module, work: Callable[[], Dict[str, Any]], path: str = "") -> NoReturn:
-    """End the task with what ``work`` returns, or with everything that is wrong, in words.
-
-    ``work`` must change nothing where the module has unknown options or objections. ``path`` is what our reader puts
-    before the field names of a module for a single object; its user never wrote it.
-    """
-    problems, kind = module.unknown, InvalidValue.kind
-    result: Dict[str, Any] = {}
-    try:
-        result = work()
-        problems = problems + module.objections
-    except HostwireError as error:
-        problems = problems + [own_path(problem, path) for problem in error.problems]
-        kind = error.kind
-    except Exception as error:  # noqa: BLE001  a mistake of ours: still no traceback, but a place to look at
-        problems, kind = [unexpected(error)], "unexpected"
-    if problems:
-        module.fail_json("\n".join(problems), problems=problems, kind=kind)
-    module.exit_json(**{"changed": False, **result})
+    answer(module, lambda: {} if module.unknown else info())
 
 
 def _namespace_forwarding(module: Module, fields: Mapping[str, Any], families: Mapping[str, Any]) -> Dict[str, Any]:
@@ -291,18 +204,6 @@ def sentence(row: Mapping[str, Any]) -> str:
     return line if row["ok"] or not row["detail"] else f"{line} ({row['detail']})"
 
 
-def own_path(problem: str, path: str) -> str:
-    """The problem with the field that it begins with named as in a module for a single object.
-
-    The reader calls its fields ``path`` and FIELD, and the owner the document's name.
-    """
-    if not path:
-        return problem
-    if problem.startswith(path):
-        return problem[len(path) :]
-    return re.sub(r"^name:", "owner:", problem)
-
-
 def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> Dict[str, str]:
     """What Ansible shows with --diff: both documents as YAML; nothing where they are the same."""
     if before == after:
@@ -313,18 +214,3 @@ def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> Dict[str,
         "before": to_yaml(before),
         "after": to_yaml(after),
     }
-
-
-def unexpected(error: Exception) -> str:
-    """One line for a mistake of ours: the kind, the words and the innermost place, as file:line in function."""
-    place = error.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    where = ""
-    if place is not None:
-        code = place.tb_frame.f_code
-        where = f" at {os.path.basename(code.co_filename)}:{place.tb_lineno} in {code.co_name}"
-    return (
-        f"This is a mistake in hostwire.linux, not in your document: {type(error).__name__}: {error}{where}. "
-        f"Please report this line, with the document, at {ISSUES}"
-    )

@@ -10,13 +10,8 @@ import pytest
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.hostwire.linux.plugins.module_utils import engine
-from ansible_collections.hostwire.linux.plugins.module_utils.ansible_adapter import (
-    LOG_LENGTH,
-    difference,
-    own_path,
-    sentence,
-    unexpected,
-)
+from ansible_collections.hostwire.linux.plugins.module_utils.ansible_adapter import difference, sentence
+from ansible_collections.hostwire.linux.plugins.module_utils.ansible_module import LOG_LENGTH, own_path, unexpected
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict
 from ansible_collections.hostwire.linux.tests.in_process import call
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from difflib import get_close_matches
-from typing import Any, Dict, FrozenSet, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
+from ..suggestion import suggestion
 from .prefix import (
     Ip,
     Prefix,
@@ -70,15 +70,6 @@ def shown(value: object) -> str:
     if isinstance(value, (list, tuple)):
         return "a list"
     return f"a value of type {type(value).__name__}"
-
-
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """``; did you mean "blue"?`` where a known word is close to ``word``, else nothing."""
-    choices = list(known)
-    close = get_close_matches(word, choices, 1, 0.6) if len(word) <= 64 else []
-    if not close:
-        close = [choice for choice in choices if choice.lower() == word.lower()]
-    return f'; did you mean "{close[0]}"?' if close else ""
 
 
 def join(path: str, key: str) -> str:

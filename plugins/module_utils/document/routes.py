@@ -6,7 +6,8 @@ from __future__ import annotations
 from typing import List, NamedTuple, Optional, Tuple
 
 from ..model import TABLE_MAIN, Nexthop, Route
-from .fields import EXCEPT_LO, Fields, join, open_mapping, shown, suggestion
+from ..suggestion import suggestion
+from .fields import EXCEPT_LO, Fields, join, open_mapping, shown
 from .prefix import is_link_local, is_loopback, why_not_a_host
 
 TYPES = ("unicast", "blackhole", "unreachable", "prohibit")

@@ -6,13 +6,13 @@ from __future__ import annotations
 from typing import Container, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from ..document import Where
-from ..document.fields import suggestion
 from ..document.gateways import connected_by_document, told_by_document, unreachable_gateways
 from ..document.links import BRIDGE, FOREIGN, Key, Placed, WantedLink, place, placed_addresses, wanted_links, ways
 from ..document.prefix import is_link_local, known_ip, known_prefix
 from ..document.rules import IPV6_LEAST_MTU
 from ..model import HostView, Link, NamespaceView, Topology
 from ..rtnetlink.constants import ROUTE_PROTOCOL, RTN_UNICAST
+from ..suggestion import suggestion
 from .overlap import ForeignAddress, ForeignRoute, on_every_link, overlap_problems
 
 AddressKey = Tuple[Optional[str], str, str]  # namespace, interface, address

@@ -3,18 +3,13 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import os
-import socket
 from contextlib import contextmanager
-from typing import Any, Iterator, NamedTuple
+from typing import Iterator, NamedTuple
 from urllib.parse import quote
 
+from ..docker_api import DOCKER_SOCKET, Api, NotFound
 from ..errors import Conflict, MissingOnHost
-
-DOCKER_SOCKET = "/var/run/docker.sock"
-DOCKER_TIMEOUT = 10.0  # seconds for one request; a healthy engine answers in milliseconds
 
 
 class Running(NamedTuple):
@@ -24,45 +19,24 @@ class Running(NamedTuple):
     started: str
 
 
-class _DockerConnection(http.client.HTTPConnection):
-    """HTTP over a unix socket."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__("docker", timeout=DOCKER_TIMEOUT)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(DOCKER_TIMEOUT)
-        self.sock.connect(self._path)
-
-
 def running(name: str, docker_socket: str = DOCKER_SOCKET) -> Running:
     """The present life of container ``name``. Raises MissingOnHost without an engine, a container or life in it."""
-    connection = _DockerConnection(docker_socket)
     try:
-        connection.request("GET", f"/containers/{quote(name, safe='')}/json")
-        response = connection.getresponse()
-        status, body = response.status, response.read()
-        if status == 404:
-            raise MissingOnHost(f"container {name}: there is no such container on this host")
-        answer: Any = json.loads(body)
-        if status != 200:
-            raise MissingOnHost(f"container {name}: the Docker engine says {answer.get('message', status)}")
+        answer = Api(docker_socket).get(f"/containers/{quote(name, safe='')}/json")
+    except NotFound as error:
+        raise MissingOnHost(f"container {name}: there is no such container on this host") from error
+    except MissingOnHost as error:
+        raise MissingOnHost(f"container {name}: {error}") from error
+    try:
         state = answer["State"]
-        if not state["Running"]:
-            raise MissingOnHost(f"container {name}: it is {state.get('Status', 'not running')}; start it first")
-        return Running(int(state["Pid"]), str(state["StartedAt"]))
-    except OSError as error:
-        raise MissingOnHost(
-            f"container {name}: no Docker engine answers at {docker_socket}: {error.strerror or error}"
-        ) from error
-    except (http.client.HTTPException, ValueError, KeyError, TypeError, AttributeError) as error:
+        if state["Running"]:
+            return Running(int(state["Pid"]), str(state["StartedAt"]))
+        status = state.get("Status", "not running")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise MissingOnHost(
             f"container {name}: what answers at {docker_socket} doesn't speak the Docker API"
         ) from error
-    finally:
-        connection.close()
+    raise MissingOnHost(f"container {name}: it is {status}; start it first")
 
 
 @contextmanager

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What somebody who mistyped a word may have meant."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import Iterable
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """``; did you mean "blue"?`` where a known word is close to ``word``, else nothing."""
+    choices = list(known)
+    close = get_close_matches(word, choices, 1, 0.6) if len(word) <= 64 else []
+    if not close:
+        close = [choice for choice in choices if choice.lower() == word.lower()]
+    return f'; did you mean "{close[0]}"?' if close else ""
