@@ -79,6 +79,8 @@ SUITES = (
         ),
     ),
     Suite("lab", (("tests/lab",),), minutes=15, pytest=True),
+    # One process a Debian release: what takes time here is waiting for hosts and engines.
+    Suite("docker", (("-n", "3", "--dist", "loadgroup", "tests/docker"),), minutes=25, pytest=True),
     # Against regressions, on a machine that may do other work: the claims as they stand are `make bench`'s to show.
     Suite(
         "speed",

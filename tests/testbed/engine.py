@@ -44,6 +44,7 @@ class Engine:
         self.socket = f"unix://{self.directory}/docker.sock"
         self._cgroup = "hostwire-" + hashlib.sha256(bytes(self.directory)).hexdigest()[:8]
         self._first_process = self.directory / "first-process"
+        self._started: Optional[subprocess.Popen[bytes]] = None  # where this process is the one that started it
 
     def running(self) -> bool:
         """Whether the engine that was started in this directory lives."""
@@ -67,6 +68,7 @@ class Engine:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # a Ctrl-C is for the tests; they then end the engine in order
             )
+            self._started = process
             self._first_process.write_text(f"{process.pid} {_start_time(process.pid)}\n")
             for dummy in range(int(_START_SECONDS / 0.5)):
                 if process.poll() is not None:
@@ -87,6 +89,9 @@ class Engine:
             for child in Path(f"/proc/{outer}/task/{outer}/children").read_text().split():
                 _kill(int(child))  # the namespace's first process: the kernel ends the others before it is gone
             _kill(outer)
+        if self._started is not None:
+            self._started.wait()
+            self._started = None
         cgroups = Path("/sys/fs/cgroup")
         # One hierarchy with cgroup v2, one per controller with v1.
         for group in (*cgroups.glob(self._cgroup), *cgroups.glob(f"*/{self._cgroup}")):
@@ -94,6 +99,13 @@ class Engine:
                 os.rmdir(directory)
         if self.directory.exists():
             shutil.rmtree(self.directory)
+
+    def inner_pid(self) -> int:
+        """The first process in the engine's namespaces; in its network namespace the hosts' LAN ends."""
+        outer = self._pid()
+        if outer is None:
+            raise TestbedError("the test bed's engine doesn't run")
+        return int(Path(f"/proc/{outer}/task/{outer}/children").read_text().split()[0])
 
     def docker(self, *arguments: str, check: bool = True) -> str:
         """Runs the docker client against this engine and returns what it printed; TestbedError if it fails."""
