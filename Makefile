@@ -33,11 +33,11 @@ test: .venv/.tests $(LINK)
 	python tests/run.py
 
 test-quick: .venv/.tests $(LINK)
-	tests/setup/programs lab
+	tests/setup/programs quick
 	python tests/run.py ruff mypy quick
 
 bench: .venv/.tests $(LINK)
-	tests/setup/programs lab
+	tests/setup/programs quick
 	python tests/benchmark/bench.py --write docs/benchmark.md
 
 lint: .venv/.tests $(LINK)
