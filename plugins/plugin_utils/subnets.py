@@ -33,7 +33,7 @@ class Named(NamedTuple):
 
 
 class Slots(NamedTuple):
-    """A supernet cut up: ``number`` subnets of ``prefix``; ``blocked`` are slots not to use, as merged (first, last)."""
+    """A supernet cut up: ``number`` subnets of ``prefix``; ``blocked`` are slots not to use, as (first, last)."""
 
     supernet: Any
     prefix: int
@@ -150,9 +150,9 @@ def nth(cut: Slots, index: Any) -> int:
 def allocate(cut: Slots, hosts: Sequence[str], recorded: Mapping[str, Any]) -> Dict[str, int]:
     """A slot for each host.
 
-    A host that is recorded with a slot that is still fit keeps it; what is recorded of hosts
-    that aren't asked for stays theirs. Any other host gets the slot that a hash of its name says or, where that one is taken, the
-    next free one.
+    A host that is recorded with a slot that is still fit keeps it; what is recorded of hosts that aren't asked for
+    stays theirs. Any other host gets the slot that a hash of its name says or, where that one is taken, the next free
+    one.
     Raises SubnetError if there are more hosts than slots, or if two are recorded with the same one.
     """
     wanted = sorted(set(hosts))
