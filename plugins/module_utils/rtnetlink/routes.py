@@ -80,6 +80,12 @@ def _read_table(channel: Channel, table: int) -> List[KernelRoute]:
     return [route for route in routes if route.table == table and not route.flags & RTM_F_CLONED]
 
 
+def read_all_routes(channel: Channel) -> Tuple[KernelRoute, ...]:
+    """The routes of every table, both families; what is only cached is left out."""
+    routes = channel.dump(RTM_GETROUTE, _RTMSG.pack(0, 0, 0, 0, RT_TABLE_UNSPEC, 0, 0, 0, 0), _parse)
+    return tuple(route for route in routes if not route.flags & RTM_F_CLONED)
+
+
 def _parse(buffer: bytearray, start: int, end: int) -> KernelRoute:
     family, length, _src, _tos, table, protocol, scope, kind, flags = _RTMSG.unpack_from(buffer, start)
     to, gateway, other_gateway, dev, metric, wide_table, prefsrc, multipath = _SHAPES.read(
