@@ -88,7 +88,7 @@ def _named(route: KernelRoute, links: Dict[int, str]) -> Optional[HostRoute]:
     if not devices:
         return None
     via = ", ".join(via for via, dummy, dummy_weight in hops if via)
-    return HostRoute(route.to, via or None, ", ".join(devices), route.table)
+    return HostRoute(route.to, via or None, ", ".join(dict.fromkeys(devices)), route.table)
 
 
 def _inside(network: IPNetwork, others: Iterable[IPNetwork]) -> bool:

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The truth about Docker on a host, as plain values: engine, configuration, docker0, networks, containers, overlaps.
+
+Reads only, and never starts an engine: with systemd, a mere connection to the socket of a stopped one would.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import Any, Dict, Iterable, List, Optional, Tuple
+
+from ..docker_api import DOCKER_SOCKET, Api
+from ..errors import HostwireError, MissingOnHost
+from ..firewall.programs import default_backend
+from ..rtnetlink.addresses import read_addresses
+from ..rtnetlink.channel import Channel
+from ..rtnetlink.constants import RT_SCOPE_LINK
+from ..rtnetlink.links import read_links
+from .facts import read_engine
+from .model import DEFAULT_BRIDGE, Container, Engine, Network
+from .routes import HostRoute, docker_bridges, overlapping, read_host_routes
+
+_SYSTEMD = "/run/systemd/system"  # sd_booted(3)
+_PID_FILE = "/run/docker.pid"
+
+
+def info(socket: str = DOCKER_SOCKET) -> Dict[str, Any]:
+    """All that docker_info returns. Where there is no engine, or it is stopped, the fields say so and nothing fails."""
+    engine, reason = _engine(socket)
+    networks = engine.networks if engine else ()
+    routes = read_host_routes(docker_bridges(networks))
+    unread: List[str] = []
+    return {
+        "installed": engine is not None or installed(),
+        "running": engine is not None,
+        "reason": reason,
+        "version": engine.version if engine else None,
+        "api_version": engine.api if engine else None,
+        "live_restore": engine.live_restore if engine else None,
+        **_configuration(unread),
+        "docker0": read_bridge(),
+        "networks": [_network(network) for network in networks],
+        "containers": [_container(container) for container in (engine.running() if engine else ())],
+        "routes": [route._asdict() for route in routes],
+        "overlaps": find_overlaps(networks, routes),
+        **_rules(engine, unread),
+        "unread": unread,
+    }
+
+
+def _configuration(unread: List[str]) -> Dict[str, Any]:
+    """The options and where they stand; what can't be read goes to ``unread``."""
+    del unread
+    return {"options": {}, "twice": []}
+
+
+def _rules(engine: Optional[Engine], unread: List[str]) -> Dict[str, Any]:
+    """The firewall rules: who writes them, by which layout, and what is wrong with them."""
+    found: Dict[str, Any] = {"backend": None, "layout": None, "damage": []}
+    if engine is None:
+        return found
+    try:
+        found["backend"] = "nftables" if engine.firewall == "nftables" else f"iptables-{default_backend()}"
+    except (HostwireError, OSError) as problem:
+        unread.append(f"firewall rules: {problem}")
+    return found
+
+
+def installed() -> bool:
+    """Whether the program dockerd is there."""
+    places = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin"])
+    return shutil.which("dockerd", path=places) is not None
+
+
+def _engine(socket: str) -> Tuple[Optional[Engine], Optional[str]]:
+    if socket == DOCKER_SOCKET and os.path.isdir(_SYSTEMD) and not _alive(_PID_FILE):
+        return None, "Docker is stopped" if installed() else "Docker is not installed"
+    try:
+        return read_engine(Api(socket)), None
+    except MissingOnHost as problem:
+        return None, str(problem) if installed() or os.path.exists(socket) else "Docker is not installed"
+
+
+def _alive(pid_file: str) -> bool:
+    """Whether the process that the file names lives."""
+    try:
+        with open(pid_file, encoding="ascii") as text:
+            return os.path.exists(f"/proc/{int(text.read())}")
+    except (OSError, ValueError):
+        return False
+
+
+def read_bridge(name: str = DEFAULT_BRIDGE) -> Dict[str, Any]:
+    """The bridge as the kernel has it; addresses that it gave itself (fe80::) are left out."""
+    with Channel() as channel:
+        link = read_links(channel).get(name)
+        addresses = read_addresses(channel).get(link.index, ()) if link else ()
+    return {
+        "present": link is not None,
+        "up": link is not None and link.up,
+        "mtu": link.mtu if link else None,
+        "addresses": [entry.address for entry in addresses if entry.scope < RT_SCOPE_LINK],
+    }
+
+
+def _network(network: Network) -> Dict[str, Any]:
+    return {
+        "name": network.name,
+        "driver": network.driver,
+        "bridge": network.bridge or None,
+        "internal": network.internal,
+        "ipv6": network.ipv6,
+        "subnets": [{"subnet": its.subnet, "gateway": its.gateway or None} for its in network.subnets],
+    }
+
+
+def _container(container: Container) -> Dict[str, Any]:
+    return {
+        "name": container.name,
+        "policy": container.policy,
+        "health": container.health or None,
+        "auto_remove": container.auto_remove,
+        "paused": container.paused,
+        "network_mode": container.mode,
+        "addresses": [
+            {
+                "network": endpoint.network,
+                "ipv4": endpoint.ipv4 or None,
+                "ipv6": endpoint.ipv6 or None,
+                "static": bool(endpoint.static_ipv4 or endpoint.static_ipv6),
+            }
+            for endpoint in container.endpoints
+        ],
+        "ports": [
+            {
+                "protocol": port.protocol,
+                "port": port.port,
+                "address": port.address or None,
+                "host_port": port.host_port,
+            }
+            for port in container.ports
+        ],
+    }
+
+
+def find_overlaps(networks: Iterable[Network], routes: Iterable[HostRoute]) -> List[Dict[str, Any]]:
+    """Each network's subnet that shares an address with a route, and that route."""
+    known = tuple(routes)
+    return [
+        {"network": network.name, "subnet": its.subnet, "route": route._asdict(), "words": route.words()}
+        for network in networks
+        for its in network.subnets
+        if its.subnet
+        for route in overlapping(its.subnet, known)
+    ]
