@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Docker as a service of the host: whether it runs, stopping and starting it, and in words why it doesn't start.
+
+With systemd each question costs 20 to 50 ms, so one is asked only where its answer is needed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+from ..errors import KernelRefused, MissingOnHost, VerificationFailed
+
+# Modules are to use AnsibleModule.run_command, says ansible-test; the engine knows no Ansible.
+# pylint: disable=ansible-bad-function
+
+SYSTEMD, SYSVINIT = "systemd", "sysvinit"
+_BOOTED = "/run/systemd/system"  # sd_booted(3)
+_SERVICE, _SOCKET = "docker.service", "docker.socket"
+_SYSVINIT_LOG = "/var/log/docker.log"
+_PROPERTIES = "Id,LoadState,ActiveState,FragmentPath,DropInPaths,NeedDaemonReload"
+_STOP_SECONDS = 300.0  # containers that ignore SIGTERM take their stop timeout, mostly 10 s, each
+_LOGGED = re.compile(r'level=(?:error|fatal)\b.*?msg="((?:[^"\\]|\\.)*)"')
+
+
+class UnitFiles(NamedTuple):
+    """docker.service as systemd knows it: its files in order, and whether it and its socket are active.
+
+    ``stale``: a file was changed since systemd read it.
+    """
+
+    paths: Tuple[str, ...]
+    installed: bool
+    active: bool
+    socket_active: bool
+    stale: bool
+
+
+def detect() -> str:
+    """Who starts services on this host. Raises MissingOnHost where it is neither systemd nor ``service``."""
+    if os.path.isdir(_BOOTED):
+        return SYSTEMD
+    if os.path.exists("/etc/init.d/docker") or shutil.which("service", path=_search_path()):
+        return SYSVINIT
+    raise MissingOnHost("services: neither systemd runs on this host nor is there the program service")
+
+
+def unit_files() -> UnitFiles:
+    """Ask systemd about docker.service and docker.socket, both in one question. Raises KernelRefused."""
+    done = _run(["systemctl", "show", _SERVICE, _SOCKET, f"--property={_PROPERTIES}"])
+    units: Dict[str, Dict[str, str]] = {}
+    for block in done.stdout.split("\n\n"):
+        fields = dict(line.partition("=")[::2] for line in block.splitlines())
+        units[fields.get("Id", "")] = fields
+    if done.returncode or _SERVICE not in units:
+        raise KernelRefused("systemctl show docker.service", 5, done.stderr.strip() or "no answer")
+    own, socket = units[_SERVICE], units.get(_SOCKET, {})
+    paths = [own.get("FragmentPath", ""), *own.get("DropInPaths", "").split()]
+    return UnitFiles(
+        tuple(path for path in paths if path),
+        own.get("LoadState") == "loaded",
+        own.get("ActiveState") in ("active", "reloading"),
+        socket.get("ActiveState") == "active",
+        own.get("NeedDaemonReload") == "yes" or socket.get("NeedDaemonReload") == "yes",
+    )
+
+
+def active(init: str) -> bool:
+    """Whether dockerd is started."""
+    if init == SYSTEMD:
+        return _run(["systemctl", "is-active", "--quiet", _SERVICE]).returncode == 0
+    return _run(["service", "docker", "status"]).returncode == 0
+
+
+def prepare(init: str) -> None:
+    """Forget earlier failures and starts, so that systemd's start limit doesn't hit us (systemctl reset-failed)."""
+    if init == SYSTEMD:
+        _run(["systemctl", "reset-failed", _SERVICE, _SOCKET])
+
+
+def reload_units(init: str) -> None:
+    """Make systemd read changed unit files. Raises KernelRefused."""
+    if init == SYSTEMD:
+        done = _run(["systemctl", "daemon-reload"])
+        if done.returncode:
+            raise KernelRefused("systemctl daemon-reload", 5, done.stderr.strip())
+
+
+def stop(init: str, socket: bool = True) -> None:
+    """Stop dockerd, and its socket with it: else the next question to the API would start it again.
+
+    Both in one transaction, in which systemd turns new connections away. Raises KernelRefused.
+    """
+    if init == SYSTEMD:
+        command = ["systemctl", "stop", *([_SOCKET] if socket else []), _SERVICE]
+    else:
+        command = ["service", "docker", "stop"]
+    done = _run(command, _STOP_SECONDS)
+    if done.returncode:
+        raise KernelRefused(" ".join(command), 5, done.stderr.strip() or done.stdout.strip())
+
+
+def start(init: str, socket: bool = True, seconds: float = 120.0) -> None:
+    """Start dockerd, and its socket where it had one. With systemd it serves when this returns.
+
+    Raises VerificationFailed with dockerd's own last words where it doesn't start.
+    """
+    if init == SYSTEMD:
+        command = ["systemctl", "start", *([_SOCKET] if socket else []), _SERVICE]
+    else:
+        command = ["service", "docker", "start"]
+    done = _run(command, seconds)
+    if done.returncode:
+        raise VerificationFailed(f"dockerd doesn't start: {last_words(init) or done.stderr.strip()}")
+
+
+def last_words(init: str, since: str = "-3min") -> str:
+    """What dockerd logged last that explains a failure; "" where nothing was found."""
+    if init == SYSTEMD:
+        command = ["journalctl", "--unit", _SERVICE, "--since", since, "--lines=60", "--output=cat", "--no-pager"]
+        lines = _run(command).stdout.splitlines()
+    else:
+        lines = _tail(_SYSVINIT_LOG)
+    return explain(lines)
+
+
+def explain(lines: Sequence[str]) -> str:
+    """The reason in a log of dockerd: its last line that says why it ended, else its last error."""
+    fatal = [line for line in lines if re.search(r"failed to start daemon|unable to configure the Docker daemon", line)]
+    errors = [line for line in lines if _LOGGED.search(line)]
+    own = [line for line in lines if line.strip() and not line.startswith(("docker.service:", "Start", "Stop", "Fail"))]
+    chosen = (fatal or errors or own)[-1:]
+    if not chosen:
+        return ""
+    found = _LOGGED.search(chosen[0])
+    return found.group(1).replace('\\"', '"') if found else chosen[0].strip()
+
+
+def validate(path: str, arguments: Sequence[str]) -> Optional[str]:
+    """What ``dockerd --validate`` (23.0 on) has against a configuration file with these flags; None if nothing.
+
+    None too where dockerd doesn't know the option.
+    """
+    program = shutil.which("dockerd", path=_search_path())
+    if program is None:
+        return None
+    done = _run([program, "--validate", *arguments, f"--config-file={path}"], 30.0)
+    said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+    if done.returncode == 0 or not said or any("unknown flag: --validate" in line for line in said):
+        return None
+    return said[-1]
+
+
+def _tail(path: str) -> List[str]:
+    try:
+        with open(path, "rb") as log:
+            log.seek(0, os.SEEK_END)
+            log.seek(max(0, log.tell() - 16384))
+            return log.read().decode(errors="replace").splitlines()[-60:]
+    except OSError:
+        return []
+
+
+def _search_path() -> str:
+    return os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"])
+
+
+def _run(command: Sequence[str], seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "LC_ALL": "C", "PATH": _search_path(), "SYSTEMD_PAGER": "", "SYSTEMD_COLORS": "0"}
+    try:
+        return subprocess.run(
+            list(command),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env=environment,
+            check=False,
+            encoding="utf-8",
+            errors="replace",
+            timeout=seconds,
+        )
+    except FileNotFoundError as error:
+        raise MissingOnHost(f"{command[0]}: no such program on this host") from error
+    except subprocess.TimeoutExpired as error:
+        raise VerificationFailed(f"{' '.join(command)}: no end after {seconds:.0f} s") from error
