@@ -15,7 +15,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.errors import UnsupportedError
 
 # Before the engine, which it loads quicker.
-from . import zip_source  # noqa: F401  # isort: skip  # pylint: disable=unused-import
+from . import zip_source  # isort: skip
 from .errors import HostwireError, InvalidValue
 from .suggestion import suggestion
 
@@ -111,6 +111,8 @@ def answer(module: Module, work: Callable[[], Dict[str, Any]], path: str = "") -
         kind = error.kind
     except Exception as error:  # noqa: BLE001  a mistake of ours: still no traceback, but a place to look at
         problems, kind = [unexpected(error)], "unexpected"
+    if not module.check_mode:
+        zip_source.keep_bytecode()
     if problems:
         module.fail_json("\n".join(problems), problems=problems, kind=kind)
     module.exit_json(**{"changed": False, **result})
