@@ -101,7 +101,7 @@ options:
   sample:
     bip: {value: 10.200.3.1/24, places: [{kind: daemon.json, file: /etc/docker/daemon.json, line: 2}]}
 twice:
-  description: Options that are set in more than one place, with which dockerd doesn't start.
+  description: A line for each option that is set in more than one place, with which dockerd doesn't start.
   type: list
   elements: str
   returned: success

@@ -17,20 +17,21 @@ from ..rtnetlink.addresses import read_addresses
 from ..rtnetlink.channel import Channel
 from ..rtnetlink.constants import RT_SCOPE_LINK
 from ..rtnetlink.links import read_links
+from .configuration import read_configuration
 from .facts import read_engine
 from .model import DEFAULT_BRIDGE, Container, Engine, Network
+from .options import plain
 from .routes import HostRoute, docker_bridges, overlapping, read_host_routes
-
-_SYSTEMD = "/run/systemd/system"  # sd_booted(3)
-_PID_FILE = "/run/docker.pid"
+from .service import SYSTEMD, UnitFiles, detect, unit_files
 
 
 def info(socket: str = DOCKER_SOCKET) -> Dict[str, Any]:
     """All that docker_info returns. Where there is no engine, or it is stopped, the fields say so and nothing fails."""
-    engine, reason = _engine(socket)
+    unread: List[str] = []
+    unit = _unit(unread)
+    engine, reason = _engine(socket, unit)
     networks = engine.networks if engine else ()
     routes = read_host_routes(docker_bridges(networks))
-    unread: List[str] = []
     return {
         "installed": engine is not None or installed(),
         "running": engine is not None,
@@ -38,7 +39,7 @@ def info(socket: str = DOCKER_SOCKET) -> Dict[str, Any]:
         "version": engine.version if engine else None,
         "api_version": engine.api if engine else None,
         "live_restore": engine.live_restore if engine else None,
-        **_configuration(unread),
+        **_configuration(unit, unread),
         "docker0": read_bridge(),
         "networks": [_network(network) for network in networks],
         "containers": [_container(container) for container in (engine.running() if engine else ())],
@@ -49,10 +50,31 @@ def info(socket: str = DOCKER_SOCKET) -> Dict[str, Any]:
     }
 
 
-def _configuration(unread: List[str]) -> Dict[str, Any]:
+def _unit(unread: List[str]) -> Optional[UnitFiles]:
+    """What systemd knows of Docker, where there is systemd."""
+    try:
+        return unit_files() if detect() == SYSTEMD else None
+    except HostwireError as problem:
+        unread.append(str(problem))
+        return None
+
+
+def _configuration(unit: Optional[UnitFiles], unread: List[str]) -> Dict[str, Any]:
     """The options and where they stand; what can't be read goes to ``unread``."""
-    del unread
-    return {"options": {}, "twice": []}
+    try:
+        configuration = read_configuration(unit)
+    except HostwireError as problem:
+        unread.extend(problem.problems)
+        return {"options": {}, "twice": []}
+    options = {
+        key: {
+            "value": plain(setting.value),
+            "places": [{"kind": place.kind, "file": place.file, "line": place.line} for place in setting.places],
+        }
+        for key, setting in configuration.settings.items()
+        if setting.given
+    }
+    return {"options": options, "twice": list(configuration.twice)}
 
 
 def _rules(engine: Optional[Engine], unread: List[str]) -> Dict[str, Any]:
@@ -73,22 +95,14 @@ def installed() -> bool:
     return shutil.which("dockerd", path=places) is not None
 
 
-def _engine(socket: str) -> Tuple[Optional[Engine], Optional[str]]:
-    if socket == DOCKER_SOCKET and os.path.isdir(_SYSTEMD) and not _alive(_PID_FILE):
+def _engine(socket: str, unit: Optional[UnitFiles]) -> Tuple[Optional[Engine], Optional[str]]:
+    """The engine, or why nothing is known of one."""
+    if unit is not None and not unit.active and socket == DOCKER_SOCKET:
         return None, "Docker is stopped" if installed() else "Docker is not installed"
     try:
         return read_engine(Api(socket)), None
     except MissingOnHost as problem:
         return None, str(problem) if installed() or os.path.exists(socket) else "Docker is not installed"
-
-
-def _alive(pid_file: str) -> bool:
-    """Whether the process that the file names lives."""
-    try:
-        with open(pid_file, encoding="ascii") as text:
-            return os.path.exists(f"/proc/{int(text.read())}")
-    except (OSError, ValueError):
-        return False
 
 
 def read_bridge(name: str = DEFAULT_BRIDGE) -> Dict[str, Any]:
