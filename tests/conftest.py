@@ -19,7 +19,14 @@ with contextlib.suppress(FileExistsError):
 sys.path.insert(0, str(BUILD))
 
 # What takes longer than `make test-quick` may; it leaves these out (-m "not slow").
-SLOW = {"test_convergence.py", "test_examples.py", "test_faults.py", "test_modules.py", "test_quiet.py"}
+SLOW = {
+    "test_convergence.py",
+    "test_examples.py",
+    "test_failures.py",
+    "test_kills.py",
+    "test_modules.py",
+    "test_quiet.py",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,79 +1,39 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What breaks naive automation of namespaces, links, addresses, routes and settings, and doesn't break this.
+"""What breaks naive automation of namespaces and links, and doesn't break this.
 
 Each test is named after its number in the project's list of hazards.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import socket
-import struct
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional
+from typing import List
 
 import pytest
 
 from ansible_collections.hostwire.linux.plugins.module_utils import engine
 from ansible_collections.hostwire.linux.plugins.module_utils import netns as namespaces
-from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict, InvalidValue, VerificationFailed
+from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict, InvalidValue
 from ansible_collections.hostwire.linux.tests.kernel import world
-
-Document = Dict[str, Any]
-NOTHING: Document = {"state": "absent"}
-BUILD = Path(__file__).resolve().parents[2] / "build"
+from ansible_collections.hostwire.linux.tests.kernel.plainly import (
+    BUILD,
+    NOTHING,
+    Document,
+    addresses,
+    cable,
+    ip,
+    link,
+    refused,
+    routes,
+    run,
+)
 
 pytestmark = pytest.mark.usefixtures("private_host")
-
-
-def run(document: Document) -> engine.Result:
-    return engine.run(document, dad_seconds=0)
-
-
-def ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True)
-
-
-def link(name: str, netns: Optional[str] = None) -> Dict[str, Any]:
-    """How iproute2 shows a link, its addresses included."""
-    shown: Dict[str, Any] = next(entry for entry in world.ip(netns, "address show")[0] if entry["ifname"] == name)
-    return shown
-
-
-def addresses(name: str, netns: Optional[str] = None) -> List[str]:
-    entries = link(name, netns)["addr_info"]
-    return sorted(f"{entry['local']}/{entry['prefixlen']}" for entry in entries if entry["scope"] != "link")
-
-
-def routes(netns: Optional[str] = None, protocol: str = "72") -> List[str]:
-    """The destinations of a namespace's routes of this protocol, by default of those that are ours."""
-    return sorted(route["dst"] for route in world.ip(netns, "route show table all")[0] if route["protocol"] == protocol)
-
-
-def setting(path: str) -> str:
-    return Path("/proc/sys", path).read_text().strip()
-
-
-def cable(*there: str, netns: str = "red", **here: Any) -> Document:
-    """A room with a cable into it: ``there`` are the addresses of its end in the room."""
-    end = {"name": "eth0", "netns": netns, "addresses": list(there)}
-    return {"namespaces": [{"name": netns}], "veths": [{"name": f"to-{netns}", **here, "peer": end}]}
-
-
-@contextlib.contextmanager
-def refused(kind: type[Exception], *words: str) -> Iterator[None]:
-    """The engine refuses, in these words among others, and nothing at all has changed."""
-    before = world.image()
-    with pytest.raises(kind) as raised:
-        yield
-    for word in words:
-        assert word in str(raised.value)
-    assert world.differences(before, world.image()) == []
 
 
 # What isn't ours
@@ -273,120 +233,6 @@ def test_24_spanning_tree_is_off_unless_it_is_asked_for() -> None:
     for stp, asked in ((0, {}), (1, {"stp": True}), (0, {})):
         run({"bridges": [{"name": "v-net-0", **asked}]})
         assert link("v-net-0")["linkinfo"]["info_data"]["stp_state"] == stp
-
-
-# Addresses, routes, settings
-
-
-def test_25_an_address_with_another_prefix_length_does_not_stay_beside_ours() -> None:
-    document = cable("10.50.0.2/24")
-    run(document)
-    ip("-n", "red", "address", "add", "10.50.0.2/25", "dev", "eth0")
-    run(document)
-    assert addresses("eth0", "red") == ["10.50.0.2/24"]
-    run(cable("10.50.0.2/16"))
-    assert addresses("eth0", "red") == ["10.50.0.2/16"]
-
-
-def test_26_taking_a_primary_address_leaves_its_secondaries_on_our_link() -> None:
-    run(cable("10.50.0.1/24", "10.50.0.2/24", "10.50.0.3/24"))
-    run(cable("10.50.0.2/24", "10.50.0.3/24"))
-    assert addresses("eth0", "red") == ["10.50.0.2/24", "10.50.0.3/24"]
-
-
-@pytest.mark.parametrize("promote", ["0", "1"])
-@pytest.mark.parametrize("document", [{"interfaces": [{"name": "eth0"}]}, {}, NOTHING])
-def test_26_taking_a_primary_address_leaves_its_secondaries_on_anothers_link(document: Document, promote: str) -> None:
-    world.build_surroundings()
-    path = Path("/proc/sys/net/ipv4/conf/eth0/promote_secondaries")
-    path.write_text(promote)
-    run({"interfaces": [{"name": "eth0", "addresses": ["10.77.0.1/24"]}]})
-    ip("address", "add", "10.77.0.2/24", "dev", "eth0")
-    ip("route", "add", "10.78.0.0/16", "via", "10.77.0.9")
-    run(document)
-    assert addresses("eth0") == ["10.77.0.2/24", "192.168.1.2/24", "192.168.1.20/24"]
-    assert "10.78.0.0/16" in routes(protocol="boot")
-    assert path.read_text().strip() == promote
-
-
-def test_27_anothers_route_of_the_same_prefix_and_metric_is_never_replaced() -> None:
-    world.build_surroundings()
-    with refused(Conflict, "isn't ours (protocol 3); give this one another metric or remove that one"):
-        run({"routes": [{"to": "198.51.100.0/24", "via": "192.168.1.3"}]})
-    run({"routes": [{"to": "198.51.100.0/24", "via": "192.168.1.3", "metric": 5}]})
-    run(NOTHING)
-    assert "198.51.100.0/24" in routes(protocol="boot")
-
-
-def test_28_an_ipv6_address_can_be_used_when_the_run_is_over() -> None:
-    engine.run(cable("fd00::2/64"))
-    with namespaces.inside("red"), socket.socket(socket.AF_INET6) as used:
-        used.bind(("fd00::2", 0))
-
-
-def test_28_an_ipv6_address_that_somebody_else_has_is_refused_and_all_is_undone() -> None:
-    engine.run(
-        {"name": "theirs", **cable("fd00::2/64", netns="blue", bridge="v-net-0"), "bridges": [{"name": "v-net-0"}]}
-    )
-    twin = {**cable("fd00::3/64"), "interfaces": []}
-    ip("link", "add", "spare", "type", "veth", "peer", "name", "twin")
-    ip("link", "set", "spare", "master", "v-net-0", "up")
-    before = world.image()
-    with pytest.raises(
-        VerificationFailed, match="host: twin: address fd00::2/64: somebody else on this network has it"
-    ):
-        engine.run({**twin, "interfaces": [{"name": "twin", "up": True, "addresses": ["fd00::2/64"]}]})
-    assert world.differences(before, world.image()) == []
-
-
-def test_29_the_default_route_from_an_advertisement_outlives_forwarding() -> None:
-    world.build_surroundings()
-    advertise()
-    run({"forwarding": {"ipv6": True}})
-    assert setting("net/ipv6/conf/all/forwarding") == "1"
-    assert routes(protocol="ra") == ["default"]
-    run(NOTHING)
-    assert (setting("net/ipv6/conf/eth0/accept_ra"), setting("net/ipv6/conf/all/forwarding")) == ("1", "0")
-
-
-def advertise() -> None:
-    """A router on the LAN says that it is one, until the host has a default route through it."""
-    packet = struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0)  # RFC 4861, 4.2; the kernel adds the checksum
-    with namespaces.inside("lan"):
-        sender = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
-        everybody = ("ff02::1", 0, 0, socket.if_nametoindex("eth0"))
-    with sender:
-        sender.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
-        deadline = time.monotonic() + 10
-        while routes(protocol="ra") != ["default"]:
-            assert time.monotonic() < deadline, "the kernel took no advertisement"
-            with contextlib.suppress(OSError):  # its own address is still being checked
-                sender.sendto(packet, everybody)
-
-
-@pytest.mark.parametrize("before", ["0", "1"])
-def test_30_settings_that_forwarding_drags_along_are_put_back(before: str) -> None:
-    path = Path("/proc/sys/net/ipv4/conf/all/accept_redirects")
-    path.write_text(before)
-    run({"forwarding": {"ipv4": True}})
-    run(NOTHING)
-    assert path.read_text().strip() == before
-    assert setting("net/ipv4/ip_forward") == "0"
-
-
-def test_30_a_setting_beside_forwarding_is_as_the_document_says_afterwards() -> None:
-    document = {"forwarding": {"ipv4": True}, "sysctls": {"net.ipv4.conf.all.accept_redirects": 1}}
-    run(document)
-    assert (setting("net/ipv4/ip_forward"), setting("net/ipv4/conf/all/accept_redirects")) == ("1", "1")
-    assert run(document).plan == ()
-
-
-def test_31_a_setting_of_an_interface_with_a_dot_in_its_name() -> None:
-    document = {"bridges": [{"name": "v-net.100"}], "sysctls": {"net/ipv4/conf/v-net.100/rp_filter": 2}}
-    run(document)
-    assert setting("net/ipv4/conf/v-net.100/rp_filter") == "2"
-    assert run(document).plan == ()
-    run(NOTHING)
 
 
 def test_a_setting_that_two_documents_want_stays_until_neither_does(private_host: Path) -> None:

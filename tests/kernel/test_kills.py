@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A run that is killed or told to stop at whatever step: the next run, or nobody, finds anything in its way."""
+
+from __future__ import annotations
+
+import errno
+import signal
+from pathlib import Path
+from typing import Any, Dict, Optional
+
+import pytest
+
+from ansible_collections.hostwire.linux.plugins.module_utils import engine
+from ansible_collections.hostwire.linux.plugins.module_utils.errors import (
+    Interrupted,
+    KernelRefused,
+)
+from ansible_collections.hostwire.linux.tests.kernel import world
+from ansible_collections.hostwire.linux.tests.kernel.steps import (
+    CASES,
+    NOTHING,
+    Document,
+    apply,
+    begin,
+    killed,
+    steps_of,
+)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@CASES
+def test_a_run_killed_at_any_step_is_finished_by_the_next(
+    private_host: Path, there: Optional[Document], wanted: Document, when: str
+) -> None:
+    world.build_surroundings()
+    bare = world.image()
+    apply(wanted)
+    whole = comparable(world.image())
+    apply(NOTHING)
+    for step in range(len(steps_of(there, wanted))):
+        if there is not None:
+            apply(there)
+        killed(wanted, step, when)
+        predicted = engine.run(wanted, check=True)
+        assert apply(wanted).plan == predicted.plan, f"step {step}"
+        assert apply(wanted).plan == (), f"step {step}"
+        assert world.differences(whole, comparable(world.image())) == [], f"step {step}"
+        apply(NOTHING)
+        assert world.differences(bare, world.image()) == [], f"step {step}"
+
+
+def comparable(image: Dict[str, Any]) -> Dict[str, Any]:
+    """An image without what differs between two builds of one network."""
+    state = "/var/lib/hostwire/main.state"
+    rooms = {
+        name: {**room, "links": {n: {**link, "address": None} for n, link in room["links"].items()}}
+        for name, room in image["rooms"].items()
+    }
+    return {**image, "rooms": rooms, "files": {path: text for path, text in image["files"].items() if path != state}}
+
+
+def test_after_a_kill_another_document_or_none_at_all_finds_nothing_in_its_way(private_host: Path) -> None:
+    world.build_surroundings()
+    bare = world.image()
+    other: Document = {
+        **world.FIRST,
+        "interfaces": [{**world.FIRST["interfaces"][0], "mtu": 1420}],
+        "published_ports": [],
+    }
+    for step in range(0, len(steps_of(world.FIRST, world.SECOND)), 11):
+        for following in (other, NOTHING):
+            apply(world.FIRST)
+            killed(world.SECOND, step, "before")
+            apply(following)
+            assert apply(following).plan == (), f"step {step}"
+            apply(NOTHING)
+            assert world.differences(bare, world.image()) == [], f"step {step}"
+
+
+def test_a_failure_after_a_kill_does_not_forget_what_the_killed_run_left(private_host: Path) -> None:
+    world.build_surroundings()
+    bare = world.image()
+    count = len(steps_of(None, world.FIRST))
+    for step in range(0, count, 10):
+        killed(world.FIRST, step, "before")
+        left = world.image()["rooms"]
+
+        def refuse(position: int, when: str) -> None:
+            if when == "after":
+                raise KernelRefused("a step", errno.EPERM)
+
+        with pytest.raises(KernelRefused):
+            apply(world.FIRST, refuse)
+        assert world.differences(left, world.image()["rooms"]) == []
+        apply(NOTHING)
+        assert world.differences(bare, world.image()) == [], f"step {step}"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_run_that_is_told_to_stop_takes_itself_back(private_host: Path, number: int) -> None:
+    begin(world.FIRST)
+    before = world.image()
+    ours = signal.signal(number, signal.SIG_DFL)  # whoever started the tests may have it ignored
+
+    def stop(position: int, when: str) -> None:
+        if (position, when) == (40, "before"):
+            signal.raise_signal(number)
+
+    try:
+        with pytest.raises(Interrupted) as raised:
+            apply(world.SECOND, stop)
+    finally:
+        signal.signal(number, ours)
+    assert raised.value.problems == (
+        f"told to stop by {signal.Signals(number).name}",
+        "everything was put back as it was",
+    )
+    assert world.differences(before, world.image()) == []

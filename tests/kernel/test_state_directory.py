@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a run may not, or can't, write its intent down, it changes nothing; two runs never write at once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import threading
+from pathlib import Path
+from typing import Callable, Iterator, List
+
+import pytest
+
+from ansible_collections.hostwire.linux.plugins.module_utils import engine
+from ansible_collections.hostwire.linux.plugins.module_utils.apply import disk
+from ansible_collections.hostwire.linux.plugins.module_utils.errors import (
+    Conflict,
+    MissingOnHost,
+)
+from ansible_collections.hostwire.linux.tests.kernel import world
+from ansible_collections.hostwire.linux.tests.kernel.steps import (
+    Document,
+    apply,
+    begin,
+)
+
+
+def test_without_privilege_the_capability_is_named(private_host: Path) -> None:
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setresuid(65534, 65534, 65534)
+            with pytest.raises(MissingOnHost, match="hasn't got CAP_NET_ADMIN and CAP_SYS_ADMIN: run it as root"):
+                apply(SMALL)
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_full_disk_under_the_journal_stops_before_the_first_change(private_host: Path) -> None:
+    begin(None)
+    with small_disk():
+        Path("/var/lib/hostwire/filler").write_bytes(b"x" * 4096 * 3)
+        before = world.image()
+        with pytest.raises(
+            MissingOnHost, match=r"nothing can be written there .No space left on device., so nothing was changed"
+        ):
+            apply(world.FIRST)
+        assert world.differences(before, world.image()) == []
+
+
+def test_a_state_directory_that_is_read_only_stops_before_the_first_change(private_host: Path) -> None:
+    begin(None)
+    with small_disk("remount,ro"):
+        before = world.image()
+        with pytest.raises(
+            MissingOnHost, match=r"nothing can be written there .Read-only file system., so nothing was"
+        ):
+            apply(world.FIRST)
+        assert engine.run(world.FIRST, check=True).changed
+        assert world.differences(before, world.image()) == []
+
+
+def test_a_state_directory_of_somebody_else_is_refused(private_host: Path) -> None:
+    begin(None)
+    os.mkdir("/var/lib/hostwire")
+    os.chown("/var/lib/hostwire", 12345, 12345)
+    before = world.image()
+    with pytest.raises(Conflict, match="/var/lib/hostwire belongs to user 12345, not to the one who runs this"):
+        apply(world.FIRST)
+    assert world.differences(before, world.image()) == []
+
+
+@contextlib.contextmanager
+def small_disk(*remount: str) -> Iterator[None]:
+    """The state directory is a file system of four pages of its own."""
+    os.mkdir("/var/lib/hostwire")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k,mode=0700", "tmpfs", "/var/lib/hostwire"], check=True)
+    for option in remount:
+        subprocess.run(["mount", "-o", option, "/var/lib/hostwire"], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "/var/lib/hostwire"], check=True)
+
+
+SMALL: Document = {"name": "second", "namespaces": [{"name": "grey"}]}
+
+
+def test_of_two_runs_at_once_the_second_waits_for_the_first(private_host: Path) -> None:
+    begin(None)
+    orders: List[str] = []
+    with in_the_middle_of_a_run() as release:
+        waiting = threading.Timer(0.3, lambda: (orders.append("first released"), release()))
+        waiting.start()
+        engine.run(SMALL)
+        orders.append("second done")
+    assert orders == ["first released", "second done"]
+
+
+def test_a_wait_for_the_lock_ends_with_the_holders_name(private_host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin(None)
+    monkeypatch.setattr(disk, "LOCK_SECONDS", 0.2)
+    with in_the_middle_of_a_run() as release:
+        with pytest.raises(Conflict, match=r"another run holds this host's lock: process \d+, document 'main', since "):
+            engine.run(SMALL)
+        assert engine.run(SMALL, check=True).changed
+        release()
+
+
+@contextlib.contextmanager
+def in_the_middle_of_a_run() -> Iterator[Callable[[], None]]:
+    """Another process applies the first document, and goes on when it is let."""
+    begun, go_on = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+
+            def pause(position: int, when: str) -> None:
+                if (position, when) == (5, "before"):
+                    os.write(begun[1], b"!")
+                    os.read(go_on[0], 1)
+
+            apply(world.FIRST, pause)
+        finally:
+            os._exit(0)
+    os.read(begun[0], 1)
+    yield lambda: os.write(go_on[1], b"!") and None
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    for fd in (*begun, *go_on):
+        os.close(fd)
