@@ -202,6 +202,12 @@ containers:
       type: list
       elements: dict
       returned: success
+addresses:
+  description: The host's own addresses, without those of Docker's bridges, loopback and link-local ones.
+  type: list
+  elements: str
+  returned: success
+  sample: [192.168.1.9]
 routes:
   description:
     - What the host reaches without Docker, in every routing table. Default routes and their halves, loopback,

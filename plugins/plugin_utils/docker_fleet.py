@@ -29,7 +29,10 @@ class Host(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """What is to happen on one host. ``stops``: containers that stop; ``ours``: those of them that we start again."""
+    """What is to happen on one host. ``stops``: containers that stop; ``ours``: those of them that we start again.
+
+    ``ports``: addresses and TCP ports at which its containers can be asked for from outside.
+    """
 
     host: str
     before: Tuple[str, ...]
@@ -38,6 +41,7 @@ class Entry(NamedTuple):
     stops: Tuple[str, ...] = ()
     ours: Tuple[str, ...] = ()
     changes: bool = True
+    ports: Tuple[Tuple[str, int], ...] = ()
 
     @property
     def downtime(self) -> int:
@@ -189,7 +193,23 @@ def _entry(host: Host, addresses: Mapping[str, str]) -> Entry:
         tuple(container["name"] for container in containers) if changes else (),
         tuple(container["name"] for container in containers if container["policy"] == "no") if changes else (),
         changes,
+        _published(host),
     )
+
+
+def _published(host: Host) -> Tuple[Tuple[str, int], ...]:
+    """Address and number of each published TCP port, save those that the engine chooses anew at each start."""
+    own = host.found.get("addresses", ())
+    found: Dict[Tuple[str, int], None] = {}
+    for container in host.found.get("containers", ()):
+        chosen = {port["port"] for port in container["ports"] if not port["host_port"]}
+        for port in container["ports"]:
+            if port["protocol"] != "tcp" or port["port"] in chosen:
+                continue
+            for address in own if port["address"] is None else [port["address"]]:
+                if address in own:
+                    found[address, port["host_port"]] = None
+    return tuple(found)
 
 
 def _judged(hosts: Sequence[Host], entries: Sequence[Entry], shared: bool) -> List[str]:

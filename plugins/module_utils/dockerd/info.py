@@ -43,6 +43,7 @@ def info(socket: str = DOCKER_SOCKET) -> Dict[str, Any]:
         "docker0": read_bridge(),
         "networks": [_network(network) for network in networks],
         "containers": [_container(container) for container in (engine.running() if engine else ())],
+        "addresses": read_own_addresses(docker_bridges(networks)),
         "routes": [route._asdict() for route in routes],
         "overlaps": find_overlaps(networks, routes),
         **_rules(engine, unread),
@@ -116,6 +117,21 @@ def read_bridge(name: str = DEFAULT_BRIDGE) -> Dict[str, Any]:
         "mtu": link.mtu if link else None,
         "addresses": [entry.address for entry in addresses if entry.scope < RT_SCOPE_LINK],
     }
+
+
+def read_own_addresses(bridges: Iterable[str]) -> List[str]:
+    """The host's addresses, bare, save those of these links and those that nobody else reaches."""
+    with Channel() as channel:
+        links = read_links(channel)
+        addresses = read_addresses(channel)
+    strange = {links[name].index for name in bridges if name in links}
+    return [
+        entry.address.partition("/")[0]
+        for index, of_link in addresses.items()
+        if index not in strange
+        for entry in of_link
+        if entry.scope < RT_SCOPE_LINK
+    ]
 
 
 def _network(network: Network) -> Dict[str, Any]:

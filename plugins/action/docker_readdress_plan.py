@@ -1,0 +1,148 @@
+# Copyright: the Hostwire authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Action docker_readdress_plan: one plan for docker0 on all hosts of a play, printed and written to be reviewed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional
+
+import yaml
+from ansible import constants
+from ansible.plugins.action import ActionBase
+from ansible.utils.color import stringc
+from ansible.utils.display import Display
+
+from ansible_collections.hostwire.linux.plugins.plugin_utils.docker_fleet import Host, Plan, make_plan
+from ansible_collections.hostwire.linux.plugins.plugin_utils.docker_fleet_report import (
+    FILE_HEADER,
+    found_on,
+    plan_conclusion,
+    plan_record,
+    plan_table,
+)
+
+display = Display()
+NO_TERMINAL = 79  # columns, as Ansible's own
+# The role's variables that decide on the address; each host may have its own.
+WISHES = ("bip", "bip6", "supernet", "prefix", "supernet_v6", "prefix_v6", "taken", "default_address_pools")
+
+
+class PlanFileError(Exception):
+    """The plan file can't be read or written; the text says why."""
+
+
+class ActionModule(ActionBase):
+    """Runs once for all hosts of the play, on the controller; no host is connected to."""
+
+    TRANSFERS_FILES = False
+    BYPASS_HOST_LOOP = True
+    _requires_connection = False
+
+    def run(self, tmp: Optional[str] = None, task_vars: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
+        """Plan; print it; write it. Fails, with every problem of every host, if anything speaks against it."""
+        variables = task_vars or {}
+        result: Dict[str, Any] = super().run(tmp, task_vars)
+        dummy, options = self.validate_argument_spec(  # type: ignore[no-untyped-call]
+            {
+                "file": {"type": "path", "required": True},
+                "variable": {"default": "docker_readdress_found"},
+                "hosts": {"type": "list", "elements": "str"},
+                "leave_out_unreachable": {"type": "bool", "default": False},
+                "shared": {"type": "bool", "default": False},
+            }
+        )
+        names = variables["ansible_play_hosts_all"] if options["hosts"] is None else options["hosts"]
+        hosts = [_host(name, variables["hostvars"][name], options["variable"]) for name in names]
+        try:
+            text = _read(options["file"])
+            recorded = _recorded(text, options["file"])
+            plan = make_plan(hosts, recorded, options["leave_out_unreachable"], options["shared"])
+            result.update(_answer(plan))
+            _show(plan, failed=bool(plan.problems))
+            if plan.problems:
+                return {**result, "failed": True, "changed": False, "msg": _refusal(plan)}
+            entries = plan_record(plan, {host.name: host.wish.get("supernet") for host in hosts})
+            # What other hosts have by an earlier plan stays theirs.
+            after = FILE_HEADER + yaml.safe_dump({"hosts": {**recorded, **entries}}, sort_keys=True, width=120)
+            result.update(changed=text != after, msg=plan_conclusion(plan), file=os.path.abspath(options["file"]))
+            result["diff"] = {
+                "before_header": options["file"],
+                "after_header": options["file"],
+                "before": text or "",
+                "after": after,
+            }
+            if result["changed"] and not self._task.check_mode:
+                _write(options["file"], after)
+        except PlanFileError as problem:
+            return {**result, "failed": True, "changed": False, "msg": str(problem)}
+        return result
+
+
+def _host(name: str, variables: Mapping[str, Any], variable: str) -> Host:
+    facts, trouble, unreachable = found_on(variables.get(variable))
+    wish = {} if trouble else {key: variables.get(f"docker_bridge_{key}") for key in WISHES}
+    return Host(name, facts, trouble, unreachable, wish)
+
+
+def _read(path: str) -> Optional[str]:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as problem:
+        raise PlanFileError(f"file: {path} can't be read: {problem}") from problem
+
+
+def _recorded(text: Optional[str], path: str) -> Dict[str, Dict[str, Any]]:
+    try:
+        content = yaml.safe_load(text or "") or {}
+    except yaml.YAMLError as problem:
+        raise PlanFileError(f"file: {path} is no YAML: {problem}") from problem
+    hosts = content.get("hosts") if isinstance(content, dict) else None
+    if content and not (isinstance(hosts, dict) and all(isinstance(entry, dict) for entry in hosts.values())):
+        raise PlanFileError(f"file: {path} is no plan: it has no dictionary of hosts")
+    return {str(name): entry for name, entry in (hosts or {}).items()}
+
+
+def _write(path: str, text: str) -> None:
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(f"{path}.new")
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    except OSError as problem:
+        raise PlanFileError(f"file: {path} can't be written: {problem}") from problem
+
+
+def _answer(plan: Plan) -> Dict[str, Any]:
+    entries: Dict[str, Any] = {
+        entry.host: {
+            "from": list(entry.before),
+            "bip": entry.bip,
+            "bip6": entry.bip6,
+            "stops": list(entry.stops),
+            "started_again": list(entry.ours),
+            "downtime_seconds": entry.downtime,
+            "changes": entry.changes,
+            "probes": [{"to": address, "protocol": "tcp", "port": port} for address, port in entry.ports],
+        }
+        for entry in plan.entries
+    }
+    return {"plan": entries, "problems": list(plan.problems), "left_out": list(plan.left_out)}
+
+
+def _refusal(plan: Plan) -> str:
+    number = f"{len(plan.problems)} things speak" if len(plan.problems) > 1 else "One thing speaks"
+    return "\n".join([f"{number} against this plan, so nothing is changed on any host:", *plan.problems])
+
+
+def _show(plan: Plan, failed: bool) -> None:
+    # What reads standard output as JSON shouldn't meet a table there.
+    aside = "json" in constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK")  # type: ignore[no-untyped-call]
+    parts: List[str] = [plan_table(plan, display.columns or NO_TERMINAL, stringc)]
+    if not failed:  # Ansible itself prints the message of a failure
+        parts.append(stringc(plan_conclusion(plan), "green"))  # type: ignore[no-untyped-call]
+    display.display("\n\n".join(parts), stderr=aside)

@@ -1,0 +1,81 @@
+#!/usr/bin/python
+# Copyright: the Hostwire authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Module docker_readdress_summary: documentation of the action plugin of the same name, which does the work."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: docker_readdress_summary
+short_description: What came of docker0 on all hosts of a play
+version_added: 0.2.0
+author: The Hostwire authors (@hostwire)
+description:
+  - Prints for each host of the play what the role P(hostwire.linux.docker_bridge#role) did there, as a table, and one
+    sentence for all of it.
+  - Fails if there is a host that is not as it was to be.
+options:
+  hosts:
+    description: The hosts to report on. All hosts of the play if left out.
+    type: list
+    elements: str
+  left_out:
+    description: Hosts that were left out because they can't be reached.
+    type: list
+    elements: str
+    default: []
+  goal:
+    description: Whether docker0 was to get its new address or the old one back. Only for the words.
+    type: str
+    choices: [new, old]
+    default: new
+  paused:
+    description: Whether somebody paused the run. Hosts that weren't touched are no failure then.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    description: Says what would change without changing anything.
+    support: full
+  diff_mode:
+    description: Shows the objects in question as they are and as they will be.
+    support: N/A
+    details: This action changes nothing.
+  idempotent:
+    description: Run a second time with the same options it changes nothing.
+    support: full
+  action:
+    description: Runs on the controller and never connects to a host.
+    support: full
+  bypass_host_loop:
+    description: Runs once for all hosts of the play.
+    support: full
+notes:
+  - It reads the variable C(docker_bridge_result) that the role registers, and of the playbook's own
+    C(docker_readdress_outside) and C(docker_readdress_trouble).
+seealso:
+  - module: hostwire.linux.docker_bridge
+  - module: hostwire.linux.docker_readdress_plan
+"""
+
+EXAMPLES = r"""
+- name: What came of it
+  hostwire.linux.docker_readdress_summary:
+  run_once: true
+"""
+
+RETURN = r"""
+msg:
+  description: What came of it, in one sentence.
+  returned: always
+  type: str
+  sample: "All 12 hosts have their new address."
+outcomes:
+  description:
+    - For each host V(changed), V(unchanged), V(put back) after a failure, V(broken) where putting back failed too,
+      V(refused) before any change, V(unreachable), V(left out) or V(untouched).
+  returned: always
+  type: dict
+  sample: {web1: changed, web2: put back, web3: untouched}
+"""
