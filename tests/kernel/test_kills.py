@@ -23,6 +23,7 @@ from ansible_collections.hostwire.linux.tests.kernel.steps import (
     apply,
     begin,
     killed,
+    status_of_run_to_kill,
     steps_of,
 )
 
@@ -116,3 +117,25 @@ def test_a_run_that_is_told_to_stop_takes_itself_back(private_host: Path, number
         "everything was put back as it was",
     )
     assert world.differences(before, world.image()) == []
+
+
+@pytest.mark.parametrize("redirects", ["0", "1"])
+@pytest.mark.parametrize("following", [True, False, None])
+@pytest.mark.parametrize("wanted", [True, False, None])
+@pytest.mark.parametrize("there", [True, False])
+def test_30_a_setting_that_forwarding_drags_along_comes_back_though_a_run_was_killed_in_between(
+    private_host: Path, there: bool, wanted: Optional[bool], following: Optional[bool], redirects: str
+) -> None:
+    def document(forwarding: Optional[bool]) -> Document:
+        return NOTHING if forwarding is None else {"forwarding": {"ipv4": forwarding}}
+
+    Path("/proc/sys/net/ipv4/conf/all/accept_redirects").write_text(redirects)
+    bare = world.image()
+    for step in range(3):
+        apply(document(there))
+        status_of_run_to_kill(document(wanted), step, "after")
+        predicted = engine.run(document(following), check=True)
+        assert apply(document(following)).plan == predicted.plan
+        assert apply(document(following)).plan == ()
+        apply(NOTHING)
+        assert world.differences(bare, world.image()) == [], f"step {step}"

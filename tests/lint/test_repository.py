@@ -24,7 +24,7 @@ LAYERS = (
     ("observe", "dockerd"),
     ("plan",),
     ("apply",),
-    ("task", "info"),
+    ("task", "info", "hosts_file"),
     ("engine",),
     ("cli", "ansible_adapter"),
 )

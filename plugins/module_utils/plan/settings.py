@@ -104,7 +104,7 @@ def _beforehand(sheet: Sheet, netns: Optional[str], path: str, value: str, line:
                 sheet.do(LINK, line, SysctlSet(netns, accept, "2"), SysctlSet(netns, accept, was))
                 sheet.after.sysctls.setdefault((netns, accept), Change(was, "2"))
     if path == sysctl.IPV4_FORWARDING:  # the kernel sets this to the opposite of the switch (hazard 30)
-        redirects = namespace.sysctls.get(ACCEPT_REDIRECTS)
+        redirects = _before_us(sheet, netns, namespace.sysctls.get(ACCEPT_REDIRECTS))
         if redirects not in (None, "0") and value == "1":
             sheet.after.sysctls.setdefault((netns, ACCEPT_REDIRECTS), Change(redirects, "0"))
 
@@ -113,10 +113,18 @@ def _afterwards(sheet: Sheet, netns: Optional[str], path: str, value: str, line:
     """Put back at once what a switch sets along with itself (hazard 30)."""
     namespace = sheet.namespace(netns)
     redirects = namespace.sysctls.get(ACCEPT_REDIRECTS) if namespace is not None else None
+    if redirects != _before_us(sheet, netns, redirects):  # a run of ours that was killed left it like that
+        return
     if path == sysctl.IPV4_FORWARDING and value == "0" and redirects == "0":
         same = SysctlSet(netns, ACCEPT_REDIRECTS, redirects)
         sheet.do(SYSCTL, line, same, same)
         sheet.after.sysctls.setdefault((netns, ACCEPT_REDIRECTS), Change("0", "0", "1"))  # if killed in between
+
+
+def _before_us(sheet: Sheet, netns: Optional[str], redirects: Optional[str]) -> Optional[str]:
+    """What accept_redirects was before a run of ours that was killed; what it is now if that wasn't us."""
+    remembered = sheet.owned.sysctls.get((netns, ACCEPT_REDIRECTS))
+    return remembered.before if remembered is not None and remembered.explains(redirects) else redirects
 
 
 def take_settings(sheet: Sheet, keys: Iterable[SysctlKey], inherited: Container[SysctlKey] = ()) -> None:
