@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import subprocess
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..errors import KernelRefused, MissingOnHost, VerificationFailed
 
@@ -139,19 +139,35 @@ def explain(lines: Sequence[str]) -> str:
     return found.group(1).replace('\\"', '"') if found else chosen[0].strip()
 
 
-def validate(path: str, arguments: Sequence[str]) -> Optional[str]:
-    """What ``dockerd --validate`` (23.0 on) has against a configuration file with these flags; None if nothing.
+def validate(text: str, arguments: Sequence[str]) -> Optional[str]:
+    """What ``dockerd --validate`` (23.0 on) has against a daemon.json with these flags; None if nothing.
 
-    None too where dockerd doesn't know the option.
+    The text is handed over in memory, so that nothing is written.
     """
+    descriptor = os.memfd_create("daemon.json")
+    try:
+        os.write(descriptor, text.encode("utf-8", "surrogateescape"))
+        path = f"/proc/{os.getpid()}/fd/{descriptor}"
+        done = _run([_dockerd(), "--validate", *arguments, f"--config-file={path}"], 30.0)
+    finally:
+        os.close(descriptor)
+    said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+    if done.returncode == 0 or not said:
+        return None
+    return said[-1].replace(path, "daemon.json")
+
+
+def flags() -> FrozenSet[str]:
+    """The names of the flags that this dockerd knows, without dashes."""
+    done = _run([_dockerd(), "--help"], 30.0)
+    return frozenset(re.findall(r"^\s+(?:-\w, )?--([\w-]+)", done.stdout, re.MULTILINE))
+
+
+def _dockerd() -> str:
     program = shutil.which("dockerd", path=_search_path())
     if program is None:
-        return None
-    done = _run([program, "--validate", *arguments, f"--config-file={path}"], 30.0)
-    said = (done.stderr.strip() or done.stdout.strip()).splitlines()
-    if done.returncode == 0 or not said or any("unknown flag: --validate" in line for line in said):
-        return None
-    return said[-1]
+        raise MissingOnHost("dockerd: no such program on this host")
+    return program
 
 
 def _tail(path: str) -> List[str]:

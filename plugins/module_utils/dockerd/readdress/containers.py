@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Containers after a restart of dockerd: those that ran run again, those that were stopped stay stopped."""
+
+from __future__ import annotations
+
+import time
+from typing import Dict, List, Mapping, Sequence
+
+from ...docker_api import Api
+from ...errors import HostwireError, MissingOnHost, VerificationFailed
+from ..facts import read_container
+from ..model import Container
+
+_INTERVAL = 0.1  # seconds between two looks
+_START_SECONDS = 60.0
+_BY_ENGINE = ("always", "unless-stopped")
+_GRACE = 10.0  # seconds that Docker has to start those with a policy before we do
+
+
+def start_again(api: Api, ran: Sequence[str], names: Mapping[str, str], seconds: float) -> None:
+    """Start again those that ran, by id and in this order; Docker's own are awaited.
+
+    Raises VerificationFailed that names each one that doesn't come back, and why.
+    """
+    problems: List[str] = []
+    deadline = time.monotonic() + seconds
+    for name in ran:
+        try:
+            _start(api, name, min(deadline, time.monotonic() + _GRACE))
+        except HostwireError as error:
+            problems.append(f"container {names.get(name, name)}: ran, and doesn't come back: {error}")
+    if problems:
+        raise VerificationFailed(problems)
+
+
+def _start(api: Api, name: str, deadline: float) -> None:
+    """Start one, unless Docker does it within the time."""
+    while True:
+        found = read_container(api, name)
+        if found.running or found.status == "restarting":
+            return
+        if found.policy not in _BY_ENGINE or time.monotonic() > deadline:
+            break
+        time.sleep(_INTERVAL)
+    api.post(f"/containers/{name}/start", timeout=_START_SECONDS)
+
+
+def stop_again(api: Api, resting: Sequence[str], seconds: float) -> None:
+    """Stop those that were stopped and that Docker starts, by their policy, with every start of its own.
+
+    Docker may start them a while after it serves: they are awaited for a moment.
+    """
+    deadline = time.monotonic() + min(seconds, _GRACE)
+    waiting: Dict[str, None] = dict.fromkeys(resting)
+    while waiting and time.monotonic() < deadline:
+        for name in list(waiting):
+            try:
+                found = read_container(api, name)
+                if found.running or found.status == "restarting":
+                    api.post(f"/containers/{name}/stop", timeout=_START_SECONDS)
+                    del waiting[name]
+            except MissingOnHost:
+                del waiting[name]
+        time.sleep(_INTERVAL)
+
+
+def running(api: Api, ran: Sequence[str]) -> List[Container]:
+    """Those of these that run, with the addresses that they have now."""
+    found = []
+    for name in ran:
+        try:
+            one = read_container(api, name)
+        except MissingOnHost:
+            continue
+        if one.running:
+            found.append(one)
+    return found

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What has to survive a run: the state before our first change, and the journal of a run that is on its way.
+
+Both are JSON below /var/lib/hostwire/docker, on disk for good before what they tell of is changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from typing import Any, Dict, Iterator, NamedTuple, Optional, Tuple
+
+from ... import files
+from ...errors import Conflict, KernelRefused
+
+DIRECTORY = "/var/lib/hostwire/docker"
+_FORMAT = 1
+Texts = Dict[str, Optional[str]]  # a file's text by its path; None: the file isn't there
+
+
+class Origin(NamedTuple):
+    """The state before our first change: files, docker0's addresses; and the files as we left them last."""
+
+    texts: Texts
+    addresses: Tuple[str, ...]
+    address: str
+    written: Texts
+    options: Dict[str, Any]  # our options' values by daemon.json key; those that stood nowhere aren't here
+
+
+class Expected(NamedTuple):
+    """What the new state has to look like; "" and None are not looked at. ``subnets`` are those of other networks."""
+
+    address: str = ""
+    address6: str = ""
+    fixed_cidr: str = ""
+    options: Dict[str, str] = {}  # of the network "bridge", as the engine calls them
+    masquerade: Optional[bool] = None
+    subnets: Dict[str, Tuple[str, ...]] = {}
+
+
+class Switch(NamedTuple):
+    """One way for dockerd from one configuration to another.
+
+    It is started with the files ``start``, which are then replaced by ``final``; docker0 loses the addresses ``gone``
+    while it is stopped.
+    """
+
+    start: Texts
+    final: Texts
+    gone: Tuple[str, ...]
+    expected: Expected
+
+
+class Journal(NamedTuple):
+    """A run on its way: its phase, the way there, the way back, and the containers, by id, name in words.
+
+    ``ran``: those that run, in the order in which they were started; ``resting``: those that are stopped though Docker
+    starts them with every start of its own; ``answered``: (address, port) that took connections.
+    """
+
+    phase: str
+    forward: Switch
+    back: Switch
+    ran: Tuple[str, ...]
+    resting: Tuple[str, ...]
+    names: Dict[str, str]
+    healthy: Tuple[str, ...]
+    init: str
+    socket: bool
+
+
+class Store:
+    """The directory; nothing is made in it before the first write."""
+
+    def __init__(self, directory: str = DIRECTORY) -> None:
+        self._directory = directory
+        self._origin = os.path.join(directory, "origin.json")
+        self._journal = os.path.join(directory, "run.json")
+
+    @contextlib.contextmanager
+    def locked(self, write: bool) -> Iterator[None]:
+        """Keep other runs away. With ``write`` False nothing is made or locked. Raises Conflict."""
+        if not write:
+            yield
+            return
+        self._make()
+        descriptor = os.open(os.path.join(self._directory, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError as error:
+            raise Conflict("docker_bridge: another run is at work on this host; wait until it has ended") from error
+        finally:
+            os.close(descriptor)
+
+    def origin(self) -> Optional[Origin]:
+        """The state before our first change, None if there was none."""
+        found = self._load(self._origin)
+        if found is None:
+            return None
+        return Origin(
+            dict(found["texts"]),
+            tuple(found["addresses"]),
+            str(found["address"]),
+            dict(found["written"]),
+            dict(found["options"]),
+        )
+
+    def keep_origin(self, origin: Origin) -> None:
+        """Write it down."""
+        self._save(self._origin, origin._asdict())
+
+    def forget_origin(self) -> None:
+        """The host is as it was: there is nothing to go back to."""
+        files.remove(self._origin)
+
+    def journal(self) -> Optional[Journal]:
+        """The run that was broken off, None if none was."""
+        found = self._load(self._journal)
+        if found is None:
+            return None
+        return Journal(
+            str(found["phase"]),
+            _switch(found["forward"]),
+            _switch(found["back"]),
+            tuple(found["ran"]),
+            tuple(found["resting"]),
+            dict(found["names"]),
+            tuple(found["healthy"]),
+            str(found["init"]),
+            bool(found["socket"]),
+        )
+
+    def advance(self, journal: Journal) -> Journal:
+        """Write down that a run enters the phase that its journal says."""
+        told = journal._asdict()
+        for way in ("forward", "back"):
+            switch: Switch = told[way]
+            told[way] = {**switch._asdict(), "expected": switch.expected._asdict()}
+        self._save(self._journal, told)
+        return journal
+
+    def close(self) -> None:
+        """The run has ended."""
+        files.remove(self._journal)
+
+    def _make(self) -> None:
+        try:
+            for directory in (os.path.dirname(self._directory), self._directory):
+                if not os.path.isdir(directory):
+                    os.makedirs(directory, mode=0o700, exist_ok=True)
+                    files.sync_directory(os.path.dirname(directory))
+        except OSError as error:
+            raise KernelRefused(f"directory {self._directory}: make", error.errno or 0) from error
+
+    def _save(self, path: str, told: Dict[str, Any]) -> None:
+        self._make()
+        files.write(path, json.dumps({"format": _FORMAT, **told}, indent=1) + "\n", 0o600)
+
+    def _load(self, path: str) -> Optional[Dict[str, Any]]:
+        text = files.read(path)
+        if text is None:
+            return None
+        try:
+            found: Dict[str, Any] = json.loads(text)
+            wrong = found["format"] != _FORMAT
+        except (ValueError, KeyError, TypeError) as error:
+            raise Conflict(f"{path}: not what docker_bridge wrote there; look at it and take it away") from error
+        if wrong:
+            raise Conflict(f"{path}: another version of this collection wrote it; finish the run with that one")
+        return found
+
+
+def _switch(found: Dict[str, Any]) -> Switch:
+    expected = dict(found["expected"])
+    expected["subnets"] = {name: tuple(subnets) for name, subnets in expected["subnets"].items()}
+    return Switch(dict(found["start"]), dict(found["final"]), tuple(found["gone"]), Expected(**expected))

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything that stands against a plan, found before anything is changed and said in one message."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import os
+from typing import List, NamedTuple, Optional
+
+from ...errors import Conflict, HostwireError, InvalidValue, MissingOnHost
+from ..configuration import real_path
+from ..model import DEFAULT_NETWORK, Container
+from ..options import BY_KEY
+from ..routes import overlapping
+from .plan import Plan
+from .situation import Situation
+from .validation import objections
+from .wish import PRESENT, Wish, outside, overlap
+
+_IPV6_BY_ITSELF = (27, 0)  # ipv6 without a subnet takes a unique local one from then on
+
+
+class _Found(NamedTuple):
+    """Problems by their kind."""
+
+    invalid: List[str]
+    conflict: List[str]
+    missing: List[str]
+
+
+def check(wish: Wish, now: Situation, plan: Plan) -> None:
+    """Raises InvalidValue, Conflict or MissingOnHost with all that was found; writes nothing."""
+    found = _Found([], list(now.configuration.twice), [])
+    _check_values(wish, now, plan, found)
+    _check_overlaps(wish, now, plan, found)
+    _check_places(now, plan, found)
+    if plan.lines:
+        _check_containers(now, plan, found)
+        _check_disk(plan, found)
+        if not (found.invalid or found.conflict or found.missing):
+            found.invalid.extend(objections(now, plan))
+    kinds = ((InvalidValue, found.invalid), (Conflict, found.conflict), (MissingOnHost, found.missing))
+    error: Optional[HostwireError] = None
+    for kind, problems in kinds:
+        if problems and error is None:
+            error = kind(problems)
+        elif error is not None:
+            for line in problems:
+                error.append(line)
+    if error is not None:
+        raise error
+
+
+def _check_values(wish: Wish, now: Situation, plan: Plan, found: _Found) -> None:
+    """What can be judged only with the engine's version and the options that stand already."""
+    release = now.engine.release
+    for key in wish.options:
+        option = BY_KEY[key]
+        if wish.value(key) is not None and release[:2] < option.since:
+            since = ".".join(str(number) for number in option.since)
+            found.missing.append(f"{option.parameter}: Docker knows it from {since} on; here is {now.engine.version}")
+    if wish.state != PRESENT:
+        return
+    options = plan.options
+    for cidr, bip, family in (
+        (options.get("fixed-cidr"), plan.forward.expected.address, 4),
+        (options.get("fixed-cidr-v6"), options.get("bip6"), 6),
+    ):
+        if cidr and bip and not (wish.value("fixed-cidr") and wish.value("bip") and family == 4):
+            found.invalid.extend(outside(str(cidr), str(bip), family))
+    if wish.value("ipv6") and not options.get("fixed-cidr-v6") and release < _IPV6_BY_ITSELF:
+        found.invalid.append(
+            f"ipv6: Docker {now.engine.version} needs a subnet for it: give fixed_cidr_v6, like fd00:225::/64"
+        )
+
+
+def _check_overlaps(wish: Wish, now: Situation, plan: Plan, found: _Found) -> None:
+    expected = plan.forward.expected
+    moves = expected.address != now.address
+    for name, text, new in (
+        ("bip", expected.address, moves),
+        ("bip6", wish.value("bip6"), wish.value("bip6") != now.address6),
+        ("fixed_cidr_v6", wish.value("fixed-cidr-v6"), True),
+    ):
+        if text and new:
+            _check_overlap(name, str(text), wish, now, found)
+    for number, pool in enumerate(wish.value("default-address-pools") or ()):
+        base = ipaddress.ip_network(pool["base"])
+        for taken, subnet in wish.taken:
+            if overlap(base, ipaddress.ip_network(subnet)):
+                found.conflict.append(f"default_address_pools[{number}].base: {base} overlaps {_named(taken, subnet)}")
+
+
+def _check_overlap(name: str, text: str, wish: Wish, now: Situation, found: _Found) -> None:
+    network = ipaddress.ip_interface(text).network
+    for route in overlapping(text, now.routes):
+        found.conflict.append(f"{name}: {network} overlaps the host's route {route.words()}")
+    for other in now.engine.networks:
+        for own in other.subnets if other.name != DEFAULT_NETWORK else ():
+            if overlap(network, ipaddress.ip_network(own.subnet, strict=False)):
+                found.conflict.append(f"{name}: {network} overlaps Docker's network {other.name}, {own.subnet}")
+    for taken, subnet in wish.taken:
+        if overlap(network, ipaddress.ip_network(subnet)):
+            found.conflict.append(f"{name}: {network} overlaps {_named(taken, subnet)}")
+
+
+def _named(name: str, subnet: str) -> str:
+    return f"{subnet}, which is declared as taken" + (f" ({name})" if name else "")
+
+
+def _check_places(now: Situation, plan: Plan, found: _Found) -> None:
+    """Flags in files that belong to a package can't be taken out."""
+    for path in plan.before:
+        if path == now.configuration.daemon_json:
+            continue
+        for key, setting in now.configuration.settings.items():
+            for place in setting.places:
+                if place.file == path and not place.editable and BY_KEY[key].parameter:
+                    found.conflict.append(
+                        f"{key}: stands as a flag in {place.words}, which belongs to a package; take it out by"
+                        " a drop-in (systemctl edit docker)"
+                    )
+
+
+def _check_containers(now: Situation, plan: Plan, found: _Found) -> None:
+    running = now.engine.running()
+    if now.engine.live_restore and running:
+        names = ", ".join(one.name for one in running)
+        found.conflict.append(
+            "live-restore: it is on and containers run; Docker then leaves docker0 as it is and says nothing. Turn"
+            f" it off (live-restore: false, systemctl reload docker) or stop {names}"
+        )
+    for one in running:
+        if one.paused:
+            found.conflict.append(f"container {one.name}: it is paused, which a restart can't keep; unpause or stop it")
+        if one.auto_remove:
+            found.conflict.append(
+                f"container {one.name}: it was started with --rm, so it would be gone once it stops; stop it yourself"
+            )
+    expected = plan.forward.expected
+    if expected.address != now.address:
+        for one in now.engine.containers:
+            found.conflict.extend(_misfits(one, now, expected.address))
+        for server in now.configuration.value("dns") or ():
+            if now.address and server == now.address.partition("/")[0]:
+                found.conflict.append(f"dns: containers ask {server}, docker0's old address; change that option first")
+
+
+def _misfits(one: Container, now: Situation, address: str) -> List[str]:
+    """Why this container can't be started again with docker0's new address."""
+    lines = []
+    old = now.address.partition("/")[0]
+    for port in one.ports if one.running else ():
+        if old and port.address == old:
+            lines.append(
+                f"container {one.name}: publishes port {port.host_port}/{port.protocol} on {old}, docker0's old"
+                " address, which will be gone; publish it on another address"
+            )
+    endpoint = one.endpoint(DEFAULT_NETWORK)
+    static = endpoint.static_ipv4 if endpoint is not None else ""
+    if static and address and ipaddress.ip_address(static) not in ipaddress.ip_interface(address).network:
+        network = ipaddress.ip_interface(address).network
+        lines.append(f"container {one.name}: its static address {static} isn't in {network}; make it anew without it")
+    return lines
+
+
+def _check_disk(plan: Plan, found: _Found) -> None:
+    """Whether the files can be written at all; that they fit is shown by writing them beside, before the stop."""
+    for path in sorted({*plan.forward.start, *plan.forward.final}):
+        directory = os.path.dirname(real_path(path))
+        while not os.path.isdir(directory):
+            directory = os.path.dirname(directory)
+        problem = _why_not_writable(directory)
+        if problem:
+            found.conflict.append(f"file {path}: can't be written: {problem}")
+
+
+def _why_not_writable(directory: str) -> str:
+    status = os.statvfs(directory)
+    if status.f_flag & os.ST_RDONLY or not os.access(directory, os.W_OK):
+        reason = errno.EROFS if status.f_flag & os.ST_RDONLY else errno.EACCES
+        return f"{directory}: {os.strerror(reason)}"
+    if not status.f_bavail or (status.f_files and not status.f_ffree):
+        return f"{directory}: {os.strerror(errno.ENOSPC)}"
+    return ""

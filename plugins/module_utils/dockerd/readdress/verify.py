@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether the new state is there: asked again until it is, or until the time is up."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+import subprocess
+import time
+from typing import List, NamedTuple, Sequence, Tuple
+
+from ...docker_api import Api
+from ...errors import HostwireError, VerificationFailed
+from ...firewall.programs import default_backend, find
+from ..facts import read_engine
+from ..model import DEFAULT_NETWORK, Container, Engine, PublishedPort
+from .memory import Expected
+from .situation import docker0_addresses
+
+# Modules are to use AnsibleModule.run_command, says ansible-test; the engine knows no Ansible.
+# pylint: disable=ansible-bad-function
+
+_INTERVAL = 0.1  # seconds between two looks
+_CONNECT = 0.5  # seconds: everything is on this host
+
+
+class Before(NamedTuple):
+    """What is compared with: containers that ran (ids), were healthy, and (id, port) that took connections."""
+
+    ran: Tuple[str, ...]
+    healthy: Tuple[str, ...]
+    answered: Tuple[Tuple[str, PublishedPort], ...]
+
+
+def answering(engine: Engine, address: str) -> Tuple[Tuple[str, PublishedPort], ...]:
+    """The published TCP ports, with their container's id, that take a connection now."""
+    return tuple(
+        (one.id, port)
+        for one in engine.running()
+        for port in one.ports
+        if port.protocol == "tcp" and _reach(one, port, address)
+    )
+
+
+def await_right(api: Api, expected: Expected, before: Before, seconds: float) -> None:
+    """Return once everything is as expected. Raises VerificationFailed with what is not after ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            problems = look(read_engine(api), expected, before)
+        except HostwireError as error:
+            problems = [str(error)]
+        if not problems:
+            return
+        if time.monotonic() > deadline:
+            raise VerificationFailed(problems)
+        time.sleep(_INTERVAL)
+
+
+def look(engine: Engine, expected: Expected, before: Before) -> List[str]:
+    """What isn't as expected, a line each. The cheap questions first; the others only once those are right."""
+    problems = bridge_problems(engine, expected, docker0_addresses())
+    problems += container_problems(engine, expected, before)
+    if not problems and expected.masquerade is not None and engine.firewall != "nftables":
+        problems += rule_problems(engine, expected, _nat())
+    if not problems:
+        by_id = {one.id: one for one in engine.containers}
+        for name, port in before.answered:
+            if not _reach(by_id[name], port, expected.address):
+                problems.append(
+                    f"port {port.host_port}/tcp of container {by_id[name].name}: takes no connection any more"
+                )
+    return problems
+
+
+def bridge_problems(engine: Engine, expected: Expected, addresses: Sequence[str]) -> List[str]:
+    """docker0's addresses, the network's subnet and options, and the subnets of the other networks."""
+    problems = []
+    network = engine.network(DEFAULT_NETWORK)
+    subnets = [subnet.subnet for subnet in network.subnets] if network else []
+    for address in (expected.address, expected.address6):
+        if not address:
+            continue
+        if address not in addresses:
+            problems.append(f"docker0: has {', '.join(addresses) or 'no address'}, not {address}")
+        wanted = str(ipaddress.ip_interface(address).network)
+        if wanted not in subnets:
+            problems.append(f"network bridge: has {', '.join(subnets) or 'no subnet'}, not {wanted}")
+    for option, value in expected.options.items():
+        found = network.options.get(option) if network else None
+        if found is not None and found != value:
+            problems.append(f"network bridge: {option} is {found}, not {value}")
+    for name, before in expected.subnets.items():
+        other = engine.network(name)
+        now = tuple(subnet.subnet for subnet in other.subnets) if other else ()
+        if now != before:
+            problems.append(f"network {name}: has {', '.join(now) or 'no subnet'}, not {', '.join(before)}")
+    return problems
+
+
+def container_problems(engine: Engine, expected: Expected, before: Before) -> List[str]:
+    """Whether those that ran run, with addresses that fit, and are as healthy as they were."""
+    problems = []
+    by_id = {one.id: one for one in engine.containers}
+    for name in before.ran:
+        one = by_id.get(name)
+        if one is None or not one.running:
+            problems.append(
+                f"container {one.name if one else name[:12]}: ran, and {one.status if one else 'is gone'} now"
+            )
+            continue
+        endpoint = one.endpoint(DEFAULT_NETWORK)
+        inside = expected.fixed_cidr or expected.address
+        if endpoint is not None and inside and one.mode == DEFAULT_NETWORK:
+            network = ipaddress.ip_interface(inside).network
+            if not endpoint.ipv4 or ipaddress.ip_address(endpoint.ipv4) not in network:
+                problems.append(
+                    f"container {one.name}: has the address {endpoint.ipv4 or 'none'}, which isn't in {network}"
+                )
+        if name in before.healthy and one.health != "healthy":
+            problems.append(f"container {one.name}: was healthy, is {one.health or 'without a check'}")
+    return problems
+
+
+def rule_problems(engine: Engine, expected: Expected, nat: str) -> List[str]:
+    """Whether Docker's own NAT rules are there: masquerading, and a DNAT for each published port."""
+    problems = []
+    if expected.address:
+        network = ipaddress.ip_interface(expected.address).network
+        there = re.search(rf"^-A POSTROUTING -s {re.escape(str(network))} .*-j MASQUERADE", nat, re.MULTILINE)
+        if expected.masquerade and there is None:
+            problems.append(f"nat POSTROUTING: no MASQUERADE for {network}")
+        if not expected.masquerade and there is not None:
+            problems.append(f"nat POSTROUTING: {network} is masqueraded though ip_masq is off")
+    for one in engine.running():
+        for port in one.ports:
+            addresses = [endpoint.ipv4 for endpoint in one.endpoints if endpoint.ipv4]
+            if not addresses or ":" in port.address or not port.host_port:
+                continue
+            targets = "|".join(re.escape(f"{address}:{port.port}") for address in addresses)
+            rule = rf"-p {port.protocol} .*--dport {port.host_port} .*-j DNAT --to-destination (?:{targets})$"
+            if re.search(rule, nat, re.MULTILINE) is None:
+                problems.append(
+                    f"nat DOCKER: no DNAT for port {port.host_port}/{port.protocol} of container {one.name}"
+                )
+    return problems
+
+
+def _nat() -> str:
+    """The nat table as Docker's own iptables sees it."""
+    program = find(default_backend(), 4, "save")
+    if program is None:
+        return ""
+    done = subprocess.run([program, "-t", "nat"], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    return done.stdout
+
+
+def _reach(one: Container, port: PublishedPort, address: str) -> bool:
+    """Whether the container's own port, and where it is published on the host, take a connection.
+
+    The host's side is asked at docker0's address where it is published on all: that goes through Docker's rules, which
+    127.0.0.1 with a proxy in front wouldn't.
+    """
+    own = next((endpoint.ipv4 for endpoint in one.endpoints if endpoint.ipv4), "")
+    published = port.address or address.partition("/")[0]
+    if not own or not published or not port.host_port:
+        return False
+    return _connects(own, port.port) and _connects(published, port.host_port)
+
+
+def _connects(address: str, port: int) -> bool:
+    try:
+        with socket.create_connection((address, port), timeout=_CONNECT):
+            return True
+    except OSError:
+        return False
