@@ -200,6 +200,7 @@ class Machines:
                 (REPOSITORY / "plugins", f"{collection}/plugins"),
                 (package / "module_utils", f"{LIBRARY}/ansible/module_utils"),
                 (package / "__init__.py", f"{LIBRARY}/ansible/__init__.py"),
+                (package / "_vendor", f"{LIBRARY}/ansible/_vendor"),
                 (package / "release.py", f"{LIBRARY}/ansible/release.py"),
             ):
                 packed.add(source, target.lstrip("/"), filter=_source)
