@@ -22,6 +22,7 @@ from ansible_collections.hostwire.linux.tests.kernel.playbook import Result, Tas
 MODULES = (
     "bridge",
     "forwarding",
+    "hosts_file",
     "interface",
     "masquerade",
     "netns",
@@ -118,6 +119,9 @@ def set_up(module: str) -> None:
     """What the examples of this module presuppose."""
     add_cards()
     engine.run({"name": "given", **GIVEN.get(module, {})})
+    if module == "hosts_file":  # the other system's disk
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/mnt"], check=True)
+        Path("/mnt/windows/Windows/System32/drivers/etc").mkdir(parents=True)
     if module == "forwarding":  # of namespaces that the same tasks made
         engine.run({"name": "tasks", "namespaces": [{"name": "router"}]}, fragment=True)
 

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hazard 43: a hosts file that is a mount point, as in a container, can't be replaced, and is written in place."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.hostwire.linux.plugins.module_utils.hosts_file import run as hosts_file
+from ansible_collections.hostwire.linux.tests.in_process import call
+
+HOSTS = Path("/etc/hosts")
+BEFORE = b"127.0.0.1 localhost\n172.17.0.2 0123456789ab\n"
+ENTRIES = [{"address": "10.0.2.12", "names": ["localdb"]}, {"address": "fd00:2::12", "names": ["localdb"]}]
+
+
+@pytest.fixture
+def mounted(private_host: Path) -> Path:
+    """The file behind /etc/hosts, as a container's engine keeps it elsewhere."""
+    behind = private_host / "hosts-of-container"
+    behind.write_bytes(BEFORE)
+    HOSTS.touch()
+    subprocess.run(["mount", "--bind", behind, HOSTS], check=True)
+    return behind
+
+
+def test_43_a_mount_point_is_written_in_place(mounted: Path) -> None:
+    predicted = call("hosts_file", check=True, entries=ENTRIES)
+    assert mounted.read_bytes() == BEFORE
+    done = call("hosts_file", entries=ENTRIES)
+    assert (done["changed"], done["plan"]) == (True, predicted["plan"])
+    assert done["diff"] == predicted["diff"]
+    assert mounted.read_bytes() == HOSTS.read_bytes() != BEFORE
+    assert call("hosts_file", entries=ENTRIES)["changed"] is False
+    assert call("hosts_file", state="absent")["changed"] is True
+    assert mounted.read_bytes() == BEFORE
+    assert not list(Path("/var/lib/hostwire").glob("hosts.*"))
+
+
+@pytest.mark.parametrize("torn", [b"", b"127.0.0.1 loc", BEFORE + b"# hostwire begin tasks\n10.0.2.12 lo"])
+def test_43_a_write_in_place_that_was_cut_short_is_finished_by_the_next_run(
+    mounted: Path, monkeypatch: pytest.MonkeyPatch, torn: bytes
+) -> None:
+    child = os.fork()
+    if child == 0:
+
+        def cut_short(file: int, operation: int) -> None:
+            HOSTS.write_bytes(torn)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        monkeypatch.setattr(hosts_file, "fcntl", type("", (), {"flock": cut_short, "LOCK_EX": 2}))
+        try:
+            hosts_file.run(str(HOSTS), "tasks", ENTRIES)
+        finally:
+            os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    assert mounted.read_bytes() == torn
+
+    predicted = call("hosts_file", check=True, entries=ENTRIES)
+    assert predicted["plan"][0] == "/etc/hosts: finish what a run that was killed left half-written"
+    assert call("hosts_file", entries=ENTRIES)["plan"] == predicted["plan"]
+    assert mounted.read_bytes().startswith(BEFORE)
+    assert call("hosts_file", entries=ENTRIES)["changed"] is False
+    call("hosts_file", state="absent")
+    assert mounted.read_bytes() == BEFORE
