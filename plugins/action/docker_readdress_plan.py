@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional
@@ -84,7 +85,8 @@ class ActionModule(ActionBase):
 def _host(name: str, variables: Mapping[str, Any], variable: str) -> Host:
     facts, trouble, unreachable = found_on(variables.get(variable))
     wish = {} if trouble else {key: variables.get(f"docker_bridge_{key}") for key in WISHES}
-    return Host(name, facts, trouble, unreachable, wish)
+    # Ansible's values remember where they come from; the plan file and the arithmetic want plain ones.
+    return Host(name, facts, trouble, unreachable, json.loads(json.dumps(wish)))
 
 
 def _read(path: str) -> Optional[str]:

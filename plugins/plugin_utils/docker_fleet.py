@@ -16,6 +16,7 @@ DEFAULT_NETWORK = "bridge"
 # Seconds: what a restart of the engine takes, and how long it waits for a container that doesn't listen to SIGTERM.
 RESTART = 3
 STOP_TIMEOUT = 10
+BY_ENGINE = ("always", "unless-stopped")  # restart policies by which the engine's own start brings a container back
 
 
 class Host(NamedTuple):
@@ -191,7 +192,7 @@ def _entry(host: Host, addresses: Mapping[str, str]) -> Entry:
         bip,
         bip6,
         tuple(container["name"] for container in containers) if changes else (),
-        tuple(container["name"] for container in containers if container["policy"] == "no") if changes else (),
+        tuple(container["name"] for container in containers if container["policy"] not in BY_ENGINE) if changes else (),
         changes,
         _published(host),
     )

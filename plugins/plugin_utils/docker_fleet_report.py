@@ -34,7 +34,8 @@ COLOURS = {
     "untouched": "cyan",
 }
 # Kinds of failure (module_utils/errors.py) after which nothing had been changed.
-BEFORE_ANY_CHANGE = ("invalid", "missing", "conflict", "unexpected")
+BEFORE_ANY_CHANGE = ("invalid", "missing", "conflict")
+UNDONE_ONLY_IN_PART = ("undo", "unexpected")
 
 
 class Outcome(NamedTuple):
@@ -127,9 +128,10 @@ def outcome_of(
         return Outcome(host, "unreachable", why=_reason(result))
     if result.get("failed"):
         kind = str(result.get("kind") or "")
-        outcome = {"undo": "broken"}.get(kind, "refused" if kind in BEFORE_ANY_CHANGE else "put back")
+        bad = "broken" if kind in UNDONE_ONLY_IN_PART else "put back"
+        outcome = "refused" if kind in BEFORE_ANY_CHANGE else bad
         return Outcome(host, outcome, why=_reason(result))
-    address = " ".join(str(entry) for entry in result.get("addresses") or ())
+    address = str((result.get("after") or {}).get("address") or "")
     if checked is not None and checked.get("failed"):
         back = bool(checked.get("put_back"))
         return Outcome(host, "put back" if back else "broken", "" if back else address, _reason(checked))

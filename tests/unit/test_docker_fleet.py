@@ -278,6 +278,7 @@ def test_a_table_keeps_to_its_width(width: int) -> None:
         ({"failed": True, "kind": "verify", "problems": ["x"]}, None, None, "put back"),
         ({"failed": True, "kind": "refused", "msg": "x"}, None, None, "put back"),
         ({"failed": True, "kind": "undo", "msg": "x"}, None, None, "broken"),
+        ({"failed": True, "kind": "unexpected", "msg": "x"}, None, None, "broken"),
         ({"changed": True}, {"failed": True, "msg": "silent", "put_back": True}, None, "put back"),
         ({"changed": True}, {"failed": True, "msg": "silent", "put_back": False}, None, "broken"),
     ],
