@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading the rules where the engine writes them: with the program that is plainly called iptables."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from typing import Dict, List, NamedTuple, Sequence, Tuple
+
+from ...errors import KernelRefused, MissingOnHost
+from ...firewall.programs import default_backend, find
+from ...firewall.tables import Ruleset, parse
+
+# Modules are to use AnsibleModule.run_command, says ansible-test; the engine knows no Ansible.
+# pylint: disable=ansible-bad-function
+
+_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
+_ENVIRONMENT = {"LC_ALL": "C", "PATH": _PATH}
+
+
+class Listing(NamedTuple):
+    """What stands in the packet filter. ``backend``: nft or legacy; ``native``: nft tables, as "ip docker-bridges"."""
+
+    backend: str
+    rulesets: Dict[int, Ruleset]
+    native: Tuple[str, ...] = ()
+
+
+def read_listing(families: Sequence[int] = (4, 6), native: bool = False) -> Listing:
+    """Read both families of the backend that the engine uses; nothing is written, no module loaded.
+
+    ``native`` reads the names of nft's own tables too. Raises MissingOnHost without iptables or the right to use it.
+    """
+    backend = default_backend()
+    rulesets = {family: parse(_saved(backend, family)) for family in families}
+    return Listing(backend, rulesets, _native_tables() if native else ())
+
+
+def _saved(backend: str, family: int) -> str:
+    program = find(backend, family, "save")
+    if program is None:
+        if family == 6:  # a host may have none
+            return ""
+        raise MissingOnHost(f"iptables-{backend}-save: no such program on this host (package iptables)")
+    done = _run([program])
+    if done.returncode == 0:
+        return done.stdout
+    detail = done.stderr.strip().replace("\n", "; ") or f"exit code {done.returncode}"
+    if "ermission denied" in detail or "not permitted" in detail:
+        raise MissingOnHost(f"{os.path.basename(program)}: not allowed; reading rules needs CAP_NET_ADMIN ({detail})")
+    raise KernelRefused(os.path.basename(program), 22, detail)
+
+
+def _native_tables() -> Tuple[str, ...]:
+    program = shutil.which("nft", path=_PATH)
+    if program is None:
+        return ()
+    lines: List[str] = _run([program, "list", "tables"]).stdout.splitlines()
+    return tuple(line[len("table ") :] for line in lines if line.startswith("table "))
+
+
+def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        env=_ENVIRONMENT,
+        check=False,
+        encoding="utf-8",
+        errors="surrogateescape",
+    )
