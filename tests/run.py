@@ -84,7 +84,7 @@ SUITES = (
     # Against regressions, on a machine that may do other work: the claims as they stand are `make bench`'s to show.
     Suite(
         "speed",
-        ((PYTHON, "tests/benchmark/check.py", "--slack", "1.25", "--only", "build,ifstate,growth,read"),),
+        ((PYTHON, "tests/benchmark/check.py", "--slack", "1.25", "--only", "build,ifstate,growth,read,ports,tasks"),),
         minutes=10,
     ),
     Suite(

@@ -76,10 +76,10 @@ def publishing(times: rounds.Times) -> Claim:
 
 
 def tasks(seconds: Dict[str, List[float]]) -> List[Claim]:
-    """From rounds with 200 namespaces: first uses in a play with one another, later ones with one another."""
+    """From rounds with 200 namespaces over ssh: first uses in a play with one another, later ones with one another."""
     return [
         Claim(
-            f"200 namespaces: a whole topology task ({place} in its play), of a whole ping task",
+            f"200 namespaces: a whole topology task over ssh ({place} in its play), of a whole ping task",
             2.5,
             True,
             ratios(seconds[f"{place} topology"], seconds[f"{place} ping"]),

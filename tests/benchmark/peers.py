@@ -121,11 +121,13 @@ def command_tasks(count: int, folder: str) -> List[str]:
     return playbook(folder, [task])
 
 
-def playbook(folder: str, tasks: List[Dict[str, object]]) -> List[str]:
-    play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}
+def playbook(folder: str, tasks: List[Dict[str, object]], reached_by: Optional[Dict[str, str]] = None) -> List[str]:
+    """``reached_by``: the variables that tell Ansible the way to the host; by default it is on the host already."""
+    play = {"hosts": "target", "gather_facts": False, "tasks": tasks}
     program = os.path.join(os.path.dirname(sys.executable), "ansible-playbook")
     path = write(folder, "playbook.yml", json.dumps([play]))
-    return [program, "-i", "localhost,", "-e", f"ansible_python_interpreter={sys.executable}", path]
+    known = {"ansible_python_interpreter": sys.executable, **(reached_by or {"ansible_connection": "local"})}
+    return [program, "-i", "target,", "-e", json.dumps(known), path]
 
 
 def ifstate(count: int, folder: str) -> List[str]:

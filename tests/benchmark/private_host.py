@@ -53,6 +53,11 @@ def _mount(source: str, target: str, kind: str, flags: int) -> None:
     _check(_libc.mount(source.encode(), target.encode(), kind.encode(), flags, None), f"mount {target}")
 
 
+def mount_tmpfs(path: str) -> None:
+    """An empty directory in memory in place of one of the machine's, for this private host alone."""
+    _mount("tmpfs", path, "tmpfs", 0)
+
+
 def become_root() -> None:
     """Start this program again in a user namespace where it is root, unless it is root already."""
     if os.geteuid() != 0:

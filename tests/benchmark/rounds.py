@@ -6,6 +6,7 @@ Each returns a list of times per peer, in which equal places are of the same rou
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -19,6 +20,7 @@ import peers
 from measure import Time, run, run_until_no_cable
 from network import BRIDGE, GATEWAY, GUEST, address, document, namespace
 from private_host import await_quiet, on_private_host
+from ssh_host import served
 
 Times = Dict[str, List[Time]]
 PORTS = 1000
@@ -132,8 +134,8 @@ def published_ports(backend: str, repeats: int) -> Times:
     return times
 
 
-def tasks(count: int, repeats: int) -> Dict[str, List[float]]:
-    """Seconds of whole tasks in a playbook, on the controller's clock, local connection.
+def tasks(count: int, repeats: int, by_ssh: bool) -> Dict[str, List[float]]:
+    """Seconds of whole tasks in a playbook, on the controller's clock, over ssh or on the host itself.
 
     "first" is a module's first use in a play, which packs it for the managed host; "later" is any after that.
     """
@@ -152,7 +154,8 @@ def tasks(count: int, repeats: int) -> Dict[str, List[float]]:
     ]
 
     def work(folder: str) -> Time:
-        took = run(peers.playbook(folder, play))
+        with served(folder) if by_ssh else contextlib.nullcontext() as reached_by:
+            took = run(peers.playbook(folder, play, reached_by))
         _assert_built(count)
         return took
 
