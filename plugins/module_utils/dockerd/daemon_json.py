@@ -96,7 +96,7 @@ def _after_blank(text: str, position: int) -> int:
 def _scan(text: str, decoder: json.JSONDecoder) -> Parsed:
     opening = _after_blank(text, len(_BOM) if text.startswith(_BOM) else 0)
     if text[opening : opening + 1] != "{":
-        raise json.JSONDecodeError("dockerd wants an object, { … }", text, opening)
+        raise json.JSONDecodeError("dockerd wants an object in braces", text, opening)
     members: List[Member] = []
     position = _after_blank(text, opening + 1)
     while text[position : position + 1] != "}" or members:
