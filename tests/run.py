@@ -60,14 +60,17 @@ def scenarios() -> list[str]:
     return sorted(file.parent.name for file in (REPOSITORY / "extensions" / "molecule").glob("*/molecule.yml"))
 
 
+# Two processes, each with whole files: every test has a private host, but those of one file may share what they prepare.
+IN_PARALLEL = ("-n", "2", "--dist", "loadfile")
+
 # In the order in which they run: what fails most often and costs least comes first.
 SUITES = (
     Suite("ruff", (("ruff", "check", "."), ("ruff", "format", "--check", "."))),
     Suite("mypy", (("mypy", "-p", "ansible_collections.hostwire.linux.plugins"),)),
     Suite("repository", (("tests/lint",),), pytest=True),
-    Suite("quick", (("-m", "not slow", "tests/unit", "tests/kernel"),), pytest=True, usual=False),
-    Suite("unit", (("tests/unit",),), minutes=10, pytest=True),
-    Suite("kernel", (("tests/kernel",),), minutes=25, pytest=True),
+    Suite("quick", ((*IN_PARALLEL, "-m", "not slow", "tests/unit", "tests/kernel"),), pytest=True, usual=False),
+    Suite("unit", ((*IN_PARALLEL, "tests/unit"),), minutes=10, pytest=True),
+    Suite("kernel", ((*IN_PARALLEL, "tests/kernel"),), minutes=25, pytest=True),
     Suite(
         "lint",
         (
@@ -79,6 +82,7 @@ SUITES = (
         ),
     ),
     Suite("lab", (("tests/lab",),), minutes=15, pytest=True),
+    Suite("fleet", (("tests/fleet",),), minutes=10, pytest=True),
     # One process a Debian release: what takes time here is waiting for hosts and engines.
     Suite("docker", (("-n", "3", "--dist", "loadgroup", "tests/docker"),), minutes=25, pytest=True),
     # Against regressions, on a machine that may do other work: the claims as they stand are `make bench`'s to show.
