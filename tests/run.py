@@ -60,7 +60,7 @@ def scenarios() -> list[str]:
     return sorted(file.parent.name for file in (REPOSITORY / "extensions" / "molecule").glob("*/molecule.yml"))
 
 
-# Two processes, each with whole files: every test has a private host, but those of one file may share what they prepare.
+# Two processes, each with whole files: each test has a private host, but those of one file may share what they prepare.
 IN_PARALLEL = ("-n", "2", "--dist", "loadfile")
 
 # In the order in which they run: what fails most often and costs least comes first.
