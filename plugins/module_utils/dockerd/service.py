@@ -117,10 +117,12 @@ def start(init: str, socket: bool = True, seconds: float = 120.0) -> None:
         raise VerificationFailed(f"dockerd doesn't start: {last_words(init) or done.stderr.strip()}")
 
 
-def last_words(init: str, since: str = "-3min") -> str:
-    """What dockerd logged last that explains a failure; "" where nothing was found."""
+def last_words(init: str) -> str:
+    """What dockerd logged at its last start that explains a failure; "" where nothing was found."""
     if init == SYSTEMD:
-        command = ["journalctl", "--unit", _SERVICE, "--since", since, "--lines=60", "--output=cat", "--no-pager"]
+        invocation = _run(["systemctl", "show", _SERVICE, "--property=InvocationID", "--value"]).stdout.strip()
+        which = [f"_SYSTEMD_INVOCATION_ID={invocation}"] if invocation else ["--unit", _SERVICE]
+        command = ["journalctl", *which, "--lines=100", "--output=cat", "--no-pager"]
         lines = _run(command).stdout.splitlines()
     else:
         lines = _tail(_SYSVINIT_LOG)
@@ -131,7 +133,8 @@ def explain(lines: Sequence[str]) -> str:
     """The reason in a log of dockerd: its last line that says why it ended, else its last error."""
     fatal = [line for line in lines if re.search(r"failed to start daemon|unable to configure the Docker daemon", line)]
     errors = [line for line in lines if _LOGGED.search(line)]
-    own = [line for line in lines if line.strip() and not line.startswith(("docker.service:", "Start", "Stop", "Fail"))]
+    told = ("docker.service:", "Start", "Stop", "Fail")  # by systemd
+    own = [line for line in lines if line.strip() and not line.startswith(told) and "level=info" not in line]
     chosen = (fatal or errors or own)[-1:]
     if not chosen:
         return ""

@@ -93,7 +93,7 @@ def run(
             recovered = (f"an earlier run was broken off ({broken_off.phase}): it is taken back first",)
             if check_mode:
                 return Result(True, recovered, {}, {}, 0.0, here.clock.timings)
-            _recover(here, broken_off)
+            recovered += _recover(here, broken_off)
             here.clock.lap("recover")
         now = read_situation(here.api, here.store)
         here.clock.lap("read")
@@ -165,6 +165,7 @@ def _change(here: _Run, now: Situation, plan: Plan) -> None:
     here.clock.lap("prepare")
     try:
         _switch(here, journal, plan.forward, "forward", now.stale)
+        _containers_back(here, journal)
         before = verify.Before(journal.ran, journal.healthy, answered)
         verify.await_right(here.api, plan.forward.expected, before, here.limits.verify)
         here.interrupted()
@@ -181,7 +182,7 @@ def _change(here: _Run, now: Situation, plan: Plan) -> None:
 
 
 def _switch(here: _Run, journal: Journal, way: Switch, name: str, stale: bool) -> None:
-    """Stop, change, start, and get the containers back. Nothing that takes time lies between stop and start."""
+    """Stop, change, start. Nothing that takes time lies between stop and start."""
     back = name == "back"
     here.store.advance(journal._replace(phase=BACK if back else STOPPING))
     service.stop(journal.init, journal.socket)
@@ -201,6 +202,9 @@ def _switch(here: _Run, journal: Journal, way: Switch, name: str, stale: bool) -
     if not back:
         here.store.advance(journal._replace(phase=STARTED))
     bridge.take_away(way.gone)
+
+
+def _containers_back(here: _Run, journal: Journal) -> None:
     containers.start_again(here.api, journal.ran, journal.names, here.limits.verify)
     containers.stop_again(here.api, journal.resting, here.limits.verify)
     here.clock.lap("containers")
@@ -224,27 +228,31 @@ def _finish(here: _Run, journal: Journal, way: Switch, name: str) -> None:
 def _go_back(here: _Run, journal: Journal, reason: HostwireError) -> None:
     """The old state; adds to the reason that it is there again. Raises UndoFailed with what is left where it isn't."""
     try:
-        _restore(here, journal)
+        missing = _restore(here, journal)
     except HostwireError as error:
-        raise UndoFailed(
-            [
-                *reason.problems,
-                *(f"and going back failed too: {line}" for line in error.problems),
-                *_left(here),
-                "the next run of docker_bridge tries again to go back",
-            ]
-        ) from reason
+        again = "the next run of docker_bridge tries again to go back"
+        failures = [f"and going back failed too: {line}" for line in error.problems]
+        raise UndoFailed([*reason.problems, *failures, *_left(here), again]) from reason
+    if missing:
+        raise UndoFailed([*reason.problems, "everything else is as it was before, but", *missing]) from reason
     reason.append("everything is as it was before")
 
 
-def _restore(here: _Run, journal: Journal) -> None:
+def _restore(here: _Run, journal: Journal) -> Tuple[str, ...]:
+    """The old files, address and daemon, and the containers; those that don't come back are named in lines."""
     service.prepare(journal.init)
     stale = any(path.endswith((".conf", ".service")) for path in journal.back.start)
     _switch(here, journal, journal.back, "back", stale)
+    missing: Tuple[str, ...] = ()
+    try:
+        _containers_back(here, journal)
+    except HostwireError as error:
+        missing = error.problems
     expected = journal.back.expected._replace(options={})
-    verify.await_right(here.api, expected, verify.Before(journal.ran, (), ()), here.limits.verify)
+    verify.await_right(here.api, expected, verify.Before((), (), ()), here.limits.verify)
     _finish(here, journal, journal.back, "back")
     here.clock.lap("back")
+    return missing
 
 
 def _left(here: _Run) -> List[str]:
@@ -254,13 +262,16 @@ def _left(here: _Run) -> List[str]:
     return lines
 
 
-def _recover(here: _Run, journal: Journal) -> None:
-    """End what an earlier run, killed on its way, began: forward where only tidying was left, else back."""
+def _recover(here: _Run, journal: Journal) -> Tuple[str, ...]:
+    """End what an earlier run, killed on its way, began: forward where only tidying was left, else back.
+
+    The containers that don't come back, in lines.
+    """
     if journal.phase == VERIFIED:
         _finish(here, journal, journal.forward, "forward")
-        return
+        return ()
     if journal.phase in UNTOUCHED:
         staging.clear({*journal.forward.start, *journal.back.start})
         here.store.close()
-        return
-    _restore(here, journal)
+        return ()
+    return _restore(here, journal)

@@ -44,13 +44,15 @@ def read_wish(parameters: Mapping[str, Any]) -> Wish:
         if state != PRESENT:
             problems.append(f"{name}: says nothing with state {state}; leave it out")
             continue
-        problems += _CHECKS[name](name, value) if name in _CHECKS else []
-        options[option.key] = _pools(value) if name == "default_address_pools" else value
+        found = _CHECKS[name](name, value) if name in _CHECKS else []
+        if found:
+            problems += found
+        else:
+            options[option.key] = _pools(value) if name == "default_address_pools" else value
     if state == PRESENT and not options and not problems:
         problems.append("docker_bridge: nothing is asked for; give at least one option, like bip: 192.168.225.1/24")
     taken = _taken(parameters.get("taken") or (), problems)
-    if not problems:
-        problems += _together(options)
+    problems += _together(options)
     if problems:
         raise InvalidValue(problems)
     if state != PRESENT:

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""docker0 gets another address on a host with running containers, and everything else is as it was."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from ansible_collections.hostwire.linux.tests.docker.machines import IDLE, Machine, eventually, serving
+
+FOREIGN = '{\r\n\t"debug" : false,\r\n\t"labels":["rack=1",  "row=2"]\r\n}\r\n'
+EXACTLY = "import json, sys; print(json.dumps(open(sys.argv[1], newline='').read()))"
+DAEMON_JSON = "/etc/docker/daemon.json"
+
+
+def populate(machine: Machine) -> None:
+    """Containers of every kind that a restart treats differently."""
+    machine.docker("run", "-d", "--name", "web", "--restart", "always", "-p", "8080:80", "busybox", *serving("web"))
+    machine.docker("run", "-d", "--name", "plain", "-p", "8081:80", "busybox", *serving("plain"))
+    machine.docker("run", "-d", "--name", "resting", "--restart", "always", "busybox", *IDLE)
+    machine.docker("create", "--name", "never", "busybox", *IDLE)
+    machine.docker("network", "create", "--subnet", "10.44.0.0/24", "office")
+    machine.docker("run", "-d", "--name", "desk", "--network", "office", "--ip", "10.44.0.9", "busybox", *IDLE)
+    machine.docker("stop", "resting")
+
+
+def docker0(machine: Machine) -> list[str]:
+    """docker0's IPv4 addresses."""
+    (link,) = json.loads(machine.run("ip", "-json", "-4", "address", "show", "docker0"))
+    return [f"{entry['local']}/{entry['prefixlen']}" for entry in link["addr_info"]]
+
+
+def running(machine: Machine) -> set[str]:
+    return set(machine.docker("ps", "--format", "{{.Names}}").split())
+
+
+def exactly(machine: Machine, path: str) -> str:
+    """A file's text with the line ends that it has."""
+    return str(json.loads(machine.run("python3", "-c", EXACTLY, path)))
+
+
+def check_everything(machine: Machine, address: str) -> None:
+    """All that has to be right once docker0 has this address."""
+    import ipaddress
+
+    subnet = ipaddress.ip_interface(address).network
+    assert docker0(machine) == [address]
+    network = machine.inspect("bridge", "network")
+    assert [config["Subnet"] for config in network["IPAM"]["Config"]] == [str(subnet)]
+    assert [config["Subnet"] for config in machine.inspect("office", "network")["IPAM"]["Config"]] == ["10.44.0.0/24"]
+    assert eventually(lambda: running(machine), lambda names: names == {"web", "plain", "desk"}) == {
+        "web",
+        "plain",
+        "desk",
+    }
+    for name, port in (("web", 8080), ("plain", 8081)):
+        own = machine.inspect(name)["NetworkSettings"]["Networks"]["bridge"]["IPAddress"]
+        assert ipaddress.ip_address(own) in subnet
+        assert machine.outside_asks(port) == name
+        nat = machine.run("sh", "-c", "iptables-save -t nat")
+        assert f"--to-destination {own}:80\n" in nat
+    assert f"-A POSTROUTING -s {subnet} ! -o docker0 -j MASQUERADE\n" in nat
+    assert nat.count("! -o docker0 -j MASQUERADE") == 1
+    assert machine.inspect("desk")["NetworkSettings"]["Networks"]["office"]["IPAddress"] == "10.44.0.9"
+
+
+def change(machine: Machine, **parameters: Any) -> dict[str, Any]:
+    """Check mode, the run, and a second run that changes nothing and doesn't restart."""
+    before = machine.run("cat", "/proc/1/comm"), machine.read(DAEMON_JSON)
+    planned = machine.done("docker_bridge", check=True, **parameters)
+    assert (machine.run("cat", "/proc/1/comm"), machine.read(DAEMON_JSON)) == before
+    answer = machine.done("docker_bridge", **parameters)
+    assert answer["changed"]
+    assert answer["plan"] == planned["plan"]
+    assert answer["diff"] == planned["diff"]
+    daemon = machine.run("systemctl", "show", "docker", "--property=MainPID,ExecMainStartTimestampMonotonic")
+    again = machine.done("docker_bridge", **parameters)
+    assert not again["changed"]
+    assert again["plan"] == []
+    assert machine.run("systemctl", "show", "docker", "--property=MainPID,ExecMainStartTimestampMonotonic") == daemon
+    return answer
+
+
+def test_docker0_moves_and_comes_home(machine: Machine) -> None:
+    machine.reset()
+    machine.write(DAEMON_JSON, FOREIGN)
+    populate(machine)
+
+    change(machine, bip="192.168.225.1/24")
+    check_everything(machine, "192.168.225.1/24")
+    assert exactly(machine, DAEMON_JSON) == FOREIGN.replace('"]\r\n}', '"],\r\n\t"bip":"192.168.225.1/24"\r\n}')
+
+    change(machine, bip="10.77.0.1/24", mtu=1400)
+    check_everything(machine, "10.77.0.1/24")
+    machine.reboot()
+    assert machine.docker("start", "plain", "desk").split() == ["plain", "desk"]  # a reboot doesn't, nor do we
+    machine.docker("stop", "resting")  # as always, Docker started it
+    check_everything(machine, "10.77.0.1/24")
+
+    change(machine, state="absent")
+    check_everything(machine, "172.17.0.1/16")
+    assert exactly(machine, DAEMON_JSON) == FOREIGN
+    machine.reboot()
+    machine.docker("start", "plain", "desk")
+    machine.docker("stop", "resting")
+    check_everything(machine, "172.17.0.1/16")
+
+
+@pytest.mark.releases("bookworm")
+def test_options_move_out_of_the_shell_file_and_the_drop_in(machine: Machine) -> None:
+    machine.reset()
+    defaults = machine.read("/etc/default/docker") or ""
+    drop_in = "/etc/systemd/system/docker.service.d/net.conf"
+    command = "/usr/sbin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock"
+    machine.write("/etc/default/docker", defaults + 'DOCKER_OPTS="--bip=10.71.0.1/24 --dns 192.0.2.53"\n')
+    machine.write(drop_in, f"[Service]\nExecStart=\nExecStart={command} --mtu 1450 $DOCKER_OPTS\n")
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "restart", "docker")
+    assert docker0(machine) == ["10.71.0.1/24"]
+    try:
+        change(machine, bip="10.72.0.1/24", mtu=1400)
+        assert docker0(machine) == ["10.72.0.1/24"]
+        assert machine.read("/etc/default/docker") == defaults + 'DOCKER_OPTS="--dns 192.0.2.53"\n'
+        assert machine.read(drop_in) == f"[Service]\nExecStart=\nExecStart={command} $DOCKER_OPTS\n"
+        assert json.loads(machine.read(DAEMON_JSON) or "") == {"bip": "10.72.0.1/24", "mtu": 1400}
+        change(machine, state="restored")
+        assert docker0(machine) == ["10.71.0.1/24"]
+        assert "--bip=10.71.0.1/24 --dns" in (machine.read("/etc/default/docker") or "")
+        assert "--mtu 1450" in (machine.read(drop_in) or "")
+        assert machine.read(DAEMON_JSON) is None
+    finally:
+        machine.write("/etc/default/docker", defaults)
+
+
+@pytest.mark.releases("trixie", "forky")
+def test_ipv6_comes_and_goes(machine: Machine) -> None:
+    machine.reset()
+    machine.docker("run", "-d", "--name", "web", "--restart", "always", "-p", "8080:80", "busybox", *serving("web"))
+    change(machine, bip="10.78.0.1/24", ipv6=True, fixed_cidr_v6="fd00:78::/64")
+    addresses = machine.run("ip", "-6", "address", "show", "docker0")
+    assert "fd00:78::1/64" in addresses
+    change(machine, fixed_cidr_v6="fd00:79::/64")
+    addresses = machine.run("ip", "-6", "address", "show", "docker0")
+    assert "fd00:79::1/64" in addresses
+    assert "fd00:78::1/64" not in addresses
+    change(machine, state="restored")
+    assert "fd00:" not in machine.run("ip", "-6", "address", "show", "docker0")
+    assert docker0(machine) == ["172.17.0.1/16"]
+    assert machine.outside_asks(8080) == "web"

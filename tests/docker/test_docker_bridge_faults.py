@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whatever goes wrong with docker_bridge: the message says what, Docker works, and old state or new is whole."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Iterator
+
+import pytest
+
+from ansible_collections.hostwire.linux.tests.docker.machines import DRIVER, IDLE, Machine, serving
+from ansible_collections.hostwire.linux.tests.docker.test_docker_bridge import DAEMON_JSON, docker0, running
+
+DEFAULT = "172.17.0.1/16"
+NEW = "10.66.66.1/24"
+DROP_IN = "/etc/systemd/system/docker.service.d/fault.conf"
+# Kills the module with SIGKILL as soon as it has written down that it enters a phase.
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, "/opt/hostwire")
+from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.readdress import memory
+advance = memory.Store.advance
+def advance_and_die(self, journal):
+    advance(self, journal)
+    if journal.phase == os.environ["PHASE"]:
+        os.kill(os.getpid(), signal.SIGKILL)
+memory.Store.advance = advance_and_die
+"""
+
+
+@pytest.fixture
+def host(machine: Machine) -> Iterator[Machine]:
+    """A host with a container of each kind; what a fault put into the way is taken out of it again."""
+    if machine.read("/etc/docker-test-host") != "faults":
+        machine.reset()
+        machine.docker("run", "-d", "--name", "web", "--restart", "always", "-p", "8080:80", "busybox", *serving("web"))
+        machine.docker("run", "-d", "--name", "plain", "busybox", *IDLE)
+        machine.docker("network", "create", "--subnet", "10.44.0.0/24", "office")
+        machine.write("/etc/docker-test-host", "faults")
+    yield machine
+    machine.run("sh", "-c", "while umount /etc/docker 2>/dev/null; do :; done; rm -f /etc/docker-test-host")
+
+
+def untouched(machine: Machine) -> tuple[Any, ...]:
+    """What must be the same after a run that failed."""
+    daemon = machine.run("systemctl", "show", "docker", "--property=MainPID")
+    return daemon, docker0(machine), machine.read(DAEMON_JSON), running(machine), staged(machine)
+
+
+def staged(machine: Machine) -> str:
+    return machine.run(
+        "sh", "-c", "ls -A /etc/docker 2>/dev/null | grep hostwire; ls /var/lib/hostwire/docker/run.json", check=False
+    )
+
+
+def works(machine: Machine, address: str = DEFAULT) -> None:
+    """Docker serves, with this address and everything that ran."""
+    assert docker0(machine) == [address]
+    assert {"web", "plain"} <= running(machine)
+    assert machine.outside_asks(8080) == "web"
+    assert staged(machine) == ""
+
+
+def refused(machine: Machine, *words: str, **parameters: Any) -> dict[str, Any]:
+    """A run, and before it a check, that say these words and change nothing."""
+    before = untouched(machine)
+    for check in (True, False):
+        answer = machine.module("docker_bridge", check=check, **parameters)
+        assert answer.get("failed"), answer
+        for word in words:
+            assert word in answer["msg"]
+    assert untouched(machine) == before
+    return answer
+
+
+def test_values_routes_and_networks_in_the_way_are_all_named_at_once(host: Machine) -> None:
+    host.run("ip", "link", "add", "vpn0", "type", "veth", "peer", "name", "vpn1")
+    try:
+        host.run("sh", "-c", "ip link set vpn0 up; ip link set vpn1 up; ip address add 192.0.2.9/24 dev vpn0")
+        host.run("ip", "route", "add", "10.0.0.0/9", "via", "192.0.2.1", "table", "77")
+        refused(host, 'bip: "192.168.225.0/24" is the network\'s own address', bip="192.168.225.0/24")
+        refused(host, "mtu: 60 bytes", "fixed_cidr:", mtu=60, bip="10.5.0.1/24", fixed_cidr="10.6.0.0/25")
+        answer = refused(
+            host,
+            "bip: 10.44.0.0/16 overlaps the host's route 10.0.0.0/9 via 192.0.2.1 dev vpn0 (table 77)",
+            "bip: 10.44.0.0/16 overlaps Docker's network office, 10.44.0.0/24",
+            "bip: 10.44.0.0/16 overlaps 10.32.0.0/11, which is declared as taken",
+            bip="10.44.0.1/16",
+            taken=["10.32.0.0/11", "203.0.113.0/24"],
+        )
+        assert answer["kind"] == "conflict"
+        assert len(answer["problems"]) == 3
+    finally:
+        host.run("ip", "link", "delete", "vpn0")
+
+
+def test_a_broken_daemon_json_is_quoted(host: Machine) -> None:
+    host.write(DAEMON_JSON, '{\n  "debug": false\n  "mtu": 1400\n}\n')
+    refused(host, f"{DAEMON_JSON}: line 3: broken JSON", '"mtu": 1400', bip=NEW)
+    host.run("rm", DAEMON_JSON)
+
+
+def test_an_unknown_key_would_keep_docker_from_starting(host: Machine) -> None:
+    host.write(DAEMON_JSON, '{"debug": false, "bib": "10.0.0.1/24"}\n')
+    refused(host, DAEMON_JSON, "bib", bip=NEW)
+    host.run("rm", DAEMON_JSON)
+
+
+def test_an_option_in_two_places_would_too(host: Machine) -> None:
+    before = host.read("/etc/default/docker") or ""
+    host.write("/etc/default/docker", before + 'DOCKER_OPTS="--mtu=1400 --debug=false"\n')
+    host.write(DAEMON_JSON, '{"mtu": 1400}\n')
+    line = len(before.splitlines()) + 1
+    refused(
+        host, f"mtu: set twice, 1400 in /etc/default/docker, line {line} and 1400 in {DAEMON_JSON}, line 1", bip=NEW
+    )
+    host.write(DAEMON_JSON, '{"debug": false}\n')
+    refused(host, "debug", bip=NEW, mtu=1400)
+    host.write("/etc/default/docker", before)
+    host.run("rm", DAEMON_JSON)
+
+
+def test_live_restore_would_leave_docker0_as_it_is(host: Machine) -> None:
+    host.write(DAEMON_JSON, '{"live-restore": true}\n')
+    host.run("systemctl", "reload", "docker")
+    try:
+        refused(host, "live-restore", "plain", "web", bip=NEW)
+    finally:
+        host.write(DAEMON_JSON, '{"live-restore": false}\n')
+        host.run("systemctl", "reload", "docker")
+        host.run("rm", DAEMON_JSON)
+
+
+def test_containers_that_could_not_come_back_are_named(host: Machine) -> None:
+    host.docker("run", "-d", "--name", "once", "--rm", "busybox", *IDLE)
+    host.docker("run", "-d", "--name", "asleep", "busybox", *IDLE)
+    host.docker("run", "-d", "--name", "dns", "-p", "172.17.0.1:53:53/udp", "busybox", *IDLE)
+    host.docker("pause", "asleep")
+    try:
+        refused(
+            host,
+            "container once: it was started with --rm",
+            "container asleep: it is paused",
+            "container dns: publishes port 53/udp on 172.17.0.1",
+            bip=NEW,
+        )
+    finally:
+        host.docker("unpause", "asleep")
+        host.docker("rm", "-f", "once", "asleep", "dns", check=False)
+
+
+def test_a_full_or_read_only_disk_shows_before_anything_stops(host: Machine) -> None:
+    host.run(
+        "sh",
+        "-c",
+        "mkdir -p /etc/docker; mount -t tmpfs -o size=64k tmpfs /etc/docker; cat /dev/zero >/etc/docker/zero || :",
+    )
+    refused(host, DAEMON_JSON, "No space left on device", bip=NEW)
+    host.run("mount", "-o", "remount,ro", "/etc/docker")
+    refused(host, DAEMON_JSON, "Read-only file system", bip=NEW)
+    host.run("umount", "/etc/docker")
+    works(host)
+
+
+def test_a_dockerd_that_does_not_start_is_started_as_it_was(host: Machine) -> None:
+    condition = "! grep -q 10.66.66 /etc/docker/daemon.json || { echo 10.66.66 is not liked here; exit 1; }"
+    host.write(DAEMON_JSON, '{"debug": false}\n')
+    host.write(DROP_IN, f"[Service]\nExecStartPre=/bin/sh -c '{condition}'\n")
+    host.run("systemctl", "daemon-reload")
+    answer = host.module("docker_bridge", bip=NEW)
+    assert "dockerd doesn't start: 10.66.66 is not liked here" in answer["msg"]
+    assert "everything is as it was before" in answer["msg"]
+    assert answer["kind"] == "verify"
+    works(host)
+    assert host.read(DAEMON_JSON) == '{"debug": false}\n'
+    host.run("rm", "-f", DROP_IN, DAEMON_JSON)
+    host.run("systemctl", "daemon-reload")
+    host.done("docker_bridge", bip=NEW)
+    works(host, NEW)
+    host.done("docker_bridge", state="restored")
+    works(host)
+
+
+@pytest.mark.releases("trixie")
+def test_a_container_that_does_not_come_back_brings_all_back(host: Machine) -> None:
+    picky = ("sh", "-c", f"ip route | grep -q 172.17. || exit 3; {IDLE[2]}")
+    host.docker("run", "-d", "--name", "picky", "busybox", *picky)
+    answer = host.module("docker_bridge", bip=NEW, verify_timeout=4)
+    assert "container picky: ran, and exited now" in answer["msg"]
+    assert "everything is as it was before" in answer["msg"]
+    works(host)
+    assert "picky" in running(host)
+    host.docker("rm", "-f", "picky")
+    # One that never starts again can't be brought back by anybody; the rest is, and it is said.
+    host.run("touch", "/run/once")
+    host.docker("run", "-d", "--name", "fickle", "-v", "/run/once:/once", "busybox", *IDLE)
+    host.run("sh", "-c", "rm /run/once; mkdir /run/once")
+    answer = host.module("docker_bridge", bip=NEW, verify_timeout=4)
+    assert answer["kind"] == "undo"
+    assert "container fickle: ran, and doesn't come back" in answer["msg"]
+    works(host)
+    host.docker("rm", "-f", "fickle")
+    host.done("docker_bridge", bip=NEW)
+    host.done("docker_bridge", state="restored")
+
+
+def killed(machine: Machine, phase: str, **parameters: Any) -> None:
+    asked = json.dumps(["docker_bridge", parameters])
+    done = machine.completed("env", f"PHASE={phase}", "python3", "-c", KILLED + DRIVER, stdin=asked)
+    assert done.returncode == 137, done.stdout + done.stderr
+
+
+@pytest.mark.releases("bookworm", "forky")
+@pytest.mark.parametrize("phase", ["prepared", "stopping", "stopped", "starting", "started", "verified"])
+def test_a_run_that_was_killed_is_ended_by_the_next(host: Machine, phase: str) -> None:
+    killed(host, phase, bip=NEW)
+    planned = host.done("docker_bridge", check=True, bip=NEW)
+    assert planned["plan"] == [f"an earlier run was broken off ({phase}): it is taken back first"]
+    answer = host.done("docker_bridge", bip=NEW)
+    assert answer["changed"]
+    works(host, NEW)
+    killed(host, phase, state="restored")
+    host.done("docker_bridge", state="restored")
+    works(host)
+    assert host.read(DAEMON_JSON) is None
+
+
+@pytest.mark.releases("trixie")
+def test_a_run_that_was_killed_going_back_is_ended_by_the_next(host: Machine) -> None:
+    host.write(DROP_IN, "[Service]\nExecStartPre=/bin/sh -c '! grep -q 10.66.66 /etc/docker/daemon.json'\n")
+    host.run("systemctl", "daemon-reload")
+    killed(host, "going back", bip=NEW)
+    host.run("rm", DROP_IN)
+    host.run("systemctl", "daemon-reload")
+    host.done("docker_bridge", bip=NEW)
+    works(host, NEW)
+    host.done("docker_bridge", state="absent")
+    works(host)
