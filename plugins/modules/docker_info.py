@@ -266,6 +266,16 @@ damage:
   elements: dict
   returned: success
   contains:
+    kind:
+      description:
+        - V(missing-chain), V(missing-jump), V(missing-rule), V(missing-port), V(missing-masquerade),
+          V(stale-masquerade), V(wrong-order) or V(duplicate).
+      type: str
+      returned: success
+    rule:
+      description: The rule as C(iptables-save) prints it; empty where it is about a chain.
+      type: str
+      returned: success
     words:
       description: What is wrong.
       type: str

@@ -7,7 +7,7 @@ import copy
 
 import pytest
 
-from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.rules import read
+from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.rules import Asked, read
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.rules.damage import damage
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.rules.expected import Options, expected
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.rules.layout import of_version, recognise
@@ -48,7 +48,7 @@ def test_what_is_expected_is_what_the_engine_wrote(name: str) -> None:
 @pytest.mark.parametrize("name", RECORDINGS)
 def test_nothing_is_wrong_with_what_the_engine_wrote(name: str) -> None:
     engine, options, listing = recording(name)
-    reading = read(engine, options.userland_proxy, ip6tables=options.ip6tables, listing=listing)
+    reading = read(engine, Asked(options.userland_proxy, ip6tables=options.ip6tables), listing)
     assert reading.damage == ()
     assert reading.layout.name == recognise(listing.rulesets).name == LIVE[name.partition("-")[0]]
     # What the options are can be told by the rules, too.
@@ -60,7 +60,7 @@ def test_layouts_by_their_listings(name: str, version: str, layout: str) -> None
     ruleset = written(name)
     assert recognise({4: ruleset, 6: {}}).name == of_version(one_container(version).release).name == layout
     engine = one_container(version)
-    reading = read(engine, ip6tables=False, listing=Listing("nft", {4: ruleset, 6: {}}))
+    reading = read(engine, Asked(ip6tables=False), Listing("nft", {4: ruleset, 6: {}}))
     assert (reading.layout.name, reading.layout.families, reading.damage) == (layout, (4,), ())
     assert as_sets(reading.expected[4]).items() <= as_sets(ruleset).items()
 
@@ -87,13 +87,13 @@ def flushed(ruleset: Ruleset) -> Ruleset:
 def test_a_flush_takes_everything(name: str) -> None:
     engine, options, listing = recording(name)
     empty = listing._replace(rulesets={family: flushed(rules) for family, rules in listing.rulesets.items()})
-    found = read(engine, options.userland_proxy, ip6tables=options.ip6tables, listing=empty).damage
+    found = read(engine, Asked(options.userland_proxy, ip6tables=options.ip6tables), empty).damage
     wanted = expected(engine, options)
     lines = sum(len(chain) for ruleset in wanted.values() for chains in ruleset.values() for chain in chains.values())
     assert len(found) == lines
     assert {"missing-jump", "missing-port", "missing-masquerade"} <= {one.kind for one in found}
     assert all(one.repairable for one in found)
-    assert read(engine, False, listing=Listing("nft", {4: {}, 6: {}})).damage[0].kind == "missing-chain"
+    assert read(engine, Asked(False), Listing("nft", {4: {}, 6: {}})).damage[0].kind == "missing-chain"
 
 
 def kinds(version: str, change: str, place: int, *, remove: str = "") -> list[tuple[str, str]]:

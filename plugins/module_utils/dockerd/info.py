@@ -12,7 +12,6 @@ from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from ..docker_api import DOCKER_SOCKET, Api
 from ..errors import HostwireError, MissingOnHost
-from ..firewall.programs import default_backend
 from ..rtnetlink.addresses import read_addresses
 from ..rtnetlink.channel import Channel
 from ..rtnetlink.constants import RT_SCOPE_LINK
@@ -22,6 +21,7 @@ from .facts import read_engine
 from .model import DEFAULT_BRIDGE, Container, Engine, Network
 from .options import plain
 from .routes import HostRoute, docker_bridges, overlapping, read_host_routes
+from .rules import Asked, asked, read
 from .service import SYSTEMD, UnitFiles, detect, unit_files
 
 
@@ -46,7 +46,7 @@ def info(socket: str = DOCKER_SOCKET) -> Dict[str, Any]:
         "addresses": read_own_addresses(docker_bridges(networks)),
         "routes": [route._asdict() for route in routes],
         "overlaps": find_overlaps(networks, routes),
-        **_rules(engine, unread),
+        **_rules(engine, unit, unread),
         "unread": unread,
     }
 
@@ -78,16 +78,24 @@ def _configuration(unit: Optional[UnitFiles], unread: List[str]) -> Dict[str, An
     return {"options": options, "twice": list(configuration.twice)}
 
 
-def _rules(engine: Optional[Engine], unread: List[str]) -> Dict[str, Any]:
+def _rules(engine: Optional[Engine], unit: Optional[UnitFiles], unread: List[str]) -> Dict[str, Any]:
     """The firewall rules: who writes them, by which layout, and what is wrong with them."""
-    found: Dict[str, Any] = {"backend": None, "layout": None, "damage": []}
     if engine is None:
-        return found
+        return {"backend": None, "layout": None, "damage": []}
     try:
-        found["backend"] = "nftables" if engine.firewall == "nftables" else f"iptables-{default_backend()}"
+        options = asked(read_configuration(unit), engine)
+    except HostwireError:  # said already
+        options = Asked()
+    try:
+        reading = read(engine, options)
     except (HostwireError, OSError) as problem:
         unread.append(f"firewall rules: {problem}")
-    return found
+        return {"backend": None, "layout": None, "damage": []}
+    backend = reading.backend if reading.backend == "nftables" else f"iptables-{reading.backend}"
+    damage = [
+        {"kind": one.kind, "words": one.text, "rule": one.rule, "repairable": one.repairable} for one in reading.damage
+    ]
+    return {"backend": backend, "layout": reading.layout.name, "damage": damage}
 
 
 def installed() -> bool:

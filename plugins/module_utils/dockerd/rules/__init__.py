@@ -3,6 +3,6 @@
 
 from __future__ import annotations
 
-from .reading import Reading, read
+from .reading import Asked, Reading, asked, read
 
-__all__ = ["Reading", "read"]
+__all__ = ["Asked", "Reading", "asked", "read"]

@@ -27,6 +27,7 @@ class Options(NamedTuple):
     userland_proxy: bool = True
     iptables: bool = True
     ip6tables: Optional[bool] = None
+    direct_routing: bool = False
 
 
 class _Book:
@@ -45,7 +46,7 @@ class _Book:
 def families(engine: Engine, options: Options) -> List[int]:
     """The families that this engine writes rules for."""
     six = engine.release >= (27, 0, 0) if options.ip6tables is None else options.ip6tables
-    return [family for family, wanted in ((4, options.iptables), (6, six and options.iptables)) if wanted]
+    return [family for family, wanted in ((4, options.iptables), (6, six)) if wanted]
 
 
 def expected(
@@ -71,7 +72,7 @@ def _family(
     _isolation(book, found, layout, engine)
     _user(book, layout, family, engine)
     _nat(book, found, layout, options, engine)
-    _raw(book, found, layout)
+    _raw(book, found, layout, options)
     return book.rules
 
 
@@ -216,12 +217,12 @@ def _translation(port: Port, family: int, hairpin: bool, engine: Engine) -> str:
     return " ".join([*parts, _to_port(port, port.host_port), f"-j DNAT --to-destination {address}:{port.port}"])
 
 
-def _raw(book: _Book, found: Places, layout: Layout) -> None:
+def _raw(book: _Book, found: Places, layout: Layout, options: Options) -> None:
     """What keeps neighbours from reaching containers, and ports published on loopback, by routes of their own."""
     if not layout.raw:
         return
     rules: List[str] = []
-    if layout.raw == "container":
+    if layout.raw == "container" and not options.direct_routing:
         for bridge, address in found.addresses:
             if not bridge.internal and bridge.mode == "nat":
                 to = f"-d {exact(address, found.family)}"

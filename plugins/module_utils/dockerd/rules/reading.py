@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from ...firewall.tables import Ruleset
+from ..configuration import Configuration
 from ..model import Engine
 from .damage import Damage, damage
 from .expected import Options, expected
@@ -28,26 +29,50 @@ class Reading(NamedTuple):
     expected: Dict[int, Ruleset]
 
 
-def read(
-    engine: Engine,
-    userland_proxy: Optional[bool] = None,
-    iptables: bool = True,
-    ip6tables: Optional[bool] = None,
-    listing: Optional[Listing] = None,
-) -> Reading:
-    """Read the rules, unless ``listing`` is given, and judge them by what this engine writes.
+class Asked(NamedTuple):
+    """The options that the engine runs with, as far as they are known; None is for one that isn't.
 
-    The options are those the engine runs with; None is for one that isn't known: ``userland_proxy`` is then told by the
-    rules, and ``ip6tables`` by the version and the rules. Raises MissingOnHost without iptables or the right to use it.
+    ``userland_proxy`` is then told by the rules, ``ip6tables`` by the rules and the version.
     """
+
+    userland_proxy: Optional[bool] = None
+    iptables: bool = True
+    ip6tables: Optional[bool] = None
+    direct_routing: bool = False
+
+
+def asked(configuration: Configuration, engine: Engine) -> Asked:
+    """What a configuration says of the options that decide over rules."""
+    six = configuration.value("ip6tables")
+    if six and engine.release < (27, 0, 0):  # an experiment until then
+        six = bool(configuration.value("experimental"))
+    return Asked(
+        bool(configuration.value("userland-proxy")),
+        bool(configuration.value("iptables")),
+        None if six is None else bool(six),
+        bool(configuration.value("allow-direct-routing")),
+    )
+
+
+def read(engine: Engine, options: Optional[Asked] = None, listing: Optional[Listing] = None) -> Reading:
+    """Read the rules, unless ``listing`` is given, and judge them by what this engine writes with these options.
+
+    Raises MissingOnHost without iptables or the right to use it.
+    """
+    options = options or Asked()
     if listing is None:
         listing = read_listing(native=engine.firewall == "nftables" or engine.release >= (29, 0, 0))
     found = recognise(listing.rulesets, engine, listing.backend, listing.native)
     if found.name == NFTABLES.name:
         return Reading(found, "nftables", _nftables(listing), listing, {})
-    options = Options(_proxied(userland_proxy, listing.rulesets), iptables, _six(ip6tables, listing.rulesets))
+    known = Options(
+        _proxied(options.userland_proxy, listing.rulesets),
+        options.iptables,
+        _six(options, listing.rulesets),
+        options.direct_routing,
+    )
     nat = [line for ruleset in listing.rulesets.values() for line in ruleset.get("nat", {}).get("DOCKER", ())]
-    wanted = expected(engine, options, carriers_in(engine, nat))
+    wanted = expected(engine, known, carriers_in(engine, nat))
     wrong = damage(wanted, listing.rulesets, of_version(engine.release), engine)
     return Reading(found, listing.backend, wrong, listing, wanted)
 
@@ -60,10 +85,10 @@ def _proxied(given: Optional[bool], rulesets: Rulesets) -> bool:
     return not jumps or any(" ! -d " in line for line in jumps)
 
 
-def _six(given: Optional[bool], rulesets: Rulesets) -> Optional[bool]:
-    if given is None and "DOCKER" in rulesets.get(6, {}).get("filter", {}):
+def _six(options: Asked, rulesets: Rulesets) -> Optional[bool]:
+    if options.ip6tables is None and "DOCKER" in rulesets.get(6, {}).get("filter", {}):
         return True
-    return given
+    return options.ip6tables
 
 
 def _chain(rulesets: Rulesets, chain: str) -> List[str]:

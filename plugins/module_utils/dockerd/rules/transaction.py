@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One ``iptables-restore --noflush`` per family, written down while its outcome is reckoned: pure."""
+
+from __future__ import annotations
+
+from typing import Dict, Iterable, List, Optional, Sequence, Tuple
+
+from ...firewall.rules import Jump, Rendered
+from ...firewall.tables import MARK, Ruleset, owned_marks, target_of
+from .damage import Damage
+from .order import edits
+from .unmanaged import CHAINS
+
+_TOOL = {4: "iptables", 6: "ip6tables"}
+_ORDER = ("raw", "filter", "nat")
+
+
+class _Table:
+    """One table as it changes. Declared chains come first in the text, emptied; chains that go come last."""
+
+    def __init__(self, name: str, chains: Dict[str, List[str]]) -> None:
+        self.name = name
+        self.chains = {chain: list(lines) for chain, lines in chains.items()}
+        self._declared: List[str] = []
+        self._lines: List[str] = []
+        self._gone: List[str] = []
+
+    def declare(self, chain: str) -> None:
+        self.chains[chain] = []
+        self._declared.append(f":{chain} - [0:0]")
+
+    def delete(self, line: str) -> None:
+        self.chains[line.split(" ", 2)[1]].remove(line)
+        self._lines.append(f"-D{line[2:]}")
+
+    def insert(self, line: str, position: int) -> None:
+        """``position`` counts from 1."""
+        dummy, chain, rule = line.split(" ", 2)
+        self.chains.setdefault(chain, []).insert(position - 1, line)
+        self._lines.append(f"-I {chain} {position} {rule}")
+
+    def append(self, line: str) -> None:
+        self.chains[line.split(" ", 2)[1]].append(line)
+        self._lines.append(line)
+
+    def drop(self, chain: str) -> None:
+        del self.chains[chain]
+        self._gone.append(f"-X {chain}")
+
+    @property
+    def text(self) -> str:
+        lines = [*self._declared, *self._lines, *self._gone]
+        return "\n".join([f"*{self.name}", *lines, "COMMIT", ""]) if lines else ""
+
+
+class Transaction:
+    """What leads one family from the rules that stand there to the right ones.
+
+    ``plan``: a readable line for each change.
+    """
+
+    def __init__(self, family: int, present: Ruleset) -> None:
+        self.family = family
+        self.plan: List[str] = []
+        self._tables = {name: _Table(name, present.get(name, {})) for name in _ORDER}
+
+    @property
+    def text(self) -> str:
+        """The whole for iptables-restore, filter before nat; "" if there is nothing to do."""
+        return "".join(self._tables[name].text for name in _ORDER)
+
+    def state(self, chains: Iterable[Tuple[str, str]]) -> Ruleset:
+        """The chains (table, name) as they are at this moment; those that aren't there are left out."""
+        found: Ruleset = {}
+        for table, chain in chains:
+            lines = self._tables[table].chains.get(chain)
+            if lines is not None:
+                found.setdefault(table, {})[chain] = list(lines)
+        return found
+
+    def repair(self, expected: Ruleset, damage: Sequence[Damage]) -> None:
+        """Put right what is repairable: only in those chains that are damaged."""
+        mine = [one for one in damage if one.family == self.family and one.repairable]
+        for name in _ORDER:
+            table = self._tables[name]
+            chains = list(dict.fromkeys(one.chain for one in mine if one.table == name))
+            for chain in chains:
+                if chain not in table.chains and chain.startswith("DOCKER"):
+                    table.declare(chain)
+                    self._say(name, f"make chain {chain}")
+            for chain in chains:
+                stale = [one.rule for one in mine if (one.table, one.chain, one.kind) == (name, chain, _STALE)]
+                self._set(table, chain, expected.get(name, {}).get(chain, []), stale)
+
+    def _set(self, table: _Table, chain: str, wanted: Sequence[str], unwanted: Sequence[str]) -> None:
+        changes, dummy = edits(table.name, table.chains.get(chain, []), wanted, unwanted)
+        moved = {edit.line for edit in changes if edit.position} & {edit.line for edit in changes if not edit.position}
+        for edit in changes:
+            if edit.position is None:
+                table.delete(edit.line)
+                if edit.line not in moved:
+                    self._say(table.name, f"remove {edit.line}")
+            else:
+                table.insert(edit.line, edit.position)
+                self._say(table.name, f"{'move' if edit.line in moved else 'put back'} {edit.line}")
+
+    def _say(self, table: str, words: str) -> None:
+        self.plan.append(f"{_TOOL[self.family]} {table}: {words}")
+
+    def own(self, wanted: Rendered, kept: Sequence[Tuple[str, str]] = ()) -> None:
+        """Make our own chains and the jumps to them as wanted, whole; those of ``kept`` are left alone."""
+        chains = [place for place in CHAINS if place not in kept]
+        for name in _ORDER:
+            table = self._tables[name]
+            mine = [chain for table_name, chain in chains if table_name == name]
+            self._chains(table, mine, wanted)
+            self._jumps(table, mine, [jump for jump in wanted.jumps if jump.table == name and jump.chain in mine])
+            for chain in mine:
+                if (name, chain) not in wanted.chains and chain in table.chains:
+                    table.declare(chain)
+                    table.drop(chain)
+                    self._say(name, f"remove chain {chain}")
+
+    def _chains(self, table: _Table, mine: Sequence[str], wanted: Rendered) -> None:
+        for chain in mine:
+            rules = wanted.chains.get((table.name, chain), ())
+            standing = table.chains.get(chain, [])
+            marks = owned_marks(standing)
+            if marks == [rule.mark for rule in rules]:
+                continue
+            fresh = [rule for rule in rules if rule.mark not in marks]
+            kept = {rule.mark for rule in rules}
+            gone = [line for line, mark in zip(standing, marks) if mark not in kept]
+            for rule in fresh:
+                self._say(table.name, f"{chain}: {rule.label or rule.line}: add")
+            for line in gone:
+                self._say(table.name, f"{chain}: remove {line}")
+            if not fresh and not gone:
+                self._say(table.name, f"{chain}: put in order")
+            if rules:
+                table.declare(chain)
+                for rule in rules:
+                    table.append(rule.line)
+
+    def _jumps(self, table: _Table, mine: Sequence[str], wanted: Sequence[Jump]) -> None:
+        right = {jump.rule.mark: jump for jump in wanted}
+        present: Dict[str, str] = {}
+        for parent, lines in list(table.chains.items()):
+            ended = False
+            for line in list(lines):
+                ended = ended or line == f"-A {parent} -j RETURN"
+                if target_of(line) not in mine or parent in mine:
+                    continue
+                mark = _mark(line)
+                if mark in right and mark not in present and not ended:
+                    present[mark] = line
+                    continue
+                table.delete(line)
+                self._say(table.name, f"{parent}: remove the jump to {target_of(line)}")
+        for mark, jump in right.items():
+            if mark not in present:
+                table.insert(jump.rule.line, 1)
+                self._say(table.name, f"{jump.parent}: add a jump to {jump.chain}")
+
+
+_STALE = "stale-masquerade"
+
+
+def _mark(line: str) -> Optional[str]:
+    found = MARK.search(line)
+    return found.group(1) if found else None
