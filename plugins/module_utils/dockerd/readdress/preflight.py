@@ -16,7 +16,7 @@ from ..routes import overlapping
 from .plan import Plan
 from .situation import Situation
 from .validation import objections
-from .wish import PRESENT, Wish, outside, overlap
+from .wish import ABSENT, PRESENT, RESTORED, Wish, outside, overlap
 
 _IPV6_BY_ITSELF = (27, 0)  # ipv6 without a subnet takes a unique local one from then on
 
@@ -78,6 +78,8 @@ def _check_values(wish: Wish, now: Situation, plan: Plan, found: _Found) -> None
 def _check_overlaps(wish: Wish, now: Situation, plan: Plan, found: _Found) -> None:
     expected = plan.forward.expected
     moves = expected.address != now.address
+    if moves and not expected.address and wish.state == ABSENT:
+        found.conflict.append("docker0: every range that Docker would take for it is in use here; give a bip instead")
     for name, text, new in (
         ("bip", expected.address, moves),
         ("bip6", wish.value("bip6"), wish.value("bip6") != now.address6),
@@ -94,7 +96,8 @@ def _check_overlaps(wish: Wish, now: Situation, plan: Plan, found: _Found) -> No
 
 def _check_overlap(name: str, text: str, wish: Wish, now: Situation, found: _Found) -> None:
     network = ipaddress.ip_interface(text).network
-    for route in overlapping(text, now.routes):
+    going_home = wish.state == RESTORED  # it was like that before
+    for route in () if going_home else overlapping(text, now.routes):
         found.conflict.append(f"{name}: {network} overlaps the host's route {route.words()}")
     for other in now.engine.networks:
         for own in other.subnets if other.name != DEFAULT_NETWORK else ():

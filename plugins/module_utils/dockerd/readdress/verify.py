@@ -133,9 +133,10 @@ def rule_problems(engine: Engine, expected: Expected, nat: str) -> List[str]:
             problems.append(f"nat POSTROUTING: no MASQUERADE for {network}")
         if not expected.masquerade and there is not None:
             problems.append(f"nat POSTROUTING: {network} is masqueraded though ip_masq is off")
+    bridged = {network.name for network in engine.networks if network.driver == "bridge" and not network.internal}
     for one in engine.running():
         for port in one.ports:
-            addresses = [endpoint.ipv4 for endpoint in one.endpoints if endpoint.ipv4]
+            addresses = [endpoint.ipv4 for endpoint in one.endpoints if endpoint.ipv4 and endpoint.network in bridged]
             if not addresses or ":" in port.address or not port.host_port:
                 continue
             targets = "|".join(re.escape(f"{address}:{port.port}") for address in addresses)
