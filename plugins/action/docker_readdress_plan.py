@@ -65,9 +65,7 @@ class ActionModule(ActionBase):
             _show(plan, failed=bool(plan.problems))
             if plan.problems:
                 return {**result, "failed": True, "changed": False, "msg": _refusal(plan)}
-            entries = plan_record(plan, {host.name: host.wish.get("supernet") for host in hosts})
-            # What other hosts have by an earlier plan stays theirs.
-            after = FILE_HEADER + yaml.safe_dump({"hosts": {**recorded, **entries}}, sort_keys=True, width=120)
+            after = FILE_HEADER + yaml.safe_dump({"hosts": plan_record(plan, recorded)}, sort_keys=True, width=120)
             result.update(changed=text != after, msg=plan_conclusion(plan), file=os.path.abspath(options["file"]))
             result["diff"] = {
                 "before_header": options["file"],

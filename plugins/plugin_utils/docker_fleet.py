@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from .subnets import Named, Slots, SubnetError, allocate, named, overlaps, parse, slots
@@ -13,8 +14,9 @@ DEFAULT_PREFIX = {"bip": 24, "bip6": 64}
 SUPERNET = {"bip": "supernet", "bip6": "supernet_v6"}
 PREFIX = {"bip": "prefix", "bip6": "prefix_v6"}
 DEFAULT_NETWORK = "bridge"
-# Seconds: what a restart of the engine takes, and how long it waits for a container that doesn't listen to SIGTERM.
-RESTART = 3
+# Seconds: what a restart of the engine takes, and of each container, and how long it waits for one that ignores SIGTERM.
+RESTART = 2.0
+CONTAINER = 0.4
 STOP_TIMEOUT = 10
 BY_ENGINE = ("always", "unless-stopped")  # restart policies by which the engine's own start brings a container back
 
@@ -47,7 +49,8 @@ class Entry(NamedTuple):
     @property
     def downtime(self) -> int:
         """The longest time in seconds that its containers may be away."""
-        return (RESTART + (STOP_TIMEOUT if self.stops else 0)) if self.changes else 0
+        slow = STOP_TIMEOUT if self.stops else 0
+        return math.ceil(RESTART + CONTAINER * len(self.stops) + slow) if self.changes else 0
 
     @property
     def after(self) -> Tuple[str, ...]:

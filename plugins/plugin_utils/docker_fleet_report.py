@@ -100,13 +100,18 @@ def plan_conclusion(plan: Plan) -> str:
     return said if changing else f"Nothing to do: all {_hosts(len(plan.entries))} have their address."
 
 
-def plan_record(plan: Plan, supernets: Mapping[str, Optional[str]]) -> Dict[str, Dict[str, Any]]:
-    """The entries as the file holds them."""
-    return {entry.host: _recorded(entry, supernets.get(entry.host)) for entry in plan.entries}
+def plan_record(plan: Plan, recorded: Mapping[str, Mapping[str, Any]]) -> Dict[str, Dict[str, Any]]:
+    """The entries as the file holds them, after what it held before: of other hosts, and of those that stay."""
+    kept = {host: dict(entry) for host, entry in recorded.items()}
+    for entry in plan.entries:
+        same = all(kept.get(entry.host, {}).get(name) == getattr(entry, name) for name in ("bip", "bip6"))
+        if entry.changes or not same:
+            kept[entry.host] = _recorded(entry)
+    return kept
 
 
-def _recorded(entry: Entry, supernet: Optional[str]) -> Dict[str, Any]:
-    fields: Dict[str, Any] = {"from": list(entry.before), "bip": entry.bip, "bip6": entry.bip6, "supernet": supernet}
+def _recorded(entry: Entry) -> Dict[str, Any]:
+    fields: Dict[str, Any] = {"from": list(entry.before), "bip": entry.bip, "bip6": entry.bip6}
     if entry.changes:
         fields.update(stops=list(entry.stops), started_again=list(entry.ours), downtime_seconds=entry.downtime)
     return {name: value for name, value in fields.items() if value is not None}
