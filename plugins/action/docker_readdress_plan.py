@@ -84,7 +84,7 @@ def _host(name: str, variables: Mapping[str, Any], variable: str) -> Host:
     facts, trouble, unreachable = found_on(variables.get(variable))
     wish = {} if trouble else {key: variables.get(f"docker_bridge_{key}") for key in WISHES}
     # Ansible's values remember where they come from; the plan file and the arithmetic want plain ones.
-    return Host(name, facts, trouble, unreachable, json.loads(json.dumps(wish)))
+    return Host(*json.loads(json.dumps([name, facts, trouble, unreachable, wish])))
 
 
 def _read(path: str) -> Optional[str]:
