@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 from ...firewall.rules import Jump, Rendered
 from ...firewall.tables import MARK, Ruleset, owned_marks, target_of
@@ -69,14 +69,17 @@ class Transaction:
         """The whole for iptables-restore, filter before nat; "" if there is nothing to do."""
         return "".join(self._tables[name].text for name in _ORDER)
 
-    def state(self, chains: Iterable[Tuple[str, str]]) -> Ruleset:
-        """The chains (table, name) as they are at this moment; those that aren't there are left out."""
-        found: Ruleset = {}
-        for table, chain in chains:
-            lines = self._tables[table].chains.get(chain)
-            if lines is not None:
-                found.setdefault(table, {})[chain] = list(lines)
-        return found
+    def changed(self, present: Ruleset) -> Tuple[Ruleset, Ruleset]:
+        """The chains that differ: as they stand there and as they will."""
+        before: Ruleset = {}
+        after: Ruleset = {}
+        for name, table in self._tables.items():
+            old, new = present.get(name, {}), table.chains
+            for chain in dict.fromkeys([*old, *new]):
+                if old.get(chain) != new.get(chain):
+                    before.setdefault(name, {}).update({chain: list(old[chain])} if chain in old else {})
+                    after.setdefault(name, {}).update({chain: list(new[chain])} if chain in new else {})
+        return before, after
 
     def repair(self, expected: Ruleset, damage: Sequence[Damage]) -> None:
         """Put right what is repairable: only in those chains that are damaged."""

@@ -26,11 +26,14 @@ def user_rendered(rules: Sequence[Rule], parent: str = "DOCKER-USER") -> Rendere
     return Rendered({("filter", USER): tuple(rules)}, (jump,))
 
 
-def unmanaged(engine: Engine, family: int, rules: Sequence[Rule]) -> Rendered:
-    """What gives containers their way out and their published ports in one family, with the user's rules first."""
+def unmanaged(engine: Engine, family: int, rules: Sequence[Rule], kept: bool = False) -> Rendered:
+    """What gives containers their way out and their published ports in one family, with the user's rules first.
+
+    ``kept``: those that stand there already stay.
+    """
     found = places(engine, family)
     chains: Dict[Tuple[str, str], Tuple[Rule, ...]] = {
-        ("filter", CHAIN): _forwarding(found, bool(rules)),
+        ("filter", CHAIN): _forwarding(found, kept or bool(rules)),
         ("nat", CHAIN): tuple(_translation(port, family) for port in found.ports if port.host_port),
         ("nat", MASQUERADES): _masquerading(found),
     }
