@@ -61,12 +61,17 @@ class ActionModule(ActionBase):
             text = _read(options["file"])
             recorded = _recorded(text, options["file"])
             plan = make_plan(hosts, recorded, options["leave_out_unreachable"], options["shared"])
-            result.update(_answer(plan))
+            result.update(problems=list(plan.problems), left_out=list(plan.left_out))
             _show(plan, failed=bool(plan.problems))
             if plan.problems:
                 return {**result, "failed": True, "changed": False, "msg": _refusal(plan)}
             after = FILE_HEADER + yaml.safe_dump({"hosts": plan_record(plan, recorded)}, sort_keys=True, width=120)
-            result.update(changed=text != after, msg=plan_conclusion(plan), file=os.path.abspath(options["file"]))
+            result.update(
+                changed=text != after,
+                plan=_entries(plan),
+                msg=plan_conclusion(plan),
+                file=os.path.abspath(options["file"]),
+            )
             result["diff"] = {
                 "before_header": options["file"],
                 "after_header": options["file"],
@@ -117,8 +122,8 @@ def _write(path: str, text: str) -> None:
         raise PlanFileError(f"file: {path} can't be written: {problem}") from problem
 
 
-def _answer(plan: Plan) -> Dict[str, Any]:
-    entries: Dict[str, Any] = {
+def _entries(plan: Plan) -> Dict[str, Any]:
+    return {
         entry.host: {
             "from": list(entry.before),
             "bip": entry.bip,
@@ -131,7 +136,6 @@ def _answer(plan: Plan) -> Dict[str, Any]:
         }
         for entry in plan.entries
     }
-    return {"plan": entries, "problems": list(plan.problems), "left_out": list(plan.left_out)}
 
 
 def _refusal(plan: Plan) -> str:

@@ -284,6 +284,13 @@ damage:
       description: Whether M(hostwire.linux.docker_chains) puts it right without a restart.
       type: bool
       returned: success
+broken_off:
+  description:
+    - How far a run of M(hostwire.linux.docker_bridge) had come that was killed or could not go back; its next run does.
+    - Null if there was none.
+  type: str
+  returned: success
+  sample: stopped
 unread:
   description: What could not be read, and why; the fields that it would have filled are null or empty.
   type: list

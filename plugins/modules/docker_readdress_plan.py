@@ -88,45 +88,45 @@ msg:
   type: str
 plan:
   description: What is to happen on each host, by its name.
-  returned: always
+  returned: success
   type: dict
   contains:
     from:
       description: Addresses that docker0 has.
       type: list
       elements: str
-      returned: always
+      returned: success
     bip:
       description: The IPv4 address that it gets.
       type: str
-      returned: always
+      returned: success
     bip6:
       description: The IPv6 address that it gets, or null.
       type: str
-      returned: always
+      returned: success
     changes:
       description: Whether that is another one.
       type: bool
-      returned: always
+      returned: success
     stops:
       description: Containers that stop.
       type: list
       elements: str
-      returned: always
+      returned: success
     started_again:
       description: Those of them that have no restart policy, so that M(hostwire.linux.docker_bridge) starts them again.
       type: list
       elements: str
-      returned: always
+      returned: success
     downtime_seconds:
       description: How long they may be away at most.
       type: int
-      returned: always
+      returned: success
     probes:
       description: Their published ports, as M(hostwire.linux.reachability) takes them.
       type: list
       elements: dict
-      returned: always
+      returned: success
   sample:
     web1: {from: [172.17.0.1/16], bip: 10.200.61.1/24, changes: true, stops: [shop, job], started_again: [job]}
 problems:

@@ -14,7 +14,7 @@ DEFAULT_PREFIX = {"bip": 24, "bip6": 64}
 SUPERNET = {"bip": "supernet", "bip6": "supernet_v6"}
 PREFIX = {"bip": "prefix", "bip6": "prefix_v6"}
 DEFAULT_NETWORK = "bridge"
-# Seconds: what a restart of the engine takes, and of each container, and how long it waits for one that ignores SIGTERM.
+# Seconds: a restart of the engine, that of each container, and how long the engine waits for one that ignores SIGTERM.
 RESTART = 2.0
 CONTAINER = 0.4
 STOP_TIMEOUT = 10
@@ -34,7 +34,8 @@ class Host(NamedTuple):
 class Entry(NamedTuple):
     """What is to happen on one host. ``stops``: containers that stop; ``ours``: those of them that we start again.
 
-    ``ports``: addresses and TCP ports at which its containers can be asked for from outside.
+    ``ports``: addresses and TCP ports at which its containers can be asked for from outside. ``broken_off``: a run of
+    docker_bridge was, and is taken back first.
     """
 
     host: str
@@ -45,6 +46,7 @@ class Entry(NamedTuple):
     ours: Tuple[str, ...] = ()
     changes: bool = True
     ports: Tuple[Tuple[str, int], ...] = ()
+    broken_off: bool = False
 
     @property
     def downtime(self) -> int:
@@ -97,7 +99,7 @@ def _troubles(hosts: Sequence[Host], leave_out_unreachable: bool) -> List[str]:
         if host.trouble is None:
             if not host.found.get("installed"):
                 found.append(f"{host.name}: Docker is not installed")
-            elif not host.found.get("running"):
+            elif not _fit(host):
                 found.append(f"{host.name}: {host.found.get('reason') or 'Docker does not run'}")
         elif not host.unreachable:
             found.append(f"{host.name}: {host.trouble}")
@@ -107,6 +109,11 @@ def _troubles(hosts: Sequence[Host], leave_out_unreachable: bool) -> List[str]:
                 " (docker_readdress_leave_out_unreachable: true leaves it out)"
             )
     return found
+
+
+def _fit(host: Host) -> bool:
+    """Whether its engine runs, or stopped in a run of docker_bridge that was broken off: the next one takes it back."""
+    return bool(host.found.get("running") or host.found.get("broken_off"))
 
 
 def _addresses(hosts: Sequence[Host], recorded: Mapping[str, Mapping[str, Any]], option: str) -> Dict[str, str]:
@@ -188,7 +195,7 @@ def _entry(host: Host, addresses: Mapping[str, str]) -> Entry:
     before = tuple(host.found.get("docker0", {}).get("addresses", ()))
     containers = host.found.get("containers", ())
     bip, bip6 = addresses.get("bip"), addresses.get("bip6")
-    changes = any(address not in before for address in (bip, bip6) if address)
+    changes = any(address not in before for address in (bip, bip6) if address) or bool(host.found.get("broken_off"))
     return Entry(
         host.name,
         before,
@@ -198,6 +205,7 @@ def _entry(host: Host, addresses: Mapping[str, str]) -> Entry:
         tuple(container["name"] for container in containers if container["policy"] not in BY_ENGINE) if changes else (),
         changes,
         _published(host),
+        bool(host.found.get("broken_off")),
     )
 
 
@@ -221,7 +229,7 @@ def _judged(hosts: Sequence[Host], entries: Sequence[Entry], shared: bool) -> Li
     problems = []
     lans = _connected(hosts)
     for host, entry in zip(hosts, entries):
-        if not host.found.get("running"):
+        if not _fit(host):
             continue
         if not entry.after:
             problems.append(f"{host.name}: nothing says which address docker0 gets: set docker_bridge_supernet or _bip")

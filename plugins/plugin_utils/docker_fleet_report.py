@@ -83,6 +83,8 @@ def plan_table(plan: Plan, width: int, paint: Paint) -> str:
 
 
 def _stopping(entry: Entry) -> str:
+    if entry.broken_off:
+        return "a run was broken off; it is taken back first"
     if not entry.stops:
         return "none" if entry.changes else ""
     names = ", ".join(f"{name}*" if name in entry.ours else name for name in entry.stops)
@@ -145,12 +147,18 @@ def outcome_of(
 
 def _reason(result: Mapping[str, Any]) -> str:
     problems = result.get("problems") or str(result.get("msg") or "no reason given").strip().splitlines()
-    return "; ".join(str(problem) for problem in problems)
+    return "\n".join(str(problem) for problem in problems)
+
+
+def _first(why: str) -> str:
+    """The first of several reasons."""
+    lines = why.splitlines() or [""]
+    return lines[0] + (f" (and {len(lines) - 1} more)" if len(lines) > 1 else "")
 
 
 def outcome_table(outcomes: Sequence[Outcome], width: int, paint: Paint) -> str:
     """A line for each host: what came of it, its address, and why."""
-    rows = [("HOST", "OUTCOME", "DOCKER0", "WHY"), *outcomes]
+    rows = [("HOST", "OUTCOME", "DOCKER0", "WHY"), *(entry._replace(why=_first(entry.why)) for entry in outcomes)]
     return grid(rows, ["bright gray", *(COLOURS[entry.outcome] for entry in outcomes)], width, paint)
 
 
@@ -192,7 +200,7 @@ def conclusion(outcomes: Sequence[Outcome], check_mode: bool = False, goal: str 
 
 
 def _why(outcomes: Sequence[Outcome], outcome: str) -> str:
-    reasons = dict.fromkeys(entry.why for entry in outcomes if entry.outcome == outcome and entry.why)
+    reasons = dict.fromkeys(_first(entry.why) for entry in outcomes if entry.outcome == outcome and entry.why)
     return f" ({'; '.join(reasons)})" if reasons else ""
 
 

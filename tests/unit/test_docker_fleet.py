@@ -331,3 +331,16 @@ def test_a_plan_is_the_same_in_every_order() -> None:
     hosts = [host(name) for name in ("a", "b", "c")]
     plans = [addresses(make_plan(order, {})) for order in itertools.permutations(hosts)]
     assert all(plan == plans[0] for plan in plans)
+
+
+def test_a_host_on_which_a_run_was_broken_off_is_taken_up_again() -> None:
+    plan = make_plan([host("a", docker0="10.200.7.1/24", running=False, containers=[], broken_off="stopped")], {})
+    assert not plan.problems
+    assert (plan.entries[0].bip, plan.entries[0].changes) == ("10.200.7.1/24", True)
+    assert "a run was broken off; it is taken back first" in plan_table(plan, 100, plain)
+
+
+def test_of_many_reasons_the_first_is_told() -> None:
+    outcome = outcome_of("a", {"failed": True, "kind": "conflict", "problems": ["one", "two", "three"]})
+    assert "(one (and 2 more))" in conclusion([outcome])
+    assert "two" not in outcome_table([outcome], 79, plain)

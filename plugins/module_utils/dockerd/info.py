@@ -20,6 +20,7 @@ from .configuration import read_configuration
 from .facts import read_engine
 from .model import DEFAULT_BRIDGE, Container, Engine, Network
 from .options import plain
+from .readdress.memory import Store
 from .routes import HostRoute, docker_bridges, overlapping, read_host_routes
 from .rules import Asked, asked, read
 from .service import SYSTEMD, UnitFiles, detect, unit_files
@@ -47,6 +48,7 @@ def info(socket: str = DOCKER_SOCKET) -> Dict[str, Any]:
         "routes": [route._asdict() for route in routes],
         "overlaps": find_overlaps(networks, routes),
         **_rules(engine, unit, unread),
+        "broken_off": _broken_off(unread),
         "unread": unread,
     }
 
@@ -96,6 +98,16 @@ def _rules(engine: Optional[Engine], unit: Optional[UnitFiles], unread: List[str
         {"kind": one.kind, "words": one.text, "rule": one.rule, "repairable": one.repairable} for one in reading.damage
     ]
     return {"backend": backend, "layout": reading.layout.name, "damage": damage}
+
+
+def _broken_off(unread: List[str]) -> Optional[str]:
+    """How far a run of docker_bridge had come that was killed, so that its next run takes it back."""
+    try:
+        journal = Store().journal()
+    except (HostwireError, OSError) as problem:
+        unread.append(f"docker_bridge's journal: {problem}")
+        return None
+    return journal.phase if journal else None
 
 
 def installed() -> bool:
