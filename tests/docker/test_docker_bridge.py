@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.hostwire.linux.tests.docker.machines import IDLE, Machine, eventually, serving
+from ansible_collections.hostwire.linux.tests.docker.machines import DRIVER, IDLE, Machine, eventually, serving
 
 FOREIGN = '{\r\n\t"debug" : false,\r\n\t"labels":["rack=1",  "row=2"]\r\n}\r\n'
 EXACTLY = "import json, sys; print(json.dumps(open(sys.argv[1], newline='').read()))"
@@ -131,6 +131,53 @@ def test_options_move_out_of_the_shell_file_and_the_drop_in(machine: Machine) ->
         assert "--mtu 1450" in (machine.read(drop_in) or "")
         assert machine.read(DAEMON_JSON) is None
     finally:
+        machine.write("/etc/default/docker", defaults)
+
+
+# Runs a program where systemd can't be seen, so that ``service`` uses the scripts of /etc/init.d.
+WITHOUT_SYSTEMD = """#!/bin/sh
+hide='mount --make-private /run && mount -t tmpfs tmpfs /run/systemd && exec "$@"'
+exec unshare --mount --propagation unchanged sh -c "$hide" without-systemd "$@"
+"""
+
+
+@pytest.mark.releases("bookworm")
+def test_a_host_without_systemd(machine: Machine) -> None:
+    def module(**parameters: Any) -> dict[str, Any]:
+        asked = json.dumps(["docker_bridge", parameters])
+        done = machine.completed("without-systemd", "python3", "-c", DRIVER, stdin=asked)
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
+
+    machine.reset()
+    defaults = machine.read("/etc/default/docker") or ""
+    machine.run("systemctl", "stop", "docker.socket", "docker.service")
+    machine.write("/usr/local/bin/without-systemd", WITHOUT_SYSTEMD)
+    # What a container may not: mounting control groups, and raising limits.
+    machine.run("sh", "-c", "chmod +x /usr/local/bin/without-systemd; cp /etc/init.d/docker /root/docker.init")
+    edits = ("-e", "s/^\t*cgroupfs_mount$/:/", "-e", "s/ulimit -[nup] .*/:/")
+    machine.run("sed", "-i", *edits, "/etc/init.d/docker")
+    machine.run("mount", "--make-shared", "/var/lib/docker")  # containerd has to see what dockerd mounts there
+    machine.write("/etc/default/docker", defaults + 'DOCKER_OPTS="--bip=10.71.0.1/24 --debug=false"\n')
+    try:
+        machine.run("without-systemd", "service", "docker", "start")
+        eventually(lambda: machine.completed("docker", "info").returncode, lambda code: code == 0)
+        machine.docker("run", "-d", "--name", "plain", "-p", "8081:80", "busybox", *serving("plain"))
+        answer = module(bip="10.72.0.1/24")
+        assert answer.get("changed"), answer
+        assert docker0(machine) == ["10.72.0.1/24"]
+        assert machine.outside_asks(8081) == "plain"
+        assert machine.read("/etc/default/docker") == defaults + 'DOCKER_OPTS="--debug=false"\n'
+        assert not module(bip="10.72.0.1/24")["changed"]
+        machine.write(DAEMON_JSON, '{"bip": "10.72.0.1/24", "bib": 1}')
+        assert "doesn't know the key bib" in module(bip="10.73.0.1/24")["msg"]
+        machine.write(DAEMON_JSON, '{\n  "bip": "10.72.0.1/24"\n}\n')
+        assert module(state="restored")["changed"]
+        assert docker0(machine) == ["10.71.0.1/24"]
+        assert machine.outside_asks(8081) == "plain"
+    finally:
+        machine.run("without-systemd", "service", "docker", "stop")
+        machine.run("mv", "/root/docker.init", "/etc/init.d/docker")
         machine.write("/etc/default/docker", defaults)
 
 

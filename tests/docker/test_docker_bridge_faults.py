@@ -210,7 +210,7 @@ def killed(machine: Machine, phase: str, **parameters: Any) -> None:
     assert done.returncode == 137, done.stdout + done.stderr
 
 
-@pytest.mark.releases("bookworm", "forky")
+@pytest.mark.releases("forky")
 @pytest.mark.parametrize("phase", ["prepared", "stopping", "stopped", "starting", "started", "verified"])
 def test_a_run_that_was_killed_is_ended_by_the_next(host: Machine, phase: str) -> None:
     killed(host, phase, bip=NEW)
@@ -223,6 +223,16 @@ def test_a_run_that_was_killed_is_ended_by_the_next(host: Machine, phase: str) -
     host.done("docker_bridge", state="restored")
     works(host)
     assert host.read(DAEMON_JSON) is None
+
+
+@pytest.mark.releases("bookworm", "trixie")
+def test_a_run_that_was_killed_while_docker_is_down_is_ended_by_the_next(host: Machine) -> None:
+    killed(host, "stopped", bip=NEW)
+    host.done("docker_bridge", bip=NEW)
+    works(host, NEW)
+    killed(host, "starting", state="restored")
+    host.done("docker_bridge", state="restored")
+    works(host)
 
 
 @pytest.mark.releases("trixie")
