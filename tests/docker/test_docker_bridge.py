@@ -196,3 +196,24 @@ def test_ipv6_comes_and_goes(machine: Machine) -> None:
     assert "fd00:" not in machine.run("ip", "-6", "address", "show", "docker0")
     assert docker0(machine) == ["172.17.0.1/16"]
     assert machine.outside_asks(8080) == "web"
+
+
+@pytest.mark.releases("forky")
+def test_units_that_stop_with_docker_are_started_again(machine: Machine) -> None:
+    machine.reset()
+    idle = "Type=simple\nExecStart=/bin/sleep infinity\n"
+    machine.write("/run/systemd/system/app.service", f"[Unit]\nRequires=docker.service\n[Service]\n{idle}")
+    machine.write("/run/systemd/system/more.service", f"[Unit]\nBindsTo=app.service\n[Service]\n{idle}")
+    machine.write("/run/systemd/system/off.service", f"[Unit]\nRequires=docker.service\n[Service]\n{idle}")
+    machine.run("sh", "-c", "systemctl daemon-reload; systemctl start app more")
+    # Docker starts it again though it is stopped; and chooses another port on the host for the other one.
+    machine.docker("run", "--name", "failed", "--restart", "on-failure:1", "busybox", "false", check=False)
+    machine.docker("run", "-d", "--name", "web", "--restart", "always", "-p", "80", "busybox", *serving("web"))
+    answer = change(machine, bip="10.77.0.1/24")
+    assert "unit app.service: stops with Docker; is started again" in answer["plan"]
+    assert machine.run("systemctl", "is-active", "app", "more").split() == ["active", "active"]
+    assert machine.completed("systemctl", "is-active", "off").stdout.strip() == "inactive"
+    port = int(machine.docker("port", "web", "80").splitlines()[0].rpartition(":")[2])
+    assert machine.outside_asks(port) == "web"
+    machine.run("systemctl", "stop", "app", "more")
+    machine.run("sh", "-c", "rm /run/systemd/system/*.service; systemctl daemon-reload")

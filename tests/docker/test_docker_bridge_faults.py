@@ -246,3 +246,21 @@ def test_a_run_that_was_killed_going_back_is_ended_by_the_next(host: Machine) ->
     works(host, NEW)
     host.done("docker_bridge", state="absent")
     works(host)
+
+
+@pytest.mark.releases("trixie")
+def test_a_docker_that_starts_neither_way_is_said_and_ended_by_the_next_run(host: Machine) -> None:
+    host.write(DROP_IN, "[Service]\nExecStartPre=/bin/sh -c '! test -e /run/no-docker'\n")
+    host.run("sh", "-c", "systemctl daemon-reload; touch /run/no-docker")
+    answer = host.module("docker_bridge", bip=NEW)
+    assert answer["kind"] == "undo"
+    assert "dockerd doesn't start" in answer["msg"]
+    assert "and going back failed too" in answer["msg"]
+    assert "Docker doesn't answer" in answer["msg"]
+    assert host.read(DAEMON_JSON) == '{\n  "bip": "172.17.0.1/16"\n}\n'  # until dockerd has started with it
+    host.run("sh", "-c", f"rm /run/no-docker {DROP_IN}; systemctl daemon-reload")
+    host.done("docker_bridge", bip=NEW)
+    works(host, NEW)
+    host.done("docker_bridge", state="restored")
+    works(host)
+    assert host.read(DAEMON_JSON) is None

@@ -6,6 +6,7 @@ With systemd each question costs 20 to 50 ms, so one is asked only where its ans
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -21,7 +22,8 @@ SYSTEMD, SYSVINIT = "systemd", "sysvinit"
 _BOOTED = "/run/systemd/system"  # sd_booted(3)
 _SERVICE, _SOCKET = "docker.service", "docker.socket"
 _SYSVINIT_LOG = "/var/log/docker.log"
-_PROPERTIES = "Id,LoadState,ActiveState,FragmentPath,DropInPaths,NeedDaemonReload"
+_TAKEN_ALONG = ("RequiredBy", "BoundBy", "ConsistsOf")  # stopped with it, but not started with it: systemd.unit(5)
+_PROPERTIES = "Id,LoadState,ActiveState,FragmentPath,DropInPaths,NeedDaemonReload," + ",".join(_TAKEN_ALONG)
 _STOP_SECONDS = 300.0  # containers that ignore SIGTERM take their stop timeout, mostly 10 s, each
 _LOGGED = re.compile(r'level=(?:error|fatal)\b.*?msg="((?:[^"\\]|\\.)*)"')
 
@@ -29,7 +31,7 @@ _LOGGED = re.compile(r'level=(?:error|fatal)\b.*?msg="((?:[^"\\]|\\.)*)"')
 class UnitFiles(NamedTuple):
     """docker.service as systemd knows it: its files in order, and whether it and its socket are active.
 
-    ``stale``: a file was changed since systemd read it.
+    ``stale``: a file was changed since systemd read it. ``dependents``: the active units that stop when Docker does.
     """
 
     paths: Tuple[str, ...]
@@ -37,6 +39,7 @@ class UnitFiles(NamedTuple):
     active: bool
     socket_active: bool
     stale: bool
+    dependents: Tuple[str, ...] = ()
 
 
 def detect() -> str:
@@ -50,13 +53,9 @@ def detect() -> str:
 
 def unit_files() -> UnitFiles:
     """Ask systemd about docker.service and docker.socket, both in one question. Raises KernelRefused."""
-    done = _run(["systemctl", "show", _SERVICE, _SOCKET, f"--property={_PROPERTIES}"])
-    units: Dict[str, Dict[str, str]] = {}
-    for block in done.stdout.split("\n\n"):
-        fields = dict(line.partition("=")[::2] for line in block.splitlines())
-        units[fields.get("Id", "")] = fields
-    if done.returncode or _SERVICE not in units:
-        raise KernelRefused("systemctl show docker.service", 5, done.stderr.strip() or "no answer")
+    units = _show([_SERVICE, _SOCKET])
+    if _SERVICE not in units:
+        raise KernelRefused("systemctl show docker.service", errno.EIO, "no answer")
     own, socket = units[_SERVICE], units.get(_SOCKET, {})
     paths = [own.get("FragmentPath", ""), *own.get("DropInPaths", "").split()]
     return UnitFiles(
@@ -65,7 +64,40 @@ def unit_files() -> UnitFiles:
         own.get("ActiveState") in ("active", "reloading"),
         socket.get("ActiveState") == "active",
         own.get("NeedDaemonReload") == "yes" or socket.get("NeedDaemonReload") == "yes",
+        _dependents(units),
     )
+
+
+def _show(names: Sequence[str]) -> Dict[str, Dict[str, str]]:
+    """Properties of units by the unit's name. Raises KernelRefused."""
+    done = _run(["systemctl", "show", *names, f"--property={_PROPERTIES}"])
+    if done.returncode:
+        raise KernelRefused(f"systemctl show {' '.join(names)}", errno.EIO, done.stderr.strip())
+    units: Dict[str, Dict[str, str]] = {}
+    for block in done.stdout.split("\n\n"):
+        fields = dict(line.partition("=")[::2] for line in block.splitlines())
+        units[fields.get("Id", "")] = fields
+    return units
+
+
+def _dependents(units: Dict[str, Dict[str, str]]) -> Tuple[str, ...]:
+    """The active units that stop when these do, and those that stop when they do; mostly there are none."""
+    found: List[str] = []
+    while units:
+        named = {name for fields in units.values() for key in _TAKEN_ALONG for name in fields.get(key, "").split()}
+        new = sorted(named.difference(found, (_SERVICE, _SOCKET)))
+        units = _show(new) if new else {}
+        units = {name: fields for name, fields in units.items() if fields.get("ActiveState") == "active"}
+        found += sorted(units)
+    return tuple(found)
+
+
+def start_units(names: Sequence[str], seconds: float = 120.0) -> None:
+    """Start again what stopped with Docker. Raises VerificationFailed."""
+    if names:
+        done = _run(["systemctl", "start", *names], seconds)
+        if done.returncode:
+            raise VerificationFailed(f"systemctl start {' '.join(names)}: {done.stderr.strip()}")
 
 
 def active(init: str) -> bool:
@@ -86,7 +118,7 @@ def reload_units(init: str) -> None:
     if init == SYSTEMD:
         done = _run(["systemctl", "daemon-reload"])
         if done.returncode:
-            raise KernelRefused("systemctl daemon-reload", 5, done.stderr.strip())
+            raise KernelRefused("systemctl daemon-reload", errno.EIO, done.stderr.strip())
 
 
 def stop(init: str, socket: bool = True) -> None:
@@ -100,7 +132,7 @@ def stop(init: str, socket: bool = True) -> None:
         command = ["service", "docker", "stop"]
     done = _run(command, _STOP_SECONDS)
     if done.returncode:
-        raise KernelRefused(" ".join(command), 5, done.stderr.strip() or done.stdout.strip())
+        raise KernelRefused(" ".join(command), errno.EIO, done.stderr.strip() or done.stdout.strip())
 
 
 def start(init: str, socket: bool = True, seconds: float = 120.0) -> None:

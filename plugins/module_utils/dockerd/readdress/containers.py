@@ -4,16 +4,16 @@
 from __future__ import annotations
 
 import time
-from typing import Dict, List, Mapping, Sequence
+from typing import List, Mapping, Sequence
 
 from ...docker_api import Api
-from ...errors import HostwireError, MissingOnHost, VerificationFailed
+from ...errors import HostwireError, VerificationFailed
 from ..facts import read_container
-from ..model import Container
 
 _INTERVAL = 0.1  # seconds between two looks
 _START_SECONDS = 60.0
 _BY_ENGINE = ("always", "unless-stopped")
+_AFTER_FAILURE = ("always", "on-failure")
 _GRACE = 10.0  # seconds that Docker has to start those with a policy before we do
 
 
@@ -45,33 +45,19 @@ def _start(api: Api, name: str, deadline: float) -> None:
     api.post(f"/containers/{name}/start", timeout=_START_SECONDS)
 
 
-def stop_again(api: Api, resting: Sequence[str], seconds: float) -> None:
-    """Stop those that were stopped and that Docker starts, by their policy, with every start of its own.
+def stop_again(api: Api, resting: Sequence[str], stopped: Sequence[str]) -> None:
+    """Stop those of ``stopped``, which didn't run before, that Docker started by their policy with its own start.
 
-    Docker may start them a while after it serves: they are awaited for a moment.
+    It does that with the ``resting`` for sure, maybe a while after it serves: those are awaited for a moment.
     """
-    deadline = time.monotonic() + min(seconds, _GRACE)
-    waiting: Dict[str, None] = dict.fromkeys(resting)
-    while waiting and time.monotonic() < deadline:
-        for name in list(waiting):
-            try:
-                found = read_container(api, name)
-                if found.running or found.status == "restarting":
-                    api.post(f"/containers/{name}/stop", timeout=_START_SECONDS)
-                    del waiting[name]
-            except MissingOnHost:
-                del waiting[name]
+    deadline = time.monotonic() + _GRACE
+    waiting = dict.fromkeys(resting)
+    while True:
+        for entry in api.get("/containers/json"):
+            name = str(entry["Id"])
+            if name in stopped and (name in waiting or read_container(api, name).policy in _AFTER_FAILURE):
+                waiting.pop(name, None)
+                api.post(f"/containers/{name}/stop", timeout=_START_SECONDS)
+        if not waiting or time.monotonic() > deadline:
+            return
         time.sleep(_INTERVAL)
-
-
-def running(api: Api, ran: Sequence[str]) -> List[Container]:
-    """Those of these that run, with the addresses that they have now."""
-    found = []
-    for name in ran:
-        try:
-            one = read_container(api, name)
-        except MissingOnHost:
-            continue
-        if one.running:
-            found.append(one)
-    return found

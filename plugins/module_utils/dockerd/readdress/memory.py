@@ -58,7 +58,7 @@ class Journal(NamedTuple):
     """A run on its way: its phase, the way there, the way back, and the containers, by id, name in words.
 
     ``ran``: those that run, in the order in which they were started; ``resting``: those that are stopped though Docker
-    starts them with every start of its own; ``answered``: (address, port) that took connections.
+    starts them with every start of its own; ``dependents``: units that stopped with Docker.
     """
 
     phase: str
@@ -70,6 +70,7 @@ class Journal(NamedTuple):
     healthy: Tuple[str, ...]
     init: str
     socket: bool
+    dependents: Tuple[str, ...] = ()
 
 
 class Store:
@@ -132,6 +133,7 @@ class Store:
             tuple(found["healthy"]),
             str(found["init"]),
             bool(found["socket"]),
+            tuple(found["dependents"]),
         )
 
     def advance(self, journal: Journal) -> Journal:

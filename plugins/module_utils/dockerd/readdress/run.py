@@ -145,6 +145,7 @@ def _change(here: _Run, now: Situation, plan: Plan) -> None:
         tuple(one.id for one in ran if one.health == "healthy"),
         now.configuration.init,
         now.socket,
+        now.dependents,
     )
     ways = {"forward": plan.forward, "back": plan.back}
     paths = tuple({*plan.forward.start, *plan.back.start})
@@ -205,8 +206,9 @@ def _switch(here: _Run, journal: Journal, way: Switch, name: str, stale: bool) -
 
 
 def _containers_back(here: _Run, journal: Journal) -> None:
+    service.start_units(journal.dependents, here.limits.start)
     containers.start_again(here.api, journal.ran, journal.names, here.limits.verify)
-    containers.stop_again(here.api, journal.resting, here.limits.verify)
+    containers.stop_again(here.api, journal.resting, [name for name in journal.names if name not in journal.ran])
     here.clock.lap("containers")
 
 

@@ -22,7 +22,8 @@ from .memory import Origin, Store
 class Situation(NamedTuple):
     """``addresses`` are docker0's with prefix length; ``since`` tells when each running container began, by id.
 
-    ``socket``: docker.socket listens; ``stale``: systemd has yet to read a changed unit file.
+    ``socket``: docker.socket listens; ``stale``: systemd has yet to read a changed unit file; ``dependents``: the
+    units that stop when Docker does.
     """
 
     engine: Engine
@@ -33,6 +34,7 @@ class Situation(NamedTuple):
     since: Dict[str, str] = {}
     socket: bool = True
     stale: bool = False
+    dependents: Tuple[str, ...] = ()
 
     @property
     def address(self) -> str:
@@ -65,11 +67,12 @@ def read_situation(api: Api, store: Store) -> Situation:
     Raises InvalidValue, MissingOnHost, Conflict, KernelRefused; changes nothing.
     """
     socket, stale, files = True, False, None
+    dependents: Tuple[str, ...] = ()
     if service.detect() == service.SYSTEMD:
         files = service.unit_files()
         if not files.installed:
             raise MissingOnHost("docker.service: Docker is not installed on this host as a service")
-        socket, stale = files.socket_active, files.stale
+        socket, stale, dependents = files.socket_active, files.stale, files.dependents
     configuration = read_configuration(files)
     bridge = configuration.value("bridge")
     if bridge:
@@ -85,6 +88,7 @@ def read_situation(api: Api, store: Store) -> Situation:
         {container.id: _started(api, container) for container in engine.running()},
         socket,
         stale,
+        dependents,
     )
 
 

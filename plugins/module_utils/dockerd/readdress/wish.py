@@ -48,7 +48,7 @@ def read_wish(parameters: Mapping[str, Any]) -> Wish:
         if found:
             problems += found
         else:
-            options[option.key] = _pools(value) if name == "default_address_pools" else value
+            options[option.key] = _WRITTEN[name](value) if name in _WRITTEN else value
     if state == PRESENT and not options and not problems:
         problems.append("docker_bridge: nothing is asked for; give at least one option, like bip: 192.168.225.1/24")
     taken = _taken(parameters.get("taken") or (), problems)
@@ -193,6 +193,13 @@ def _why_not(network: Network) -> str:
 
 _ZERO = ipaddress.ip_network("0.0.0.0/8")
 _RESERVED = ipaddress.ip_network("240.0.0.0/4")
+_WRITTEN: Dict[str, Callable[[Any], Any]] = {  # in one spelling, whatever the user's is
+    "bip": lambda text: str(ipaddress.ip_interface(text)),
+    "bip6": lambda text: str(ipaddress.ip_interface(text)),
+    "fixed_cidr": lambda text: str(ipaddress.ip_network(text)),
+    "fixed_cidr_v6": lambda text: str(ipaddress.ip_network(text)),
+    "default_address_pools": _pools,
+}
 _CHECKS: Dict[str, Callable[[str, Any], List[str]]] = {
     "bip": _bip(4),
     "bip6": _bip(6),
