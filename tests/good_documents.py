@@ -49,7 +49,9 @@ interfaces:
   - {name: eth0, addresses: [192.168.1.10/24], mtu: 9000, up: true}
   - {name: eth1, bridge: v-net-0}
   - {name: lo, netns: blue, addresses: [10.9.0.1/32, 127.0.0.53/8]}
-taps: []
+taps:
+  - {name: tap0, bridge: v-net-0, owner: qemu, mac: "02:00:00:aa:bb:02", mtu: 1400, up: true}
+  - {name: tap0, netns: red, owner: 1000, up: false}
 containers: []
 routes:
   - {netns: red, to: default, via: 192.168.15.5, metric: 100}

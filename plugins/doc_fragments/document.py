@@ -134,6 +134,37 @@ options:
             description: Whether the other end is up.
             type: bool
             default: true
+  taps:
+    description:
+      - Sockets for virtual machines, each a link on this side and a file that a program like qemu opens on the other
+        (C(-netdev tap,id=net0,ifname=NAME,script=no,downscript=no)).
+      - A tap is there before its machine starts and stays when it ends; it has a carrier only while one has it open.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: Name of the tap, at most 15 characters.
+        type: str
+        required: true
+      netns:
+        description: Namespace that it is in; the host itself if left out.
+        type: str
+      bridge:
+        description: Bridge, in the same namespace, that it is a port of.
+        type: str
+      owner:
+        description: The user, by name or number, who may open it beside root.
+        type: str
+      mac:
+        description: MAC address of this side; the machine's network card has its own.
+        type: str
+      mtu:
+        description: Largest packet in bytes.
+        type: int
+      up:
+        description: Whether it is up.
+        type: bool
+        default: true
   interfaces:
     description: Interfaces that exist already and are not made by a document. What is left out is left alone.
     type: list

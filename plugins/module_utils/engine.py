@@ -39,7 +39,7 @@ from .plan.actions import Step
 from .plan.owned import Owned, SysctlKey
 from .plan.planner import Plan, Wish, make_plan
 from .plan.present import present
-from .task import Task, files_to_read, heirs, make_task, make_wish, merged, questions, read_tables
+from .task import Task, files_to_read, heirs, make_task, make_wish, merged, owners, questions, read_tables
 
 if TYPE_CHECKING:
     from .probe import ProbeResult
@@ -143,7 +143,7 @@ class _Run:
             return self._result(task, memory, picture, reachability)
 
     def _look(self, task: Task, memory: Memory) -> HostView:
-        return observe(questions(task, memory), files_to_read(task, memory))
+        return observe(questions(task, memory), files_to_read(task, memory), owners(task))
 
     def _look_on(self, task: Task, memory: Memory) -> HostView:
         self._check()

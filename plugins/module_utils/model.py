@@ -79,6 +79,19 @@ class Interface(NamedTuple):
     bridge: Optional[str] = None
 
 
+class Tap(NamedTuple):
+    """A socket for a virtual machine, with the properties of an End. ``owner`` is the user, by name or number, who may
+    open it; None is root alone."""
+
+    name: str
+    netns: Optional[str] = None
+    bridge: Optional[str] = None
+    mac: Optional[str] = None
+    mtu: Optional[int] = None
+    up: bool = True
+    owner: Optional[str] = None
+
+
 class Nexthop(NamedTuple):
     """One way of a multipath route; ``weight`` counts from 1."""
 
@@ -151,6 +164,7 @@ class Topology(NamedTuple):
     bridges: Tuple[Bridge, ...] = ()
     veths: Tuple[Veth, ...] = ()
     interfaces: Tuple[Interface, ...] = ()
+    taps: Tuple[Tap, ...] = ()
     routes: Tuple[Route, ...] = ()
     forwarding: Forwarding = Forwarding()
     masquerade: Tuple[Masquerade, ...] = ()
@@ -164,6 +178,7 @@ class Link(NamedTuple):
 
     ``kind`` is the rtnl kind ("veth", "bridge", ...), None for hardware. ``peer_index`` and ``peer_netnsid`` are
     IFLA_LINK and IFLA_LINK_NETNSID. ``running`` is IFF_RUNNING. ``accept_ra`` is the IPv6 setting, None without IPv6.
+    ``owner`` is the user id that may open a tap.
     """
 
     index: int  # type: ignore[assignment]
@@ -181,6 +196,7 @@ class Link(NamedTuple):
     accept_ra: Optional[int]
     stp: Optional[bool] = None
     vlan_filtering: Optional[bool] = None
+    owner: Optional[int] = None
 
 
 class Address(NamedTuple):
@@ -226,10 +242,11 @@ class HostView(NamedTuple):
     """The host as far as the engine looked: ``names`` are all named namespaces, ``views`` the ones it read.
 
     ``files`` maps the paths it looked at to their text, None where there is no file. ``peers`` tells for each end of a
-    cable the other one.
+    cable the other one. ``users``: the ids of the users whom it asked about, None for one that there isn't.
     """
 
     names: Tuple[str, ...]
     views: Dict[Optional[str], NamespaceView]
     files: Dict[str, Optional[str]]
     peers: Dict[LinkKey, LinkKey]
+    users: Dict[str, Optional[int]] = {}

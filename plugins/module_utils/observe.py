@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Dict, Iterable, Mapping, NamedTuple, Optional, Tuple
 
-from . import files, sysctl
+from . import files, sysctl, tap
 from . import netns as namespaces
 from .model import TABLE_MAIN, HostView, NamespaceView
 from .peers import find_peers
@@ -23,8 +23,10 @@ class Question(NamedTuple):
     sysctls: Tuple[str, ...] = ()
 
 
-def observe(questions: Mapping[Optional[str], Question], paths: Iterable[str] = ()) -> HostView:
-    """Read these namespaces (None is the host) and files; a namespace that doesn't exist is left out of the views."""
+def observe(
+    questions: Mapping[Optional[str], Question], paths: Iterable[str] = (), users: Iterable[str] = ()
+) -> HostView:
+    """Read these namespaces (None is the host), files and users' ids; a namespace that doesn't exist has no view."""
     inodes = namespaces.inodes()
     views: Dict[Optional[str], NamespaceView] = {}
     here = namespaces.inode_of(None)
@@ -33,7 +35,8 @@ def observe(questions: Mapping[Optional[str], Question], paths: Iterable[str] = 
             if netns is None or netns in inodes:
                 tour.enter(netns)
                 views[netns] = _view(netns, here if netns is None else inodes[netns], question)
-    return HostView(tuple(sorted(inodes)), views, {path: files.read(path) for path in paths}, find_peers(views))
+    texts = {path: files.read(path) for path in paths}
+    return HostView(tuple(sorted(inodes)), views, texts, find_peers(views), tap.user_ids(users))
 
 
 def _view(netns: Optional[str], inode: int, question: Question) -> NamespaceView:

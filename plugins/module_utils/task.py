@@ -24,6 +24,7 @@ _LISTS: Dict[str, Callable[[Any], Any]] = {
     "bridges": lambda entry: (entry.netns, entry.name),
     "veths": lambda entry: (entry.a.netns, entry.a.name),
     "interfaces": lambda entry: (entry.netns, entry.name),
+    "taps": lambda entry: (entry.netns, entry.name),
     "routes": key_of,
     "masquerade": lambda entry: (entry.netns, entry.source, entry.except_to),
     "published_ports": lambda entry: (entry.netns, entry.protocol, entry.port, entry.address),
@@ -156,7 +157,7 @@ def _places(topology: Topology) -> Iterable[Optional[str]]:
     for veth in topology.veths:
         yield veth.a.netns
         yield veth.b.netns
-    for name in ("bridges", "interfaces", "routes", "masquerade", "published_ports"):
+    for name in ("bridges", "interfaces", "taps", "routes", "masquerade", "published_ports"):
         for entry in getattr(topology, name):
             yield entry.netns
 
@@ -165,6 +166,12 @@ def files_to_read(task: Task, memory: Memory) -> List[str]:
     """The paths of the files that the task may write or remove."""
     wanted = wanted_files(task.target.name, task.target.namespaces)
     return [*wanted, *(path for path in memory.owned.files if path not in wanted)]
+
+
+def owners(task: Task) -> List[str]:
+    """The users who are to own taps."""
+    topologies = (task.target, task.stored, task.previous)
+    return [tap.owner for topology in topologies for tap in topology.taps if tap.owner is not None]
 
 
 def localnet(wants: Mapping[Optional[str], FirewallWant]) -> List[Tuple[Optional[str], str]]:

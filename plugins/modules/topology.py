@@ -239,6 +239,7 @@ def main() -> None:
             "bridges": {"type": "list", "elements": "dict"},
             "veths": {"type": "list", "elements": "dict"},
             "interfaces": {"type": "list", "elements": "dict"},
+            "taps": {"type": "list", "elements": "dict"},
             "routes": {"type": "list", "elements": "dict"},
             "forwarding": {"type": "dict"},
             "masquerade": {"type": "list", "elements": "dict"},

@@ -42,6 +42,7 @@ def documents(draw: st.DrawFn) -> Document:
             ends.append({"name": name, "netns": netns, **end})
         veths.append({**ends[0], "peer": ends[1]})
     document["veths"] = veths
+    document["taps"] = [draw(taps(name, bridges)) for name in draw(st.sampled_from(((), (), ("t0",), ("t0", "t1"))))]
     document["routes"] = draw(routes(document))
     document["forwarding"] = {"ipv4": draw(st.sampled_from((None, None, True, False)))}
     return document
@@ -77,6 +78,21 @@ def links(draw: st.DrawFn, subnet: int) -> Document:
     if draw(st.integers(0, 4)) == 0:
         link["mac"] = f"02:00:00:00:{subnet:02x}:0{draw(st.integers(1, 3))}"
     return link
+
+
+@st.composite
+def taps(draw: st.DrawFn, name: str, bridges: List[Document]) -> Document:
+    tap: Document = {"name": name}
+    at = draw(st.sampled_from([None, *bridges]))
+    if at:
+        tap.update(netns=at["netns"], bridge=at["name"])
+    if draw(st.booleans()):
+        tap["owner"] = draw(st.sampled_from(("root", "1", "65534")))
+    if draw(st.integers(0, 3)) == 0:
+        tap["mtu"] = 1400
+    if draw(st.integers(0, 3)) == 0:
+        tap["up"] = False
+    return tap
 
 
 @st.composite
@@ -117,7 +133,7 @@ def routes(draw: st.DrawFn, document: Document) -> List[Document]:
 # What others do: argument lists for ip, each aimed at a link or namespace of the first document if it is there.
 @st.composite
 def disturbances(draw: st.DrawFn, document: Document) -> List[List[str]]:
-    ends = [*document["bridges"], *document["veths"], *(veth["peer"] for veth in document["veths"])]
+    ends = [*document["bridges"], *document["veths"], *(veth["peer"] for veth in document["veths"]), *document["taps"]]
     found: List[List[str]] = []
     for _number in range(draw(st.integers(0, 3))):
         if not ends:

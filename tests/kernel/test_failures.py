@@ -54,7 +54,17 @@ def test_the_documents_have_steps_of_every_kind() -> None:
     removed = steps_of(world.FIRST, NOTHING)
     assert min(len(made), len(changed)) >= 30
     assert {*made, *changed, *removed} == {
-        *("NetnsAdd", "NetnsDelete", "BridgeAdd", "BridgeChange", "VethAdd", "LinkDelete", "LinkChange", "AddressAdd"),
+        *(
+            "NetnsAdd",
+            "NetnsDelete",
+            "BridgeAdd",
+            "BridgeChange",
+            "VethAdd",
+            "TapAdd",
+            "LinkDelete",
+            "LinkChange",
+            "AddressAdd",
+        ),
         *("AddressDelete", "RouteAdd", "RouteDelete", "SysctlSet", "FileSet", "TableSet", "FlowsForget"),
     }
 

@@ -64,6 +64,10 @@ FIRST: Dict[str, Any] = {
         },
     ],
     "interfaces": [{"name": "eth0", "addresses": ["192.168.1.10/24", "10.77.0.1/24", "10.77.0.2/24"], "mtu": 1450}],
+    "taps": [
+        {"name": "tap0", "bridge": "v-net-0", "owner": "65534"},
+        {"name": "tap1", "netns": "blue", "mtu": 1400},
+    ],
     "routes": [
         {"netns": "red", "to": "default", "via": "192.168.15.5"},
         {"netns": "red", "to": "::/0", "via": "fd00:15::5"},
@@ -109,6 +113,7 @@ SECOND: Dict[str, Any] = {
         },
     ],
     "interfaces": [{"name": "eth0", "addresses": ["10.77.0.2/24", "192.168.1.11/24"], "mtu": 1480}],
+    "taps": [{"name": "tap0", "bridge": "new-net", "owner": "1", "mac": "02:00:00:00:00:07"}],
     "routes": [
         {"netns": "red", "to": "default", "via": "10.7.0.1"},
         {"netns": "green", "to": "default", "via": "192.168.15.6"},

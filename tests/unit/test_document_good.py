@@ -24,6 +24,7 @@ from ansible_collections.hostwire.linux.plugins.module_utils.model import (
     Probe,
     PublishedPort,
     Route,
+    Tap,
     Topology,
     Veth,
 )
@@ -169,6 +170,10 @@ def test_everything_that_can_be_said_means_this() -> None:
             Interface("eth0", None, ("192.168.1.10/24",), 9000, True),
             Interface("eth1", bridge="v-net-0"),
             Interface("lo", "blue", ("10.9.0.1/32", "127.0.0.53/8")),
+        ),
+        taps=(
+            Tap("tap0", bridge="v-net-0", mac="02:00:00:aa:bb:02", mtu=1400, owner="qemu"),
+            Tap("tap0", netns="red", up=False, owner="1000"),
         ),
         routes=(
             Route("red", "0.0.0.0/0", "192.168.15.5", metric=100),

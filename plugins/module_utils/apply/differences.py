@@ -6,7 +6,18 @@ from __future__ import annotations
 from typing import Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
 from ..model import Address, HostView, KernelRoute, Link, LinkKey, NamespaceView
-from ..plan.actions import Action, AddressAdd, BridgeAdd, NetnsAdd, NetnsDelete, RouteAdd, RouteDelete, Step, VethAdd
+from ..plan.actions import (
+    Action,
+    AddressAdd,
+    BridgeAdd,
+    NetnsAdd,
+    NetnsDelete,
+    RouteAdd,
+    RouteDelete,
+    Step,
+    TapAdd,
+    VethAdd,
+)
 from ..plan.sheet import devices, place
 from ..rtnetlink.constants import IFA_F_PERMANENT, RT_SCOPE_LINK, RTPROT_KERNEL
 
@@ -52,7 +63,7 @@ def _links_of(action: Action) -> List[LinkKey]:
 def _made_by(action: Action) -> List[_Fact]:
     if isinstance(action, VethAdd):
         return [(action.netns, f"link {action.name}"), (action.peer_netns, f"link {action.peer}")]
-    if isinstance(action, BridgeAdd):
+    if isinstance(action, (BridgeAdd, TapAdd)):
         return [(action.netns, f"link {action.name}")]
     if isinstance(action, AddressAdd):
         return [(action.netns, f"address {action.address} on {action.link}")]
@@ -101,7 +112,7 @@ def _route_subject(to: str, table: int, metric: int) -> str:
 
 
 def _link_facts(link: Link, names: Dict[int, str]) -> Tuple[object, ...]:
-    return (link.kind, link.up, link.mtu, names.get(link.master or 0), link.alias, link.stp, link.vlan_filtering)
+    return (link.kind, link.up, link.mtu, names.get(link.master or 0), link.alias, *link[-3:])
 
 
 def is_made(address: Address) -> bool:

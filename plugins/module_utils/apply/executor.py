@@ -8,7 +8,7 @@ import os
 from types import TracebackType
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple, Type, cast
 
-from .. import files, firewall, sysctl
+from .. import files, firewall, sysctl, tap
 from .. import netns as namespaces
 from ..errors import HostwireError, KernelRefused
 from ..model import PublishedPort
@@ -132,6 +132,10 @@ class Executor:
             if isinstance(action, act.SysctlSet):
                 self._enter(action.netns)
                 sysctl.write(action.path, action.value)
+            elif isinstance(action, act.TapAdd):
+                self._enter(action.netns)
+                tap.create(action.name, action.owner)
+                self._indexes.pop(action.name, None)
             elif isinstance(action, act.NetnsAdd):
                 self._leave()
                 self._create(action.netns)

@@ -16,6 +16,7 @@ from ..model import (
     Probe,
     PublishedPort,
     Route,
+    Tap,
     Topology,
     Veth,
 )
@@ -77,13 +78,14 @@ def _bridge(value: Bridge) -> Entry:
     return entry
 
 
-def _port(value: Union[End, Bridge]) -> Entry:
-    """What an end of a cable and a bridge have in common."""
+def _port(value: Union[End, Bridge, Tap]) -> Entry:
+    """What an end of a cable, a bridge and a tap have in common."""
     entry: Entry = {"name": value.name}
     _add(entry, "netns", value.netns)
-    if isinstance(value, End):
+    if not isinstance(value, Bridge):
         _add(entry, "bridge", value.bridge)
-    _add(entry, "addresses", list(value.addresses))
+    if not isinstance(value, Tap):
+        _add(entry, "addresses", list(value.addresses))
     _add(entry, "mac", value.mac)
     _add(entry, "mtu", value.mtu)
     if not value.up:
@@ -95,6 +97,12 @@ def _veth(value: Veth) -> Entry:
     entry = _port(value.a)
     if value.b.name:  # a document with state absent may leave the peer out
         entry["peer"] = _port(value.b)
+    return entry
+
+
+def _tap(value: Tap) -> Entry:
+    entry = _port(value)
+    _add(entry, "owner", value.owner)
     return entry
 
 
@@ -172,6 +180,7 @@ _SECTIONS: Dict[str, Callable[[Any], Entry]] = {
     "bridges": _bridge,
     "veths": _veth,
     "interfaces": _interface,
+    "taps": _tap,
     "routes": _route,
     "masquerade": _masquerade,
     "published_ports": _published_port,
@@ -181,6 +190,7 @@ _ORDER: Dict[str, Callable[[Any], Any]] = {
     "bridges": lambda value: (value.netns or "", value.name),
     "veths": lambda value: (value.a.netns or "", value.a.name, value.b.netns or "", value.b.name),
     "interfaces": lambda value: (value.netns or "", value.name),
+    "taps": lambda value: (value.netns or "", value.name),
     "routes": lambda value: (value.netns or "", value.table, ":" in value.to, value.to, value.metric or 0, repr(value)),
     "masquerade": lambda value: (value.netns or "", value.source, value.except_to or "", value.to_source or ""),
     "published_ports": lambda value: (value.netns or "", value.protocol, value.port, value.address, repr(value)),

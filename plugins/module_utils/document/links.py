@@ -12,11 +12,11 @@ from .where import Where
 Key = Tuple[Optional[str], str]  # namespace, interface
 Entry = TypeVar("Entry")
 
-BRIDGE, CABLE, FOREIGN = "bridge", "cable", "interface"
+BRIDGE, CABLE, FOREIGN, TAP = "bridge", "cable", "interface", "tap"
 
 
 class WantedLink(NamedTuple):
-    """A bridge, an end of a cable, or an interface that isn't ours, and its path in the document."""
+    """A bridge, an end of a cable, a tap, or an interface that isn't ours, and its path in the document."""
 
     path: str
     kind: str
@@ -46,6 +46,10 @@ def wanted_links(topology: Topology, where: Where) -> List[WantedLink]:
     found += [
         WantedLink(where.path("interfaces", i), FOREIGN, f.netns, f.name, f.addresses, f.bridge, f.mtu, f.up)
         for i, f in enumerate(topology.interfaces)
+    ]
+    found += [
+        WantedLink(where.path("taps", i), TAP, t.netns, t.name, (), t.bridge, t.mtu, t.up)
+        for i, t in enumerate(topology.taps)
     ]
     return found
 

@@ -14,10 +14,22 @@ from ..model import (
     Masquerade,
     Namespace,
     Probe,
+    Tap,
     Topology,
     Veth,
 )
-from .fields import DOCUMENT_NAME, EXCEPT_LO, HOST_NAME, INTERFACE_NAME, NETNS_NAME, Fields, join, open_mapping, shown
+from .fields import (
+    DOCUMENT_NAME,
+    EXCEPT_LO,
+    HOST_NAME,
+    INTERFACE_NAME,
+    NETNS_NAME,
+    USER_NAME,
+    Fields,
+    join,
+    open_mapping,
+    shown,
+)
 from .prefix import is_link_local, parse_ip, why_not_a_host, why_not_an_ip
 from .published import published_port
 from .routes import route
@@ -59,8 +71,7 @@ def read(document: Mapping[str, Any]) -> Reading:
     if top is None:
         return Reading(Topology(), tuple(problems), Where({}, frozenset(), True))
     absent = top.choice("state", ("present", "absent"), "present") == "absent"
-    for key in ("taps", "containers"):
-        _not_available(top, key)
+    _not_available(top, "containers")
     found: Dict[str, Tuple[Any, ...]] = {}
     paths: Dict[str, Tuple[str, ...]] = {}
     doubtful: Set[Optional[str]] = set()
@@ -290,6 +301,34 @@ def _interface(fields: Fields, absent: bool) -> Optional[Interface]:
     return Interface(name or "", netns, addresses, mtu, up, bridge) if readable else None
 
 
+def _tap(fields: Fields, absent: bool) -> Optional[Tap]:
+    before = len(fields.problems)
+    _required(fields, "name", "how the tap is called")
+    name, netns = fields.interface("name"), fields.netns()
+    readable = name is not None and len(fields.problems) == before
+    tap = Tap(
+        name or "",
+        netns,
+        fields.interface("bridge"),
+        fields.mac(),
+        fields.integer("mtu", MTU_LOWEST, MTU_HIGHEST),
+        fields.flag("up", True),
+        _owner(fields),
+    )
+    return tap if readable else None
+
+
+def _owner(fields: Fields) -> Optional[str]:
+    value = fields.values.get("owner")
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return str(value)
+    owner = fields.text("owner", "a user of the host, like qemu")
+    if owner is None or USER_NAME.fullmatch(owner):
+        return owner
+    fields.problem("owner", f"{shown(owner)} is no user's name; use letters, digits, - and _, like qemu")
+    return None
+
+
 def _masquerade(fields: Fields, absent: bool) -> Optional[Masquerade]:
     before = len(fields.problems)
     if not _required(fields, "source", "the network whose packets are to leave with another address"):
@@ -352,6 +391,7 @@ SECTIONS: Dict[str, _Section] = {
     ),
     "veths": _Section(_PEER | {"peer"}, _veth, True),
     "interfaces": _Section(frozenset(("name", "netns", "addresses", "mtu", "up", "bridge")), _interface, True),
+    "taps": _Section(frozenset(("name", "netns", "bridge", "mac", "mtu", "up", "owner")), _tap),
     "routes": _Section(frozenset(("netns", "to", "via", "dev", "metric", "table", "type", "nexthops")), route, True),
     "masquerade": _Section(frozenset(("source", "except_to", "netns", "to_source")), _masquerade),
     "published_ports": _Section(frozenset(("protocol", "port", "to", "address", "netns", "sources")), published_port),

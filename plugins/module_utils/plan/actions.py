@@ -48,6 +48,14 @@ class VethAdd(NamedTuple):
     peer_mtu: Optional[int]
 
 
+class TapAdd(NamedTuple):
+    """Make a tap, down; ``owner`` is a user id."""
+
+    netns: Optional[str]
+    name: str
+    owner: Optional[int]
+
+
 class LinkDelete(NamedTuple):
     """Delete a link."""
 
@@ -159,6 +167,7 @@ Action = Union[
     NetnsDelete,
     BridgeAdd,
     VethAdd,
+    TapAdd,
     LinkDelete,
     LinkChange,
     BridgeChange,
@@ -177,6 +186,7 @@ _CLASSES: Tuple[Type[Any], ...] = (
     NetnsDelete,
     BridgeAdd,
     VethAdd,
+    TapAdd,
     LinkDelete,
     LinkChange,
     BridgeChange,

@@ -23,6 +23,8 @@ def claims(topology: Topology, settings: Dict[SysctlKey, str], files: Dict[str, 
         for end in veth:
             if end.name:
                 claimed.links[(end.netns, end.name)] = UNKNOWN
+    for tap in topology.taps:
+        claimed.links[(tap.netns, tap.name)] = UNKNOWN
     for interface in topology.interfaces:
         for address in interface.addresses:
             claimed.addresses[(interface.netns, interface.name, address)] = None

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, List, Optional, Tuple
+from typing import Any, Iterable, List, Optional, Tuple, Union
 
-from ..model import Bridge, End, Interface, Link, Namespace, Veth
+from ..model import Bridge, End, Interface, Link, Namespace, Tap, Veth
 from .actions import BridgeAdd, BridgeChange, LinkChange, LinkDelete, NetnsAdd, NetnsDelete, SysctlSet, VethAdd
 from .addresses import plan_addresses, plan_foreign_addresses
 from .owned import UNKNOWN, Change
-from .sheet import BEFORE_UP, LINK, MAKE_LINKS, MAKE_NAMESPACES, Sheet, place
+from .sheet import BEFORE_UP, LINK, MAKE_LINKS, MAKE_NAMESPACES, Sheet, kind_words, place
 
 IPV6_MTU = 1280  # RFC 8200, 5: on a link with less the kernel has no IPv6 at all (hazard 22)
 VETH_MTU = 1500  # ETH_DATA_LEN, linux/if_ether.h: what the kernel gives a new veth
@@ -43,14 +43,14 @@ def plan_namespaces(sheet: Sheet, wanted: Iterable[Namespace]) -> None:
 def plan_bridges(sheet: Sheet, wanted: Iterable[Bridge]) -> None:
     """Make missing bridges; mend those that differ."""
     for bridge in wanted:
-        have = _usable(sheet, bridge.netns, bridge.name, "bridge")
+        have = usable(sheet, bridge.netns, bridge.name, "bridge")
         if have is None:
             _make_bridge(sheet, bridge)
         else:
             sheet.after.links[(bridge.netns, bridge.name)] = have.index
             _mend_bridge_options(sheet, bridge, have)
             mtu = bridge.mtu if bridge.mtu is not None else have.mtu
-            _mend(sheet, End(bridge.name, bridge.netns, None, (), bridge.mac, mtu, bridge.up), have)
+            mend(sheet, End(bridge.name, bridge.netns, None, (), bridge.mac, mtu, bridge.up), have)
         plan_addresses(sheet, bridge.netns, bridge.name, bridge.addresses, have)
 
 
@@ -60,13 +60,13 @@ def _make_bridge(sheet: Sheet, bridge: Bridge) -> None:
     mac = bridge.mac or sheet.stable_mac(netns, name)
     add = BridgeAdd(netns, name, mac, bridge.stp, bridge.vlan_filtering)
     sheet.do(MAKE_LINKS, line, add, LinkDelete(netns, name))
-    _refuse_advertisements(sheet, netns, name, line)
+    refuse_advertisements(sheet, netns, name, line)
     # The MTU comes behind the ports: each port that joins pulls a bridge's MTU down to its own (hazard 21).
     sheet.do(LINK, line, LinkChange(netns, name, up=bridge.up, mtu=bridge.mtu, alias=sheet.owned.mark))
     sheet.after.links[(netns, name)] = UNKNOWN
 
 
-def _refuse_advertisements(sheet: Sheet, netns: Optional[str], name: str, line: int) -> None:
+def refuse_advertisements(sheet: Sheet, netns: Optional[str], name: str, line: int) -> None:
     """A guest must not become the host's IPv6 router (CVE-2020-10749)."""
     if sheet.view.views[None].forwarding_ipv6 is None:  # a kernel without IPv6
         return
@@ -90,15 +90,15 @@ def plan_veths(sheet: Sheet, wanted: Iterable[Veth]) -> None:
         a, b = veth
         if b.bridge and not a.bridge:
             a, b = b, a  # the first end of a new cable can be born on its bridge
-        have_a = _usable(sheet, a.netns, a.name, "veth")
-        have_b = _usable(sheet, b.netns, b.name, "veth")
+        have_a = usable(sheet, a.netns, a.name, "veth")
+        have_b = usable(sheet, b.netns, b.name, "veth")
         if have_a is None or have_b is None or sheet.view.peers.get((a.netns, a.name)) != (b.netns, b.name):
             have_a, have_b = _take_strays(sheet, veth, (a, have_a), (b, have_b))
             _make_veth(sheet, veth, a, b)
         else:
             for end, have in ((a, have_a), (b, have_b)):
                 sheet.after.links[(end.netns, end.name)] = have.index
-                _mend(sheet, end._replace(mtu=end.mtu or VETH_MTU), have)
+                mend(sheet, end._replace(mtu=end.mtu or VETH_MTU), have)
         plan_addresses(sheet, a.netns, a.name, a.addresses, have_a)
         plan_addresses(sheet, b.netns, b.name, b.addresses, have_b)
 
@@ -124,39 +124,37 @@ def _make_veth(sheet: Sheet, veth: Veth, a: End, b: End) -> None:
     mark = sheet.owned.mark
     for end, bridge in ((a, None), (b, b.bridge)):
         if not end.bridge and (end.mtu or VETH_MTU) >= IPV6_MTU:
-            _refuse_advertisements(sheet, end.netns, end.name, line)
+            refuse_advertisements(sheet, end.netns, end.name, line)
         sheet.do(LINK, line, LinkChange(end.netns, end.name, up=end.up, bridge=bridge, alias=mark))
         sheet.after.links[(end.netns, end.name)] = UNKNOWN
 
 
-def _usable(sheet: Sheet, netns: Optional[str], name: str, kind: str) -> Optional[Link]:
+def usable(sheet: Sheet, netns: Optional[str], name: str, kind: str) -> Optional[Link]:
     """Our link of this name and kind, or None if it is to be made; another's is a conflict."""
     namespace = sheet.namespace(netns)
     if namespace is None:
         return None
     have = sheet.link(netns, name)
+    what = f"{kind_words(kind)} {name}: {place(netns)} has a link"
     if have is None:
         for other in namespace.links.values():
             if name in other.altnames and (netns, other.name) not in sheet.gone:
-                sheet.conflicts.append(
-                    f'{kind} {name}: {place(netns)} has a link "{other.name}" with this altname already'
-                )
+                sheet.conflicts.append(f'{what} "{other.name}" with this altname already')
         return None
     if not sheet.is_ours(netns, have):
         owner = (
             f"it belongs to the document {have.alias[9:]!r}" if have.alias.startswith("hostwire:") else "it isn't ours"
         )
-        sheet.conflicts.append(
-            f"{kind} {name}: {place(netns)} has a link of this name already ({have.kind or 'a device'}), and {owner}"
-        )
+        sheet.conflicts.append(f"{what} of this name already ({kind_words(have.kind)}), and {owner}")
         return have if have.kind == kind else None
     if have.kind != kind:
-        sheet.take_link(netns, have, sheet.line(f"{place(netns)}: {have.kind} {name}: remove (a {kind} is wanted)"))
+        line = sheet.line(f"{place(netns)}: {kind_words(have.kind)} {name}: remove (a {kind_words(kind)} is wanted)")
+        sheet.take_link(netns, have, line)
         return None
     return have
 
 
-def _mend(sheet: Sheet, want: End, have: Link) -> None:
+def mend(sheet: Sheet, want: Union[End, Tap], have: Link) -> None:
     """Bring one of our links into agreement."""
     netns, name = want.netns, want.name
     words: List[str] = []

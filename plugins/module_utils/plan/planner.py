@@ -19,6 +19,7 @@ from .owned import AddressKey, Owned, SysctlKey, nothing
 from .routes import plan_routes, take_routes
 from .settings import plan_files, plan_settings, take_files, take_settings
 from .sheet import Sheet
+from .taps import plan_taps
 
 
 class Wish(NamedTuple):
@@ -75,6 +76,7 @@ def make_plan(
     plan_namespaces(sheet, wish.topology.namespaces)
     plan_bridges(sheet, wish.topology.bridges)
     plan_veths(sheet, wish.topology.veths)
+    plan_taps(sheet, wish.topology.taps)
     plan_interfaces(sheet, wish.topology.interfaces)
     plan_routes(sheet, wish.topology.routes)
     plan_firewall(sheet, tables, wish.firewall, wish.firewall_before)

@@ -64,6 +64,7 @@ def problems(
     return [
         *_unknown_namespaces(scene),
         *_unknown_bridges(scene),
+        *_unknown_users(scene),
         *_unknown_interfaces(scene),
         *_ways_that_are_down(scene),
         *_overlaps(scene),
@@ -149,6 +150,13 @@ def _unknown_bridges(scene: _Scene) -> Iterator[str]:
             yield f'{link.path}.bridge: no bridge named "{link.bridge}" {place(link.netns)}{hint}'
         elif found.kind != "bridge":
             yield f'{link.path}.bridge: "{link.bridge}" is not a bridge, it is {_kind(found)}'
+
+
+def _unknown_users(scene: _Scene) -> Iterator[str]:
+    for position, tap in enumerate(scene.topology.taps):
+        if tap.owner is not None and scene.host.users.get(tap.owner) is None:
+            path = scene.where.path("taps", position)
+            yield f'{path}.owner: this host has no user "{tap.owner}"; name one that it has, or its number'
 
 
 def _kind(link: Link) -> str:

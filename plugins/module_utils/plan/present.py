@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Iterable, List, Mapping, Optional, Set, Tuple
 
 from ..firewall import FirewallWant, Tables, changes
-from ..model import Bridge, End, Forwarding, HostView, Interface, Link, Namespace, Route, Topology, Veth
+from ..model import Bridge, End, Forwarding, HostView, Interface, Link, Namespace, Route, Tap, Topology, Veth
 from ..rtnetlink.constants import IFA_F_PERMANENT, RT_SCOPE_LINK
 from .owned import Owned
 from .routes import agrees, key_of
@@ -37,6 +37,7 @@ def present(
         bridges=tuple(_bridges(sheet, named)),
         veths=tuple(_veths(sheet, named)),
         interfaces=tuple(_interfaces(sheet, named)),
+        taps=tuple(_taps(sheet, named)),
         routes=tuple(route for route in named.routes if _has_route(sheet, route)),
         forwarding=_forwarding(sheet, None, named.forwarding)._replace(
             networks=named.forwarding.networks if None in intact else ()
@@ -117,6 +118,20 @@ def _veths(sheet: Sheet, named: Topology) -> Iterable[Veth]:
                 ends.append(_end(sheet, end, link))
         if len(ends) == 2 and sheet.view.peers.get((veth.a.netns, veth.a.name)) == (veth.b.netns, veth.b.name):
             yield Veth(ends[0], ends[1])
+
+
+def _taps(sheet: Sheet, named: Topology) -> Iterable[Tap]:
+    for tap in named.taps:
+        link = _ours(sheet, tap.netns, tap.name, "tun")
+        if link is not None:
+            same = tap.owner is not None and sheet.view.users.get(tap.owner) == link.owner
+            yield tap._replace(
+                bridge=_master(sheet, tap.netns, link),
+                mac=link.mac if tap.mac is not None else None,
+                mtu=link.mtu if tap.mtu is not None or link.mtu != 1500 else None,
+                up=link.up,
+                owner=tap.owner if same else None if link.owner is None else str(link.owner),
+            )
 
 
 def _end(sheet: Sheet, end: End, link: Link) -> End:

@@ -10,7 +10,7 @@ from ..netns import Process
 from .actions import Action, AddressAdd, LinkChange, NetnsAdd, NetnsDelete, SysctlSet
 from .owned import SettingKey
 from .settings import current
-from .sheet import LINK, TAKE_NAMESPACES, Sheet, place
+from .sheet import LINK, TAKE_NAMESPACES, Sheet, kind_words, place
 
 # Links that the kernel itself puts into each new namespace where their modules are loaded
 # (net.core.fb_tunnels_only_for_init_net).
@@ -28,7 +28,7 @@ def take_links(sheet: Sheet, unwanted: Iterable[LinkKey]) -> None:
             continue
         peer = sheet.peer_of(netns, have) if have.kind == "veth" else None
         what = f"{place(netns)}/{name} = {place(peer[0])}/{peer[1].name}" if peer else f"{place(netns)}/{name}"
-        sheet.take_link(netns, have, sheet.line(f"{have.kind} {what}: remove"))
+        sheet.take_link(netns, have, sheet.line(f"{kind_words(have.kind)} {what}: remove"))
 
 
 def marked_links(sheet: Sheet, wanted: Container[LinkKey]) -> List[LinkKey]:

@@ -8,7 +8,19 @@ from typing import Dict, List, Optional, Sequence, Set, Tuple
 
 from ..model import HostView, KernelRoute, Link, LinkKey, NamespaceView
 from ..rtnetlink.constants import ROUTE_PROTOCOL, RTPROT_KERNEL, RTPROT_RA
-from .actions import Action, AddressAdd, BridgeAdd, Hop, LinkChange, LinkDelete, RouteAdd, Step, SysctlSet, VethAdd
+from .actions import (
+    Action,
+    AddressAdd,
+    BridgeAdd,
+    Hop,
+    LinkChange,
+    LinkDelete,
+    RouteAdd,
+    Step,
+    SysctlSet,
+    TapAdd,
+    VethAdd,
+)
 from .owned import UNKNOWN, Owned, copy
 
 # The order of work. Tens order everything; within ten the work of one namespace stays together.
@@ -128,6 +140,10 @@ class Sheet:
             ports = [port.name for port in self.view.views[netns].links.values() if port.master == link.index]
             actions += self._dress(netns, link)
             actions += [LinkChange(netns, port, bridge=link.name) for port in ports]
+        elif link.kind == "tun":
+            actions.append(TapAdd(netns, link.name, link.owner))
+            actions.append(LinkChange(netns, link.name, mac=link.mac))
+            actions += self._dress(netns, link)
         elif peer is not None:
             where, end = peer
             actions.append(VethAdd(netns, link.name, link.mac, link.mtu, None, where, end.name, end.mac, end.mtu))
@@ -174,6 +190,11 @@ class Sheet:
 def devices(route: KernelRoute) -> Set[int]:
     """The indexes of the links that a route leads through."""
     return {dev for _via, dev, _weight in route.nexthops if dev} | ({route.dev} if route.dev else set())
+
+
+def kind_words(kind: Optional[str]) -> str:
+    """What people call a link of this kind."""
+    return "tap" if kind == "tun" else kind or "a device"
 
 
 def is_our_route(route: KernelRoute) -> bool:

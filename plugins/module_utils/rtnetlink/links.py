@@ -32,6 +32,7 @@ from .constants import (
     IFLA_MTU,
     IFLA_NET_NS_FD,
     IFLA_PROP_LIST,
+    IFLA_TUN_OWNER,
     NLA_F_NESTED,
     NLM_F_CREATE,
     NLM_F_EXCL,
@@ -84,7 +85,7 @@ def _parse(buffer: bytearray, start: int, end: int) -> Link:
     name, mtu, mac, info, families, master, peer, netnsid, alias, properties = _SHAPES.read(
         buffer, start + _IFINFO.size, end
     )
-    kind, stp, vlan_filtering = _parse_info(info) if info else (None, None, None)
+    kind, stp, vlan_filtering, owner = _parse_info(info) if info else (None, None, None, None)
     return Link(
         index,
         _word(name),
@@ -101,6 +102,7 @@ def _parse(buffer: bytearray, start: int, end: int) -> Link:
         _parse_accept_ra(families) if families else None,
         stp,
         vlan_filtering,
+        owner,
     )
 
 
@@ -109,12 +111,13 @@ def _word(text: bytes) -> str:
 
 
 @functools.lru_cache(maxsize=256)
-def _parse_info(info: bytes) -> Tuple[Optional[str], Optional[bool], Optional[bool]]:
-    """Kind, STP and VLAN filtering out of IFLA_LINKINFO. All plain veths have the same."""
+def _parse_info(info: bytes) -> Tuple[Optional[str], Optional[bool], Optional[bool], Optional[int]]:
+    """Kind, STP, VLAN filtering and a tap's owner out of IFLA_LINKINFO. All plain veths have the same."""
     buffer = bytearray(info)
     kind: Optional[str] = None
     stp: Optional[bool] = None
     vlan_filtering: Optional[bool] = None
+    owner: Optional[int] = None
     for number, begin, stop in attributes(buffer, 0, len(buffer)):
         if number == IFLA_INFO_KIND:
             kind = c_string(buffer, begin, stop)
@@ -124,7 +127,11 @@ def _parse_info(info: bytes) -> Tuple[Optional[str], Optional[bool], Optional[bo
                     stp = unpack_u32(buffer, option_begin)[0] != 0
                 elif option == IFLA_BR_VLAN_FILTERING:
                     vlan_filtering = buffer[option_begin] != 0
-    return kind, stp, vlan_filtering
+        elif number == IFLA_INFO_DATA and kind == "tun":
+            for option, option_begin, _stop in attributes(buffer, begin, stop):
+                if option == IFLA_TUN_OWNER:
+                    owner = int(unpack_u32(buffer, option_begin)[0])
+    return kind, stp, vlan_filtering, owner
 
 
 def _parse_names(properties: bytes) -> Tuple[str, ...]:
