@@ -69,7 +69,7 @@ def _access(entry: Mapping[str, Any], where: str, problems: List[str]) -> Access
     if interface and not _INTERFACE.fullmatch(interface):
         problems.append(f'{where}.interface: "{interface}" can\'t be a link\'s name: 1 to 15 characters without "/"')
     found = Access(str(entry["action"]), str(protocol), ports, sources, str(interface), destination)
-    if found == Access(found.action):
+    if not any(entry.get(field) for field in ("port", "protocol", "sources", "interface", "destination")):
         problems.append(f"{where}: says nothing of what to {found.action}; give a port, sources, an interface or so")
     elif not any(_fits(found, family) for family in (4, 6)) and "" not in (*sources, *[destination or "-"]):
         problems.append(f"{where}: sources and destination are of different families, so it would match nothing")

@@ -16,15 +16,21 @@ from ...firewall.tables import Ruleset, parse
 # pylint: disable=ansible-bad-function
 
 _PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
+_LEGACY_NAMES = "/proc/thread-self/net/ip_tables_names"  # the legacy tables that exist (ip_tables.c)
 _ENVIRONMENT = {"LC_ALL": "C", "PATH": _PATH}
 
 
 class Listing(NamedTuple):
-    """What stands in the packet filter. ``backend``: nft or legacy; ``native``: nft tables, as "ip docker-bridges"."""
+    """What stands in the packet filter.
+
+    ``backend``: nft or legacy; ``native``: nft tables, as "ip docker-bridges". ``elsewhere``: the other backend, where
+    it is that one that holds Docker's rules.
+    """
 
     backend: str
     rulesets: Dict[int, Ruleset]
     native: Tuple[str, ...] = ()
+    elsewhere: str = ""
 
 
 def read_listing(families: Sequence[int] = (4, 6), native: bool = False) -> Listing:
@@ -34,7 +40,27 @@ def read_listing(families: Sequence[int] = (4, 6), native: bool = False) -> List
     """
     backend = default_backend()
     rulesets = {family: parse(_saved(backend, family)) for family in families}
-    return Listing(backend, rulesets, _native_tables() if native else ())
+    elsewhere = "" if _docker(rulesets) else _elsewhere(backend)
+    return Listing(backend, rulesets, _native_tables() if native else (), elsewhere)
+
+
+def _docker(rulesets: Dict[int, Ruleset]) -> bool:
+    return any("DOCKER" in chains for ruleset in rulesets.values() for chains in ruleset.values())
+
+
+def _elsewhere(backend: str) -> str:
+    """The other backend, if Docker's rules stand there: it was started before ``iptables`` became this one."""
+    other = "nft" if backend == "legacy" else "legacy"
+    if other == "legacy":  # the program would load the kernel's module
+        try:
+            with open(_LEGACY_NAMES, encoding="ascii") as names:
+                if not names.read().strip():
+                    return ""
+        except OSError:
+            return ""
+    if find(other, 4, "save") is None:
+        return ""
+    return other if _docker({4: parse(_saved(other, 4))}) else ""
 
 
 def _saved(backend: str, family: int) -> str:

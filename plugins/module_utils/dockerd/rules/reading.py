@@ -39,6 +39,7 @@ class Asked(NamedTuple):
     iptables: bool = True
     ip6tables: Optional[bool] = None
     direct_routing: bool = False
+    ip_masq: bool = True
 
 
 def asked(configuration: Configuration, engine: Engine) -> Asked:
@@ -51,6 +52,7 @@ def asked(configuration: Configuration, engine: Engine) -> Asked:
         bool(configuration.value("iptables")),
         None if six is None else bool(six),
         bool(configuration.value("allow-direct-routing")),
+        bool(configuration.value("ip-masq")),
     )
 
 
@@ -65,6 +67,8 @@ def read(engine: Engine, options: Optional[Asked] = None, listing: Optional[List
     found = recognise(listing.rulesets, engine, listing.backend, listing.native)
     if found.name == NFTABLES.name:
         return Reading(found, "nftables", _nftables(listing), listing, {})
+    if listing.elsewhere and (options.iptables or options.ip6tables):
+        return Reading(found, listing.backend, _elsewhere(listing), listing, {})
     known = Options(
         _proxied(options.userland_proxy, listing.rulesets),
         options.iptables,
@@ -93,6 +97,14 @@ def _six(options: Asked, rulesets: Rulesets) -> Optional[bool]:
 
 def _chain(rulesets: Rulesets, chain: str) -> List[str]:
     return [line for ruleset in rulesets.values() for line in ruleset.get("nat", {}).get(chain, ())]
+
+
+def _elsewhere(listing: Listing) -> Tuple[Damage, ...]:
+    text = (
+        f"iptables: Docker's rules stand in iptables-{listing.elsewhere}, but the program iptables is"
+        f" iptables-{listing.backend} by now; only a restart of Docker writes them there, and a reboot takes the others"
+    )
+    return (Damage("missing-chain", 4, "filter", "DOCKER", "", text, repairable=False),)
 
 
 def _nftables(listing: Listing) -> Tuple[Damage, ...]:

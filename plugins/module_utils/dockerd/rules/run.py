@@ -107,6 +107,8 @@ def _plan(wish: Wish, situation: _Situation) -> List[Transaction]:
                 " table of your own, or set firewall-backend to iptables"
             )
         return []
+    if reading.listing.elsewhere and not wish.absent:
+        return []
     transactions = []
     for family, present in reading.listing.rulesets.items():
         transaction = Transaction(family, present)
@@ -129,7 +131,7 @@ def _wanted(wish: Wish, situation: _Situation, family: int) -> Rendered:
             return user_rendered(rules)
     elif not options.iptables and _has(situation.engine, family):
         kept = wish.rules is None and USER in reading.listing.rulesets[family].get("filter", {})
-        return unmanaged(situation.engine, family, rules, kept)
+        return unmanaged(situation.engine, family, rules, kept, options.ip_masq)
     nowhere = needs(wish.rules or (), family)
     if nowhere:
         where = "IPv4" if family == 4 else "IPv6 (see its option ip6tables)"

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Dict, List, Sequence, Tuple
 
 from ...firewall.rules import ESTABLISHED, Jump, Rendered, Rule, make_rule
-from ..model import Engine
+from ..model import DEFAULT_NETWORK, Engine
 from .access import CHAIN as USER
 from .access import OWNER
 from .places import Places, Port, exact, places
@@ -26,12 +26,17 @@ def user_rendered(rules: Sequence[Rule], parent: str = "DOCKER-USER") -> Rendere
     return Rendered({("filter", USER): tuple(rules)}, (jump,))
 
 
-def unmanaged(engine: Engine, family: int, rules: Sequence[Rule], kept: bool = False) -> Rendered:
+def unmanaged(engine: Engine, family: int, rules: Sequence[Rule], kept: bool = False, ip_masq: bool = True) -> Rendered:
     """What gives containers their way out and their published ports in one family, with the user's rules first.
 
-    ``kept``: those that stand there already stay.
+    ``kept``: those that stand there already stay. ``ip_masq``: the engine's option; an engine without iptables says of
+    its default network that it isn't masqueraded, whatever the option is.
     """
     found = places(engine, family)
+    default = engine.network(DEFAULT_NETWORK)
+    if ip_masq and default is not None:
+        bridges = [b._replace(masquerade=True) if b.name == default.bridge else b for b in found.bridges]
+        found = found._replace(bridges=tuple(bridges))
     chains: Dict[Tuple[str, str], Tuple[Rule, ...]] = {
         ("filter", CHAIN): _forwarding(found, kept or bool(rules)),
         ("nat", CHAIN): tuple(_translation(port, family) for port in found.ports if port.host_port),
@@ -70,7 +75,8 @@ def _forwarding(found: Places, user: bool) -> Tuple[Rule, ...]:
     for bridge in found.bridges:
         if not bridge.internal:
             rules.append((f"network on {bridge.name}", f"-i {bridge.name} ! -o {bridge.name}", "ACCEPT"))
-    return tuple(make_rule(OWNER, "filter", CHAIN, label, matches, target) for label, matches, target in rules)
+    made = [make_rule(OWNER, "filter", CHAIN, label, matches, target) for label, matches, target in rules]
+    return tuple({rule.mark: rule for rule in made}.values())  # one port of a container may be published twice
 
 
 def _masquerading(found: Places) -> Tuple[Rule, ...]:
