@@ -121,6 +121,21 @@ def test_three_planted_overlaps_are_named_in_little_more_than_a_ping_takes(fleet
     assert plan <= SLOWEST * ping
 
 
+def test_a_host_that_cannot_be_reached_is_named_and_left_out_only_on_demand(fleet: Fleet) -> None:
+    inventory = fleet.inventory([*FIRST[:3], "ghost"], {})
+    whole = ("ansible-playbook", "hostwire.linux.docker_readdress", f"--inventory={inventory}", "--check", "--diff")
+    plan = {"docker_readdress_plan_file": str(fleet.plan)}
+    refused = fleet.run(*whole, "--extra-vars", json.dumps(plan))
+    assert refused.returncode != 0
+    assert "ghost: can't be reached: There is no lab host ghost" in " ".join((refused.stdout + refused.stderr).split())
+    left_out = {**plan, "docker_readdress_leave_out_unreachable": True}
+    done = fleet.run(*whole, "--extra-vars", json.dumps(left_out))
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = "h000, h001 and h002 would get their new address; ghost was left out, not to be reached."
+    assert said in done.stdout, done.stdout + done.stderr
+    assert not fleet.plan.exists()
+
+
 def test_nobody_shares_and_who_stays_keeps_the_address(fleet: Fleet) -> None:
     done = fleet.make_plan(fleet.inventory(FIRST, {}))
     assert done.returncode == 0, done.stdout + done.stderr
