@@ -235,6 +235,38 @@ def test_a_run_that_was_killed_while_docker_is_down_is_ended_by_the_next(host: M
     works(host)
 
 
+MISTAKEN = """
+import sys
+sys.path.insert(0, "/opt/hostwire")
+from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.readdress import verify
+def look(*_arguments):
+    verify.look = right
+    raise KeyError("a mistake")
+right, verify.look = verify.look, look
+"""
+
+
+@pytest.mark.releases("forky")
+def test_a_mistake_of_ours_leaves_no_host_without_docker(host: Machine) -> None:
+    asked = json.dumps(["docker_bridge", {"bip": NEW}])
+    answer = json.loads(host.completed("python3", "-c", MISTAKEN + DRIVER, stdin=asked).stdout)
+    assert answer["kind"] == "unexpected"
+    assert "KeyError: 'a mistake'" in answer["msg"]
+    works(host)
+
+
+@pytest.mark.releases("bookworm")
+def test_what_a_person_mended_after_a_kill_stays(host: Machine) -> None:
+    killed(host, "stopped", bip=NEW)
+    host.write(DAEMON_JSON, '{"bip": "10.67.0.1/24"}\n')
+    host.start_docker()
+    answer = host.done("docker_bridge", mtu=1400)
+    assert answer["before"]["options"] == {"bip": "10.67.0.1/24"}
+    works(host, "10.67.0.1/24")
+    host.done("docker_bridge", state="absent")
+    works(host)
+
+
 @pytest.mark.releases("trixie")
 def test_a_run_that_was_killed_going_back_is_ended_by_the_next(host: Machine) -> None:
     host.write(DROP_IN, "[Service]\nExecStartPre=/bin/sh -c '! grep -q 10.66.66 /etc/docker/daemon.json'\n")

@@ -226,6 +226,11 @@ def test_containers_that_would_not_fit_are_named(monkeypatch: pytest.MonkeyPatch
     assert "container web: publishes port 8080/tcp on 172.17.0.1" in said
 
 
+def test_a_subnet_that_is_too_small_for_what_runs_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = checked(situation(WEB, PLAIN), monkeypatch, bip="10.9.0.1/30")
+    assert said == "docker0: 2 containers run on it, and 10.9.0.0/30 has room for 1"
+
+
 def test_options_that_the_engine_does_not_know_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "bip6: Docker knows it from 28.0 on; here is 26.1.5" in checked(
         situation(), monkeypatch, bip6="fd00:9::1/64"

@@ -142,12 +142,25 @@ def _check_containers(now: Situation, plan: Plan, found: _Found) -> None:
                 f"container {one.name}: it was started with --rm, so it would be gone once it stops; stop it yourself"
             )
     expected = plan.forward.expected
+    _check_room(now, plan, found)
     if expected.address != now.address:
         for one in now.engine.containers:
             found.conflict.extend(_misfits(one, now, expected.address))
         for server in now.configuration.value("dns") or ():
             if now.address and server == now.address.partition("/")[0]:
                 found.conflict.append(f"dns: containers ask {server}, docker0's old address; change that option first")
+
+
+def _check_room(now: Situation, plan: Plan, found: _Found) -> None:
+    expected = plan.forward.expected
+    range_ = expected.fixed_cidr or expected.address
+    if not range_:
+        return
+    network = ipaddress.ip_interface(range_).network
+    room = network.num_addresses - (1 if expected.fixed_cidr else 3)  # network, broadcast, bridge
+    inside = sum(1 for one in now.engine.running() if one.endpoint(DEFAULT_NETWORK) is not None)
+    if inside > room:
+        found.conflict.append(f"docker0: {inside} containers run on it, and {network} has room for {max(room, 0)}")
 
 
 def _misfits(one: Container, now: Situation, address: str) -> List[str]:

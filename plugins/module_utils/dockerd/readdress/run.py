@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from ...docker_api import Api
 from ...errors import HostwireError, UndoFailed, VerificationFailed
 from .. import service
+from ..configuration import read_text
 from ..options import plain
 from . import bridge, containers, preflight, staging, verify
-from .memory import Journal, Store, Switch
+from .memory import Expected, Journal, Store, Switch
 from .plan import Plan, make_plan, origin_of
 from .situation import Situation, docker0_addresses, read_situation
 from .wish import RESTORED, read_wish
@@ -155,13 +157,10 @@ def _change(here: _Run, now: Situation, plan: Plan) -> None:
         here.store.advance(journal)
         service.prepare(journal.init)
         here.interrupted()
-    except HostwireError:
+    except Exception:
         staging.clear(paths)
         here.store.close()
-        if now.origin is None:
-            here.store.forget_origin()
-        else:
-            here.store.keep_origin(now.origin)
+        _origin_as_before(here, now)
         raise
     here.clock.lap("prepare")
     try:
@@ -171,15 +170,20 @@ def _change(here: _Run, now: Situation, plan: Plan) -> None:
         verify.await_right(here.api, plan.forward.expected, before, here.limits.verify)
         here.interrupted()
         here.clock.lap("verify")
-    except HostwireError as error:
-        _go_back(here, journal, error)
+    except Exception as error:  # whatever it is, no host is left without Docker
+        _go_back(here, journal, error if isinstance(error, HostwireError) else VerificationFailed(repr(error)))
+        _origin_as_before(here, now)
+        raise
+    here.store.advance(journal._replace(phase=VERIFIED))
+    _finish(here, journal, plan.forward, "forward")
+
+
+def _origin_as_before(here: _Run, now: Situation) -> None:
+    with contextlib.suppress(HostwireError):  # what failed before says more
         if now.origin is None:
             here.store.forget_origin()
         else:
             here.store.keep_origin(now.origin)
-        raise
-    here.store.advance(journal._replace(phase=VERIFIED))
-    _finish(here, journal, plan.forward, "forward")
 
 
 def _switch(here: _Run, journal: Journal, way: Switch, name: str, stale: bool) -> None:
@@ -269,8 +273,9 @@ def _left(here: _Run) -> List[str]:
 def _recover(here: _Run, journal: Journal) -> Tuple[str, ...]:
     """End what an earlier run, killed on its way, began: forward where only tidying was left, else back.
 
-    The containers that don't come back, in lines.
+    The containers that don't come back, in lines. What somebody else wrote since stays as he wrote it.
     """
+    journal = _less_foreign(journal)
     if journal.phase == VERIFIED:
         _finish(here, journal, journal.forward, "forward")
         return ()
@@ -279,3 +284,22 @@ def _recover(here: _Run, journal: Journal) -> Tuple[str, ...]:
         here.store.close()
         return ()
     return _restore(here, journal)
+
+
+def _less_foreign(journal: Journal) -> Journal:
+    """The journal without the files that no longer hold what the run put there, nor what was there before."""
+    known = (journal.forward.start, journal.forward.final, journal.back.start, journal.back.final)
+    foreign = {
+        path
+        for path in {*journal.forward.start, *journal.back.start}
+        if read_text(path) not in [texts[path] for texts in known if path in texts]
+    }
+    if not foreign:
+        return journal
+
+    def less(way: Switch) -> Switch:
+        start = {path: text for path, text in way.start.items() if path not in foreign}
+        final = {path: text for path, text in way.final.items() if path not in foreign}
+        return Switch(start, final, (), Expected(subnets=way.expected.subnets))
+
+    return journal._replace(forward=less(journal.forward), back=less(journal.back))
