@@ -146,7 +146,10 @@ def outcome_of(
 
 
 def _reason(result: Mapping[str, Any]) -> str:
-    problems = result.get("problems") or str(result.get("msg") or "no reason given").strip().splitlines()
+    said = (
+        str(result.get("msg") or "no reason given").strip().removeprefix("Task failed: ")
+    )  # Ansible's words, then why
+    problems = result.get("problems") or said.splitlines()
     return "\n".join(str(problem) for problem in problems)
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -65,7 +66,7 @@ class Fleet:
         shared = {
             "ansible_connection": "hostwire.linux.lab",
             "ansible_lab_directory": str(self.lab),
-            "ansible_python_interpreter": sys.executable,
+            "ansible_python_interpreter": os.path.realpath(sys.executable),  # a lab host has a /tmp of its own
             "docker_bridge_supernet": "10.200.0.0/16",
         }
         hosts = {name: more.get(name, {}) for name in names}
@@ -123,16 +124,13 @@ def test_three_planted_overlaps_are_named_in_little_more_than_a_ping_takes(fleet
 
 def test_a_host_that_cannot_be_reached_is_named_and_left_out_only_on_demand(fleet: Fleet) -> None:
     inventory = fleet.inventory([*FIRST[:3], "ghost"], {})
-    whole = ("ansible-playbook", "hostwire.linux.docker_readdress", f"--inventory={inventory}", "--check", "--diff")
-    plan = {"docker_readdress_plan_file": str(fleet.plan)}
-    refused = fleet.run(*whole, "--extra-vars", json.dumps(plan))
+    refused = fleet.make_plan(inventory, "--check")
     assert refused.returncode != 0
     assert "ghost: can't be reached: There is no lab host ghost" in " ".join((refused.stdout + refused.stderr).split())
-    left_out = {**plan, "docker_readdress_leave_out_unreachable": True}
-    done = fleet.run(*whole, "--extra-vars", json.dumps(left_out))
+    done = fleet.make_plan(inventory, "--check", "--extra-vars", "docker_readdress_leave_out_unreachable=true")
     assert done.returncode == 0, done.stdout + done.stderr
-    said = "h000, h001 and h002 would get their new address; ghost was left out, not to be reached."
-    assert said in done.stdout, done.stdout + done.stderr
+    assert "3 hosts of 3 to change" in done.stdout
+    assert re.search(r"^ghost +\? +left out +can't be reached$", done.stdout, re.MULTILINE)
     assert not fleet.plan.exists()
 
 
@@ -142,9 +140,6 @@ def test_nobody_shares_and_who_stays_keeps_the_address(fleet: Fleet) -> None:
     assert "200 hosts of 200 to change, 600 containers to stop and come back." in done.stdout
     first = fleet.planned()
     assert len({ipaddress.ip_interface(address).network for address in first.values()}) == len(first) == 200
-    predicted = fleet.make_plan(fleet.inventory(SECOND, {}), "--check", "--diff")
-    assert predicted.returncode == 0
-    assert fleet.planned() == first
     done = fleet.make_plan(fleet.inventory(SECOND, {}))
     assert done.returncode == 0, done.stdout + done.stderr
     second = fleet.planned()

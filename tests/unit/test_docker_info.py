@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import socket
+from pathlib import Path
 from typing import Optional
 
 import pytest
 
-from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.model import Network
+from ansible_collections.hostwire.linux.plugins.module_utils.dockerd import info as dockerd_info
+from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.model import Network, Subnet
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.routes import (
     HostRoute,
     docker_bridges,
@@ -15,6 +18,7 @@ from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.routes impo
     read_host_routes,
     select,
 )
+from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.service import SYSTEMD, UnitFiles
 from ansible_collections.hostwire.linux.plugins.module_utils.model import KernelRoute
 
 LINKS = {1: "lo", 2: "eth0", 3: "docker0", 4: "br-0123456789ab", 5: "tun0"}
@@ -70,3 +74,40 @@ def test_the_bridges_are_known_by_their_networks() -> None:
 
 def test_this_machines_routes_can_be_read() -> None:
     assert isinstance(read_host_routes(), tuple)
+
+
+def test_without_docker_the_fields_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dockerd_info, "installed", lambda: False)
+    found = dockerd_info.info(str(tmp_path / "docker.sock"))
+    assert (found["installed"], found["running"], found["reason"]) == (False, False, "Docker is not installed")
+    assert found["networks"] == found["containers"] == found["overlaps"] == found["damage"] == []
+    assert found["version"] is found["layout"] is found["backend"] is None
+
+
+def test_a_stopped_engine_is_not_started_by_the_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped = UnitFiles((), installed=True, active=False, socket_active=True, stale=False)
+    monkeypatch.setattr(dockerd_info, "detect", lambda: SYSTEMD)
+    monkeypatch.setattr(dockerd_info, "unit_files", lambda: stopped)
+    monkeypatch.setattr(dockerd_info, "installed", lambda: True)
+    monkeypatch.setattr(dockerd_info, "read_engine", lambda _api: pytest.fail("systemd would start it"))
+    found = dockerd_info.info()
+    assert (found["installed"], found["running"], found["reason"]) == (True, False, "Docker is stopped")
+
+
+def test_what_answers_but_is_no_engine_is_a_reason_not_a_failure(tmp_path: Path) -> None:
+    path = tmp_path / "docker.sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        found = dockerd_info.info(str(path))
+    assert not found["running"]
+    assert str(path) in found["reason"]
+
+
+def test_an_engines_networks_are_compared_with_the_routes() -> None:
+    network = Network(
+        "1", "shop", "bridge", "br-0123456789ab", subnets=(Subnet("172.18.0.0/16"), Subnet("fd00:1::/64"))
+    )
+    vpn = HostRoute("172.16.0.0/12", "10.9.0.1", "tun0", 77)
+    (overlap,) = dockerd_info.find_overlaps([network], [vpn, HostRoute("192.168.1.0/24", None, "eth0", 254)])
+    assert (overlap["network"], overlap["subnet"]) == ("shop", "172.18.0.0/16")
+    assert overlap["words"] == "172.16.0.0/12 via 10.9.0.1 dev tun0 (table 77)"
