@@ -7,7 +7,9 @@ import json
 from typing import Any
 
 import pytest
+import yaml
 
+from ansible_collections.hostwire.linux.plugins.modules import docker_bridge
 from ansible_collections.hostwire.linux.tests.docker.machines import DRIVER, IDLE, Machine, eventually, serving
 
 FOREIGN = '{\r\n\t"debug" : false,\r\n\t"labels":["rack=1",  "row=2"]\r\n}\r\n'
@@ -217,3 +219,13 @@ def test_units_that_stop_with_docker_are_started_again(machine: Machine) -> None
     assert machine.outside_asks(port) == "web"
     machine.run("systemctl", "stop", "app", "more")
     machine.run("sh", "-c", "rm /run/systemd/system/*.service; systemctl daemon-reload")
+
+
+@pytest.mark.releases("trixie")
+def test_every_example_of_the_documentation_works(machine: Machine) -> None:
+    machine.reset()
+    tasks = yaml.safe_load(docker_bridge.EXAMPLES)
+    for task, address in zip(tasks, ("192.168.225.1/24", "172.17.0.1/16", "172.17.0.1/16")):
+        machine.done("docker_bridge", **task["hostwire.linux.docker_bridge"])
+        assert docker0(machine) == [address]
+    assert len(tasks) == 3

@@ -241,6 +241,14 @@ def test_options_that_the_engine_does_not_know_are_refused(monkeypatch: pytest.M
     )
 
 
+def test_an_option_that_stands_twice_is_refused_and_absent_clears_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = situation(json_text='{"mtu": 1400}', defaults='DOCKER_OPTS="--mtu=1400"\n')
+    assert "mtu: set twice" in checked(now, monkeypatch, bip="10.9.0.1/24")
+    made = planned(now, state="absent")
+    preflight.check(wish.read_wish({"state": "absent"}), now, made)
+    assert made.forward.final == {"/etc/default/docker": 'DOCKER_OPTS=""\n', daemon_json.PATH: "{}"}
+
+
 def test_a_flag_in_a_packages_unit_stays_there(monkeypatch: pytest.MonkeyPatch) -> None:
     unit = units.Text(UNIT.path, "[Service]\nExecStart=/usr/sbin/dockerd --bip 10.1.0.1/24\n")
     texts: Dict[str, Optional[str]] = {unit.path: unit.text, daemon_json.PATH: None}

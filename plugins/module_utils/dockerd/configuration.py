@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Collection, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ..errors import InvalidValue, KernelRefused
 from . import daemon_json, service, variables
@@ -76,12 +76,20 @@ class Configuration(NamedTuple):
     @property
     def twice(self) -> Tuple[str, ...]:
         """A line for each option that stands in more places than one."""
+        return self.twice_but(())
+
+    def twice_but(self, leaving_out: Collection[str]) -> Tuple[str, ...]:
+        """The same without the options of these keys."""
         lines = []
         for key, setting in self.settings.items():
-            if setting.twice:
+            if setting.twice and key not in leaving_out:
                 said = " and ".join(f"{words(place.value)} in {place.words}" for place in setting.places)
                 lines.append(f"{key}: set twice, {said}; dockerd doesn't start like that: keep one of them")
-        lines += [f"{key}: stands repeatedly in {self.daemon_json}; keep one" for key in self.duplicates]
+        lines += [
+            f"{key}: stands repeatedly in {self.daemon_json}; keep one"
+            for key in self.duplicates
+            if key not in leaving_out
+        ]
         return tuple(lines)
 
     def value(self, key: str) -> Any:

@@ -10,6 +10,7 @@ from typing import List, NamedTuple, Optional
 
 from ...errors import Conflict, HostwireError, InvalidValue, MissingOnHost
 from ..configuration import real_path
+from ..daemon_json import DELETE
 from ..model import DEFAULT_NETWORK, Container
 from ..options import BY_KEY
 from ..routes import overlapping
@@ -31,7 +32,8 @@ class _Found(NamedTuple):
 
 def check(wish: Wish, now: Situation, plan: Plan) -> None:
     """Raises InvalidValue, Conflict or MissingOnHost with all that was found; writes nothing."""
-    found = _Found([], list(now.configuration.twice), [])
+    going = [key for key, value in wish.options.items() if value is DELETE]  # from every place where they stand
+    found = _Found([], list(now.configuration.twice_but(going)), [])
     _check_values(wish, now, plan, found)
     _check_overlaps(wish, now, plan, found)
     _check_places(now, plan, found)
