@@ -73,8 +73,9 @@ msg:
   sample: "All 12 hosts have their new address."
 outcomes:
   description:
-    - For each host V(changed), V(unchanged), V(put back) after a failure, V(broken) where putting back failed too,
-      V(refused) before any change, V(unreachable), V(left out) or V(untouched).
+    - For each host V(changed), V(unchanged), V(unfinished) where something beside the change failed, V(put back) after
+      a failure, V(broken) where putting back failed too, V(refused) before any change, V(unreachable), V(left out) or
+      V(untouched).
   returned: always
   type: dict
   sample: {web1: changed, web2: put back, web3: untouched}

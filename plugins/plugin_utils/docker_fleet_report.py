@@ -26,6 +26,7 @@ FILE_HEADER = """\
 COLOURS = {
     "changed": "yellow",
     "unchanged": "green",
+    "unfinished": "red",
     "put back": "red",
     "broken": "red",
     "refused": "red",
@@ -127,7 +128,7 @@ def outcome_of(
 ) -> Outcome:
     """Understand what docker_bridge returned on a host, and then the look from outside; None: they didn't run there.
 
-    ``trouble`` is what kept the module from being run.
+    ``trouble`` is what failed beside them, a hook mostly.
     """
     if result is None or result.get("skipped"):
         return Outcome(host, "refused", why=trouble) if trouble else Outcome(host, "untouched")
@@ -142,6 +143,10 @@ def outcome_of(
     if checked is not None and checked.get("failed"):
         back = bool(checked.get("put_back"))
         return Outcome(host, "put back" if back else "broken", "" if back else address, _reason(checked))
+    if checked is not None and checked.get("unreachable"):
+        trouble = f"nobody could look from outside: {_reason(checked)}"
+    if trouble:
+        return Outcome(host, "unfinished", address, trouble)
     return Outcome(host, "changed" if result.get("changed") else "unchanged", address)
 
 
@@ -185,6 +190,7 @@ def conclusion(outcomes: Sequence[Outcome], check_mode: bool = False, goal: str 
             already = f" ({len(of['unchanged'])} had it before)" if of["unchanged"] else ""
             said.append(f"{_listed(done, len(outcomes))} {_have(done)} {_its(done)} {goal} address{already}")
     for outcome, words in (
+        ("unfinished", "changed, but something failed beside it"),
         ("put back", "put back as before"),
         ("broken", "left in need of a person"),
         ("refused", "refused before any change"),

@@ -273,6 +273,8 @@ def test_a_table_keeps_to_its_width(width: int) -> None:
         (None, None, "drain failed", "refused"),
         ({"changed": True}, None, None, "changed"),
         ({"changed": False}, None, None, "unchanged"),
+        ({"changed": True}, None, "undrain failed", "unfinished"),
+        ({"changed": True}, {"unreachable": True, "msg": "no witness"}, None, "unfinished"),
         ({"unreachable": True, "msg": "gone"}, None, None, "unreachable"),
         ({"failed": True, "kind": "conflict", "problems": ["x"]}, None, None, "refused"),
         ({"failed": True, "kind": "verify", "problems": ["x"]}, None, None, "put back"),
