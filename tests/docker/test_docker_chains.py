@@ -39,6 +39,8 @@ def populate(machine: Machine) -> None:
     machine.docker("run", "-d", "--name", "web", *web, "busybox", *serving("web"))
     machine.docker("run", "-d", "--name", "desk", "--network", "office", "-p", "8081:80", "busybox", *serving("desk"))
     machine.docker("run", "-d", "--name", "quiet", "--network", "quiet", "-p", "8082:80", "busybox", *serving("quiet"))
+    only = ("--network", "quiet", "-p", "0.0.0.0:8083:81")  # not by IPv6, that its network has
+    machine.docker("run", "-d", "--name", "only", *only, "busybox", *IDLE)
     machine.docker("run", "-d", "--name", "inner", "--network", "inner", "busybox", *IDLE)
 
 
@@ -91,7 +93,7 @@ def test_what_a_flush_took_comes_back(machine: Machine, legacy: bool, proxy: boo
     assert machine.done("docker_info")["damage"] == []
     assert [machine.outside_asks(port) for port in (8080, 8081, 8082)] == ["web", "desk", "quiet"]
     # The engine still knows its own rules: it takes them away with the container.
-    machine.docker("rm", "-f", "desk", "web", "quiet", "inner")
+    machine.docker("rm", "-f", "desk", "web", "quiet", "inner", "only")
     assert not [line for lines in rules(machine).values() for line in lines if "--dport" in line]
     assert not machine.done("docker_chains")["changed"]
 
@@ -153,7 +155,7 @@ def test_rules_of_the_users_decide_who_may_come_in(machine: Machine) -> None:
     jumps = [line for line in stands["iptables", "filter", "DOCKER-USER"] if "HOSTWIRE-USER" in line]
     assert len(jumps) == 1
     machine.run("sh", "-c", "systemctl reset-failed docker; systemctl restart docker")
-    machine.docker("start", "web", "desk", "quiet", "inner")
+    machine.docker("start", "web", "desk", "quiet", "only", "inner")
     assert not machine.done("docker_chains", rules=[{**allow, "sources": ["192.0.2.0/24"]}, deny])["changed"]
     assert not machine.done("docker_chains")["changed"]
     machine.run("sh", "-c", FLUSH)
@@ -230,6 +232,6 @@ def test_what_only_a_restart_brings_back(machine: Machine) -> None:
     assert (answer["restarted"], answer["needs_restart"]) == (True, [])
     assert machine.done("docker_info")["damage"] == []
     # None of them has a restart policy.
-    assert set(machine.docker("ps", "--format", "{{.Names}}").split()) == {"web", "desk", "quiet", "inner"}
+    assert set(machine.docker("ps", "--format", "{{.Names}}").split()) == {"web", "desk", "quiet", "inner", "only"}
     assert [machine.outside_asks(port) for port in (8080, 8081)] == ["web", "desk"]
     assert not machine.done("docker_chains", restart=True)["changed"]

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Set
 
 from ..docker_api import Api, NotFound
 from ..errors import MissingOnHost
@@ -17,6 +17,8 @@ from .model import (
     PublishedPort,
     Subnet,
 )
+
+_WILDCARDS = {"": {4, 6}, "0.0.0.0": {4}, "::": {6}}
 
 
 def read_engine(api: Api) -> Engine:
@@ -78,6 +80,7 @@ def _subnet(config: Mapping[str, Any]) -> Subnet:
 def container(entry: Mapping[str, Any]) -> Container:
     """A container out of the engine's answer to an inspection."""
     state, host = entry["State"], entry["HostConfig"]
+    ports = _ports(host.get("PortBindings") or {}, (entry.get("NetworkSettings") or {}).get("Ports") or {})
     networks: Mapping[str, Any] = (entry.get("NetworkSettings") or {}).get("Networks") or {}
     return Container(
         id=str(entry["Id"]),
@@ -91,7 +94,9 @@ def container(entry: Mapping[str, Any]) -> Container:
         auto_remove=bool(host.get("AutoRemove")),
         pid=int(state.get("Pid") or 0),
         endpoints=tuple(_endpoint(name, networks[name] or {}) for name in sorted(networks)),
-        ports=_ports(host.get("PortBindings") or {}, (entry.get("NetworkSettings") or {}).get("Ports") or {}),
+        ports=tuple(sorted(ports)),
+        ipv4_only=tuple(sorted(port for port, families in ports.items() if families == {4})),
+        ipv6_only=tuple(sorted(port for port, families in ports.items() if families == {6})),
     )
 
 
@@ -116,14 +121,16 @@ def _endpoint(network: str, settings: Mapping[str, Any]) -> Endpoint:
     )
 
 
-def _ports(asked: Mapping[str, Any], given: Mapping[str, Any]) -> Tuple[PublishedPort, ...]:
-    """The ports as they are while it runs, as they were asked for while it doesn't."""
-    found: Dict[PublishedPort, None] = {}
+def _ports(asked: Mapping[str, Any], given: Mapping[str, Any]) -> Dict[PublishedPort, Set[int]]:
+    """The ports as they are while it runs, as they were asked for while it doesn't; and in which families."""
+    found: Dict[PublishedPort, Set[int]] = {}
     for name, bindings in {**asked, **{name: entries for name, entries in given.items() if entries}}.items():
         number, dummy, protocol = name.partition("/")
         for binding in bindings or ():
-            found[_port(protocol or "tcp", int(number), binding)] = None
-    return tuple(sorted(found))
+            port = _port(protocol or "tcp", int(number), binding)
+            families = _WILDCARDS.get(binding.get("HostIp") or "", set()) if port.host_port else set()
+            found.setdefault(port, set()).update(families)
+    return found
 
 
 def _port(protocol: str, number: int, binding: Mapping[str, Optional[str]]) -> PublishedPort:

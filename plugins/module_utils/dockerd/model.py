@@ -60,7 +60,8 @@ class Container(NamedTuple):
 
     ``policy`` is its restart policy: no, always, unless-stopped or on-failure. ``health`` is healthy, unhealthy or
     starting, "" without a check. ``mode`` is its network mode: a network's name or id, host, none, container:ID.
-    ``auto_remove``: it is gone for good once it stops (docker run --rm).
+    ``auto_remove``: it is gone for good once it stops (docker run --rm). ``ipv4_only`` are those of ``ports`` that are
+    published at every IPv4 address (0.0.0.0) and at no IPv6 one, ``ipv6_only`` the other way round.
     """
 
     id: str
@@ -75,6 +76,8 @@ class Container(NamedTuple):
     pid: int = 0
     endpoints: Tuple[Endpoint, ...] = ()
     ports: Tuple[PublishedPort, ...] = ()
+    ipv4_only: Tuple[PublishedPort, ...] = ()
+    ipv6_only: Tuple[PublishedPort, ...] = ()
 
     def endpoint(self, network: str) -> Optional[Endpoint]:
         """Its place in a network, None if it isn't in there."""

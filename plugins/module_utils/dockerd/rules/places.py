@@ -149,7 +149,10 @@ def _ports(container: Container, endpoint: Endpoint, bridge: Bridge, family: int
     address = _address(endpoint, family)
     if not address:
         return
+    elsewhere = container.ipv6_only if family == 4 else container.ipv4_only
     for port in container.ports:
+        if port in elsewhere:
+            continue
         if port.address and ip_address(port.address).version != family:
             continue
         if port.host_port or bridge.mode == "routed":
