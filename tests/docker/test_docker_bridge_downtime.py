@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
+from statistics import median
 from typing import Any, Iterator
 
 from ansible_collections.hostwire.linux.tests.docker.machines import IDLE, Machine, serving
@@ -47,14 +48,15 @@ def test_downtime_is_that_of_a_bare_restart(machine: Machine) -> None:
     machine.docker("run", "-d", "--name", "web", "--restart", "always", "-p", "8080:80", "busybox", *serving("web"))
     machine.docker("run", "-d", "--name", "other", "--restart", "always", "busybox", *IDLE)
     assert machine.outside_asks(8080) == "web"
-    with watched(machine) as bare:
-        machine.run("systemctl", "restart", "docker")
-    seconds = []
-    for bip in ("192.168.225.1/24", "10.77.0.1/24"):
+    rounds = []
+    for bip in ("192.168.225.1/24", "10.77.0.1/24", "10.78.0.1/24"):
+        with watched(machine) as bare:
+            machine.run("systemctl", "restart", "docker")
         with watched(machine) as moved:
             answer = machine.done("docker_bridge", bip=bip)
-        seconds.append(moved["seconds"])
+        assert answer["changed"]
         assert answer["downtime"] > 0
-    print(json.dumps({"release": machine.release, "bare": bare["seconds"], "docker_bridge": seconds}))
-    assert bare["seconds"] > 0.1
-    assert min(seconds) <= bare["seconds"] + MARGIN
+        assert bare["seconds"] > 0.1
+        rounds.append((bare["seconds"], moved["seconds"]))
+    print(json.dumps({"release": machine.release, "restart and docker_bridge": rounds}))
+    assert median(moved - bare for bare, moved in rounds) <= MARGIN
