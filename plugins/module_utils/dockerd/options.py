@@ -10,7 +10,7 @@ from typing import Any, Dict, NamedTuple, Optional, Tuple, Union
 
 Value = Union[str, int, bool, Tuple[Any, ...]]
 
-STR, INT, BOOL, LIST, POOLS, TABLE = "str", "int", "bool", "list", "pools", "table"
+STR, INT, BOOL, LIST, POOLS = "str", "int", "bool", "list", "pools"
 
 
 class Option(NamedTuple):

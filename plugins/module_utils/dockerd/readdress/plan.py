@@ -45,11 +45,6 @@ class Plan(NamedTuple):
     resting: Tuple[Container, ...] = ()
     downtime: float = 0.0
 
-    @property
-    def restarts(self) -> bool:
-        """Whether anything changes that needs another start of dockerd; nothing changes without one."""
-        return bool(self.lines)
-
 
 def make_plan(wish: Wish, now: Situation) -> Plan:
     """The plan; without lines if all is as wished already. Raises InvalidValue for a daemon.json that is no JSON."""

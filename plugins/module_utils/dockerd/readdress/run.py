@@ -135,8 +135,8 @@ def _after(plan: Plan) -> Dict[str, Any]:
 
 
 def _change(here: _Run, now: Situation, plan: Plan) -> None:
-    answered = verify.answering(now.engine, now.address)
     ran = now.in_order()
+    answered = verify.answering(ran, now.address)
     journal = Journal(
         PREPARED,
         plan.forward,

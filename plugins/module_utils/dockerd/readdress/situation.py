@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 from typing import Any, Dict, NamedTuple, Optional, Tuple
+from urllib.parse import quote
 
 from ...docker_api import Api
 from ...errors import Conflict, MissingOnHost
@@ -18,12 +20,14 @@ from ..model import DEFAULT_BRIDGE, DEFAULT_NETWORK, Container, Engine
 from ..routes import HostRoute, docker_bridges, read_host_routes
 from .memory import Origin, Store
 
+_TASKS = quote(json.dumps({"label": ["com.docker.swarm.task"]}))
+
 
 class Situation(NamedTuple):
     """``addresses`` are docker0's with prefix length; ``since`` tells when each running container began, by id.
 
     ``socket``: docker.socket listens; ``stale``: systemd has yet to read a changed unit file; ``dependents``: the
-    units that stop when Docker does.
+    units that stop when Docker does; ``tasks``: the containers, by id, that Swarm replaces by itself.
     """
 
     engine: Engine
@@ -35,6 +39,7 @@ class Situation(NamedTuple):
     socket: bool = True
     stale: bool = False
     dependents: Tuple[str, ...] = ()
+    tasks: Tuple[str, ...] = ()
 
     @property
     def address(self) -> str:
@@ -57,8 +62,9 @@ class Situation(NamedTuple):
         return ""
 
     def in_order(self) -> Tuple[Container, ...]:
-        """The running containers, the one that runs longest first."""
-        return tuple(sorted(self.engine.running(), key=lambda one: self.since.get(one.id, "")))
+        """The running containers, the one that runs longest first; Swarm's tasks are Swarm's to bring back."""
+        own = (one for one in self.engine.running() if one.id not in self.tasks)
+        return tuple(sorted(own, key=lambda one: self.since.get(one.id, "")))
 
 
 def read_situation(api: Api, store: Store) -> Situation:
@@ -89,6 +95,7 @@ def read_situation(api: Api, store: Store) -> Situation:
         socket,
         stale,
         dependents,
+        tuple(str(entry["Id"]) for entry in api.get(f"/containers/json?filters={_TASKS}")),
     )
 
 

@@ -33,13 +33,10 @@ class Before(NamedTuple):
     answered: Tuple[Tuple[str, PublishedPort], ...]
 
 
-def answering(engine: Engine, address: str) -> Tuple[Tuple[str, PublishedPort], ...]:
+def answering(ran: Sequence[Container], address: str) -> Tuple[Tuple[str, PublishedPort], ...]:
     """The published TCP ports, with their container's id, that take a connection now."""
     return tuple(
-        (one.id, port)
-        for one in engine.running()
-        for port in one.ports
-        if port.protocol == "tcp" and _reach(one, port, address)
+        (one.id, port) for one in ran for port in one.ports if port.protocol == "tcp" and _reach(one, port, address)
     )
 
 
