@@ -50,6 +50,8 @@ def test_it_tells_what_is_there(machine: Machine) -> None:
 
 
 def test_a_stopped_engine_stays_stopped(machine: Machine) -> None:
+    machine.reset()
+    machine.write("/etc/docker/daemon.json", '{"mtu": 1400}\n')
     machine.run("sh", "-c", "systemctl stop docker.service")  # its socket goes on listening, and would start it
     found = machine.done("docker_info")
     assert (found["installed"], found["running"], found["reason"]) == (True, False, "Docker is stopped")

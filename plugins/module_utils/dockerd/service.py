@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from typing import Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..errors import KernelRefused, MissingOnHost, VerificationFailed
@@ -135,27 +136,31 @@ def stop(init: str, socket: bool = True) -> None:
         raise KernelRefused(" ".join(command), errno.EIO, done.stderr.strip() or done.stdout.strip())
 
 
-def start(init: str, socket: bool = True, seconds: float = 120.0) -> None:
+def start(init: str, socket: bool = True, seconds: float = 120.0) -> float:
     """Start dockerd, and its socket where it had one. With systemd it serves when this returns.
 
-    Raises VerificationFailed with dockerd's own last words where it doesn't start.
+    Returns when it began, in seconds of time.time(). Raises VerificationFailed with dockerd's own last words.
     """
     if init == SYSTEMD:
         command = ["systemctl", "start", *([_SOCKET] if socket else []), _SERVICE]
     else:
         command = ["service", "docker", "start"]
+    began = time.time()
     done = _run(command, seconds)
     if done.returncode:
-        raise VerificationFailed(f"dockerd doesn't start: {last_words(init) or done.stderr.strip()}")
+        raise VerificationFailed(f"dockerd doesn't start: {last_words(init, began) or done.stderr.strip()}")
+    return began
 
 
-def last_words(init: str) -> str:
-    """What dockerd logged at its last start that explains a failure; "" where nothing was found."""
+def last_words(init: str, since: float) -> str:
+    """What dockerd logged that explains a failure, from ``since`` (seconds of time.time()) on; "" for nothing found.
+
+    Not by systemd's number of the start: after a failure it may be the number of the next attempt already.
+    """
     if init == SYSTEMD:
-        invocation = _run(["systemctl", "show", _SERVICE, "--property=InvocationID", "--value"]).stdout.strip()
-        which = [f"_SYSTEMD_INVOCATION_ID={invocation}"] if invocation else ["--unit", _SERVICE]
-        command = ["journalctl", *which, "--lines=100", "--output=cat", "--no-pager"]
-        lines = _run(command).stdout.splitlines()
+        _run(["journalctl", "--sync"])  # what was said a moment ago may not be written yet
+        command = ["journalctl", f"--unit={_SERVICE}", f"--since=@{since:.6f}", "--lines=100", "--output=cat"]
+        lines = _run([*command, "--no-pager"]).stdout.splitlines()
     else:
         lines = _tail(_SYSVINIT_LOG)
     return explain(lines)

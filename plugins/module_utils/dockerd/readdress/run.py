@@ -201,8 +201,8 @@ def _switch(here: _Run, journal: Journal, way: Switch, name: str, stale: bool) -
     if not back:
         here.store.advance(journal._replace(phase=STARTING))
     here.clock.lap("files")
-    service.start(journal.init, journal.socket, here.limits.start)
-    _await_api(here, journal.init)
+    began = service.start(journal.init, journal.socket, here.limits.start)
+    _await_api(here, journal.init, began)
     here.clock.lap("start")
     if not back:
         here.store.advance(journal._replace(phase=STARTED))
@@ -216,13 +216,13 @@ def _containers_back(here: _Run, journal: Journal) -> None:
     here.clock.lap("containers")
 
 
-def _await_api(here: _Run, init: str) -> None:
+def _await_api(here: _Run, init: str, began: float) -> None:
     deadline = time.monotonic() + here.limits.start
     while not here.api.answers():
         dead = init == service.SYSVINIT and not service.active(init)  # which doesn't wait for dockerd's own word
         if dead or time.monotonic() > deadline:
             reason = "doesn't start" if dead else f"doesn't answer after {here.limits.start:.0f} s"
-            raise VerificationFailed(f"dockerd {reason}: {service.last_words(init)}")
+            raise VerificationFailed(f"dockerd {reason}: {service.last_words(init, began)}")
         time.sleep(0.05)
 
 

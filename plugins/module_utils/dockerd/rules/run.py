@@ -181,11 +181,11 @@ def _restart(api: Api, engine: Engine) -> None:
     init = service.detect()
     service.prepare(init)
     service.stop(init)
-    service.start(init, seconds=_RESTART_SECONDS)
+    began = service.start(init, seconds=_RESTART_SECONDS)
     deadline = time.monotonic() + _RESTART_SECONDS
     while not api.answers():
         if time.monotonic() > deadline:
-            raise VerificationFailed(f"dockerd was restarted and doesn't answer: {service.last_words(init)}")
+            raise VerificationFailed(f"dockerd was restarted and doesn't answer: {service.last_words(init, began)}")
         time.sleep(0.1)
     start_again(api, ran, names, _CONTAINER_SECONDS)
 
