@@ -60,7 +60,7 @@ attributes:
     description: Runs once for all hosts of the play.
     support: full
 requirements:
-  - netaddr on the controller
+  - netaddr and jmespath on the controller
 notes:
   - The width is that of the terminal, or 79 columns without one. Colours are used where Ansible uses them.
 seealso:

@@ -5,10 +5,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from .subnets import Named, Slots, SubnetError, allocate, named, overlaps, parse, slots
+
+# The check that every plugin can be imported has no jmespath; the action plugin says so where it is missing.
+with contextlib.suppress(ImportError):
+    import jmespath
 
 DEFAULT_PREFIX = {"bip": 24, "bip6": 64}
 SUPERNET = {"bip": "supernet", "bip6": "supernet_v6"}
@@ -18,7 +23,10 @@ DEFAULT_NETWORK = "bridge"
 RESTART = 2.0
 CONTAINER = 0.4
 STOP_TIMEOUT = 10
-BY_ENGINE = ("always", "unless-stopped")  # restart policies by which the engine's own start brings a container back
+# Questions to what docker_info found (jmespath.org). A container without one of these two restart policies doesn't come
+# back by the engine's own start.
+STOPPING = "containers[].name"
+STARTED_BY_US = "containers[?policy != 'always' && policy != 'unless-stopped'].name"
 
 
 class Host(NamedTuple):
@@ -84,8 +92,9 @@ def make_plan(
                 addresses[name][option] = address
         except SubnetError as error:
             problems.append(f"docker_bridge_{SUPERNET[option]}: {error}")
-    entries = tuple(_entry(host, addresses[host.name]) for host in able)
+    entries: Tuple[Entry, ...] = ()
     try:
+        entries = tuple(_entry(host, addresses[host.name]) for host in able)
         problems += _judged(able, entries, shared)
     except SubnetError as error:
         problems.append(str(error))
@@ -193,7 +202,6 @@ def _other_networks(host: Host) -> List[Tuple[str, str]]:
 
 def _entry(host: Host, addresses: Mapping[str, str]) -> Entry:
     before = tuple(host.found.get("docker0", {}).get("addresses", ()))
-    containers = host.found.get("containers", ())
     bip, bip6 = addresses.get("bip"), addresses.get("bip6")
     changes = any(address not in before for address in (bip, bip6) if address) or bool(host.found.get("broken_off"))
     return Entry(
@@ -201,12 +209,20 @@ def _entry(host: Host, addresses: Mapping[str, str]) -> Entry:
         before,
         bip,
         bip6,
-        tuple(container["name"] for container in containers) if changes else (),
-        tuple(container["name"] for container in containers if container["policy"] not in BY_ENGINE) if changes else (),
+        _asked(STOPPING, host) if changes else (),
+        _asked(STARTED_BY_US, host) if changes else (),
         changes,
         _published(host),
         bool(host.found.get("broken_off")),
     )
+
+
+def _asked(question: str, host: Host) -> Tuple[str, ...]:
+    """The answer of what was found on a host, a list of text, to a question; none where nothing was found."""
+    try:
+        return tuple(jmespath.search(question, host.found) or ())  # type: ignore[no-untyped-call]
+    except NameError:
+        raise SubnetError("jmespath: this Python package is missing on the controller (pip install jmespath)") from None
 
 
 def _published(host: Host) -> Tuple[Tuple[str, int], ...]:
