@@ -185,7 +185,7 @@ def _table(title: str, head: List[str], rows: List[List[str]], note: str = "") -
 
 def main() -> int:
     arguments = argparse.ArgumentParser(description="Measure the engine among its peers.")
-    arguments.add_argument("--repeats", type=int, default=5, help="rounds")
+    arguments.add_argument("--repeats", type=int, default=3, help="rounds")
     arguments.add_argument("--counts", default="50,200,1000", help="numbers of namespaces, with commas between")
     arguments.add_argument("--only", default="", help="groups, with commas between")
     arguments.add_argument("--write", default="", help="the page to write")
