@@ -70,9 +70,17 @@ def check_everything(machine: Machine, address: str) -> None:
 
 def change(machine: Machine, **parameters: Any) -> dict[str, Any]:
     """Check mode, the run, and a second run that changes nothing and doesn't restart."""
-    before = machine.run("cat", "/proc/1/comm"), machine.read(DAEMON_JSON)
+
+    def state() -> tuple[str, Any, list[str]]:
+        return (
+            machine.run("systemctl", "show", "docker", "--property=MainPID"),
+            machine.read(DAEMON_JSON),
+            docker0(machine),
+        )
+
+    before = state()
     planned = machine.done("docker_bridge", check=True, **parameters)
-    assert (machine.run("cat", "/proc/1/comm"), machine.read(DAEMON_JSON)) == before
+    assert state() == before
     answer = machine.done("docker_bridge", **parameters)
     assert answer["changed"]
     assert answer["plan"] == planned["plan"]
