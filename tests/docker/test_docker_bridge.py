@@ -93,6 +93,14 @@ def change(machine: Machine, **parameters: Any) -> dict[str, Any]:
     return answer
 
 
+def check_after_reboot(machine: Machine, address: str) -> None:
+    """All of it still holds once the host was restarted."""
+    machine.reboot()
+    assert machine.docker("start", "plain", "desk").split() == ["plain", "desk"]  # a reboot doesn't, nor do we
+    machine.docker("stop", "resting")  # as always, Docker started it
+    check_everything(machine, address)
+
+
 def test_docker0_moves_and_comes_home(machine: Machine) -> None:
     machine.reset()
     machine.write(DAEMON_JSON, FOREIGN)
@@ -102,20 +110,16 @@ def test_docker0_moves_and_comes_home(machine: Machine) -> None:
     check_everything(machine, "192.168.225.1/24")
     assert exactly(machine, DAEMON_JSON) == FOREIGN.replace('"]\r\n}', '"],\r\n\t"bip":"192.168.225.1/24"\r\n}')
 
+    check_after_reboot(machine, "192.168.225.1/24")
+
     change(machine, bip="10.77.0.1/24", mtu=1400)
     check_everything(machine, "10.77.0.1/24")
-    machine.reboot()
-    assert machine.docker("start", "plain", "desk").split() == ["plain", "desk"]  # a reboot doesn't, nor do we
-    machine.docker("stop", "resting")  # as always, Docker started it
-    check_everything(machine, "10.77.0.1/24")
+    check_after_reboot(machine, "10.77.0.1/24")
 
     change(machine, state="absent")
     check_everything(machine, "172.17.0.1/16")
     assert exactly(machine, DAEMON_JSON) == FOREIGN
-    machine.reboot()
-    machine.docker("start", "plain", "desk")
-    machine.docker("stop", "resting")
-    check_everything(machine, "172.17.0.1/16")
+    check_after_reboot(machine, "172.17.0.1/16")
 
 
 @pytest.mark.releases("bookworm")
@@ -164,7 +168,7 @@ def test_a_host_without_systemd(machine: Machine) -> None:
     machine.run("systemctl", "stop", "docker.socket", "docker.service")
     machine.write("/usr/local/bin/without-systemd", WITHOUT_SYSTEMD)
     # What a container may not: mounting control groups, and raising limits.
-    machine.run("sh", "-c", "chmod +x /usr/local/bin/without-systemd; cp /etc/init.d/docker /root/docker.init")
+    machine.run("sh", "-c", "chmod +x /usr/local/bin/without-systemd; cp /etc/init.d/docker /var/tmp/docker.init")
     edits = ("-e", "s/^\t*cgroupfs_mount$/:/", "-e", "s/ulimit -[nup] .*/:/")
     machine.run("sed", "-i", *edits, "/etc/init.d/docker")
     machine.run("mount", "--make-shared", "/var/lib/docker")  # containerd has to see what dockerd mounts there
@@ -187,7 +191,7 @@ def test_a_host_without_systemd(machine: Machine) -> None:
         assert machine.outside_asks(8081) == "plain"
     finally:
         machine.run("without-systemd", "service", "docker", "stop")
-        machine.run("mv", "/root/docker.init", "/etc/init.d/docker")
+        machine.run("mv", "/var/tmp/docker.init", "/etc/init.d/docker")
         machine.write("/etc/default/docker", defaults)
 
 

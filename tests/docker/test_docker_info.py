@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from ansible_collections.hostwire.linux.tests.docker.machines import ENGINES, IDLE, Machine, serving
 
+LAYOUTS = {"bookworm": "20.10-27.5", "trixie": "20.10-27.5", "forky": "28.3-28.5"}
 VPN = """
 link add tun0 type veth peer name tun1
 address add 10.9.0.2/24 dev tun0
@@ -32,6 +33,7 @@ def test_it_tells_what_is_there(machine: Machine) -> None:
     assert (found["installed"], found["running"], found["reason"], found["unread"]) == (True, True, None, [])
     assert found["version"].startswith(ENGINES[machine.release])
     assert (found["backend"], found["damage"], found["live_restore"]) == ("iptables-nft", [], False)
+    assert found["layout"] == LAYOUTS[machine.release]
     assert found["docker0"]["addresses"] == ["192.168.225.1/24"]
     assert machine.address in found["addresses"]
     assert not {"192.168.225.1", "172.18.0.1"} & set(found["addresses"])

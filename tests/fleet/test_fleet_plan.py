@@ -59,7 +59,8 @@ class Fleet:
         assert found is not None
         enter = ["nsenter", f"--target={found.holders['h017'].pid}", "--user", "--net", "--preserve-credentials", "--"]
         subprocess.run([*enter, "ip", "-batch", "-"], input=VPN, text=True, check=True)
-        return [Path(f"/proc/{found.holders[name].pid}/root/run/docker.sock") for name in NAMES]
+        roots = [Path("/proc", str(found.holders[name].pid), "root") for name in NAMES]
+        return [root / "run/docker.sock" for root in roots]
 
     def inventory(self, names: List[str], more: Dict[str, Dict[str, Any]]) -> Path:
         """An inventory of these hosts."""
