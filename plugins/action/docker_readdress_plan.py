@@ -8,13 +8,9 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, Mapping, Optional
 
 import yaml
-from ansible import constants
-from ansible.plugins.action import ActionBase
-from ansible.utils.color import stringc
-from ansible.utils.display import Display
 
 from ansible_collections.hostwire.linux.plugins.plugin_utils.docker_fleet import Host, Plan, make_plan
 from ansible_collections.hostwire.linux.plugins.plugin_utils.docker_fleet_report import (
@@ -24,9 +20,8 @@ from ansible_collections.hostwire.linux.plugins.plugin_utils.docker_fleet_report
     plan_record,
     plan_table,
 )
+from ansible_collections.hostwire.linux.plugins.plugin_utils.table_action import TableAction, hosts_of
 
-display = Display()
-NO_TERMINAL = 79  # columns, as Ansible's own
 # The role's variables that decide on the address; each host may have its own.
 WISHES = ("bip", "bip6", "supernet", "prefix", "supernet_v6", "prefix_v6", "taken", "default_address_pools")
 
@@ -35,34 +30,30 @@ class PlanFileError(Exception):
     """The plan file can't be read or written; the text says why."""
 
 
-class ActionModule(ActionBase):
-    """Runs once for all hosts of the play, on the controller; no host is connected to."""
-
-    TRANSFERS_FILES = False
-    BYPASS_HOST_LOOP = True
-    _requires_connection = False
+class ActionModule(TableAction):
+    """One plan for docker0 on all hosts of the play."""
 
     def run(self, tmp: Optional[str] = None, task_vars: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
         """Plan; print it; write it. Fails, with every problem of every host, if anything speaks against it."""
         variables = task_vars or {}
         result: Dict[str, Any] = super().run(tmp, task_vars)
-        dummy, options = self.validate_argument_spec(  # type: ignore[no-untyped-call]
+        options = self.checked_options(
             {
                 "file": {"type": "path", "required": True},
                 "variable": {"default": "docker_readdress_found"},
-                "hosts": {"type": "list", "elements": "str"},
                 "leave_out_unreachable": {"type": "bool", "default": False},
                 "shared": {"type": "bool", "default": False},
             }
         )
-        names = variables["ansible_play_hosts_all"] if options["hosts"] is None else options["hosts"]
-        hosts = [_host(name, variables["hostvars"][name], options["variable"]) for name in names]
+        known = variables["hostvars"]
+        hosts = [_host(name, known[name], options["variable"]) for name in hosts_of(options, variables)]
         try:
             text = _read(options["file"])
             recorded = _recorded(text, options["file"])
             plan = make_plan(hosts, recorded, options["leave_out_unreachable"], options["shared"])
             result.update(problems=list(plan.problems), left_out=list(plan.left_out))
-            _show(plan, failed=bool(plan.problems))
+            sentence = None if plan.problems else plan_conclusion(plan)
+            self.show(lambda width, paint: plan_table(plan, width, paint), sentence)
             if plan.problems:
                 return {**result, "failed": True, "changed": False, "msg": _refusal(plan)}
             after = FILE_HEADER + yaml.safe_dump({"hosts": plan_record(plan, recorded)}, sort_keys=True, width=120)
@@ -141,12 +132,3 @@ def _entries(plan: Plan) -> Dict[str, Any]:
 def _refusal(plan: Plan) -> str:
     number = f"{len(plan.problems)} things speak" if len(plan.problems) > 1 else "One thing speaks"
     return "\n".join([f"{number} against this plan, so nothing is changed on any host:", *plan.problems])
-
-
-def _show(plan: Plan, failed: bool) -> None:
-    # What reads standard output as JSON shouldn't meet a table there.
-    aside = "json" in constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK")  # type: ignore[no-untyped-call]
-    parts: List[str] = [plan_table(plan, display.columns or NO_TERMINAL, stringc)]
-    if not failed:  # Ansible itself prints the message of a failure
-        parts.append(stringc(plan_conclusion(plan), "green"))  # type: ignore[no-untyped-call]
-    display.display("\n\n".join(parts), stderr=aside)

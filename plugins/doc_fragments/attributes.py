@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """``hostwire.linux.attributes``, and ``hostwire.linux.attributes.reads_only`` for modules that change nothing."""
+    """What modules say of themselves: ``.reads_only`` change nothing, ``.on_controller`` print a table of a play."""
 
     DOCUMENTATION = r"""
 options: {}
@@ -67,4 +67,28 @@ attributes:
     support: full
     membership:
       - hostwire.linux.hostwire
+"""
+
+    ON_CONTROLLER = r"""
+options:
+  hosts:
+    description: The hosts to report on. All hosts of the play if left out, those that failed earlier included.
+    type: list
+    elements: str
+attributes:
+  check_mode:
+    description: Says what would change without changing anything.
+    support: full
+  idempotent:
+    description: Run a second time with the same options it changes nothing.
+    support: full
+  action:
+    description: Runs on the controller and never connects to a host.
+    support: full
+  bypass_host_loop:
+    description: Runs once for all hosts of the play.
+    support: full
+notes:
+  - The width of the table is that of the terminal, or 79 columns without one. Colours are used where Ansible uses them.
+  - With a callback that writes JSON to standard output the table goes to standard error.
 """

@@ -31,10 +31,6 @@ options:
     description: Name of the variable that each host's task of M(hostwire.linux.docker_info) registered.
     type: str
     default: docker_readdress_found
-  hosts:
-    description: The hosts to plan for. All hosts of the play if left out.
-    type: list
-    elements: str
   leave_out_unreachable:
     description: Leave out hosts that can't be reached, instead of refusing the plan.
     type: bool
@@ -43,26 +39,14 @@ options:
     description: Whether hosts may have the same subnet.
     type: bool
     default: false
+extends_documentation_fragment:
+  - hostwire.linux.attributes.on_controller
 attributes:
-  check_mode:
-    description: Says what would change without changing anything.
-    support: full
   diff_mode:
     description: Shows the plan file as it is and as it will be.
     support: full
-  idempotent:
-    description: Run a second time with the same options it changes nothing.
-    support: full
-  action:
-    description: Runs on the controller and never connects to a host.
-    support: full
-  bypass_host_loop:
-    description: Runs once for all hosts of the play.
-    support: full
 requirements:
   - netaddr and jmespath on the controller
-notes:
-  - The width is that of the terminal, or 79 columns without one. Colours are used where Ansible uses them.
 seealso:
   - module: hostwire.linux.docker_info
   - module: hostwire.linux.docker_readdress_summary

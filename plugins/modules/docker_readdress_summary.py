@@ -16,10 +16,6 @@ description:
     sentence for all of it.
   - Fails if there is a host that is not as it was to be.
 options:
-  hosts:
-    description: The hosts to report on. All hosts of the play if left out.
-    type: list
-    elements: str
   left_out:
     description: Hosts that were left out because they can't be reached.
     type: list
@@ -34,23 +30,13 @@ options:
     description: Whether somebody paused the run. Hosts that weren't touched are no failure then.
     type: bool
     default: false
+extends_documentation_fragment:
+  - hostwire.linux.attributes.on_controller
 attributes:
-  check_mode:
-    description: Says what would change without changing anything.
-    support: full
   diff_mode:
     description: Shows the objects in question as they are and as they will be.
     support: N/A
     details: This action changes nothing.
-  idempotent:
-    description: Run a second time with the same options it changes nothing.
-    support: full
-  action:
-    description: Runs on the controller and never connects to a host.
-    support: full
-  bypass_host_loop:
-    description: Runs once for all hosts of the play.
-    support: full
 notes:
   - It reads the variable C(docker_bridge_result) that the role registers, and of the playbook's own
     C(docker_readdress_outside) and C(docker_readdress_trouble).

@@ -21,31 +21,15 @@ options:
     description: Name of the variable that each host's task of M(hostwire.linux.reachability) registered.
     type: str
     default: reachability_result
-  hosts:
-    description: The hosts to report on. All hosts of the play if left out, those that failed earlier included.
-    type: list
-    elements: str
+extends_documentation_fragment:
+  - hostwire.linux.attributes.on_controller
 attributes:
-  check_mode:
-    description: Says what would change without changing anything.
-    support: full
   diff_mode:
     description: Shows the objects in question as they are and as they will be.
     support: N/A
     details: This action changes nothing.
-  idempotent:
-    description: Run a second time with the same options it changes nothing.
-    support: full
-  action:
-    description: Runs on the controller and never connects to a host.
-    support: full
-  bypass_host_loop:
-    description: Runs once for all hosts of the play.
-    support: full
 notes:
-  - The width is that of the terminal, or 79 columns without one. Colours are used where Ansible uses them.
   - A host whose task was skipped, because no probes are declared for it, isn't mentioned.
-  - With a callback that writes JSON to standard output the table goes to standard error.
 seealso:
   - module: hostwire.linux.reachability
   - module: hostwire.linux.topology
