@@ -31,6 +31,8 @@ EXCEPT_LO = RESERVED_NAMES - {"lo"}  # for fields that may name lo, which is the
 NETNS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}", re.ASCII)
 ALL_DIGITS = re.compile(r"[0-9]+", re.ASCII)
 DOCUMENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}", re.ASCII)
+# RFC 791's smallest datagram, ETH_MIN_MTU and ETH_MAX_MTU of linux/if_ether.h; lo has one more.
+MTU_LOWEST, MTU_HIGHEST, MTU_HIGHEST_LO = 68, 65535, 65536
 USER_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}", re.ASCII)  # what Linux distributions allow, or a number
 _LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"  # RFC 1123, 2.1; underscores are in wide use
 HOST_NAME = re.compile(rf"(?!.{{254}}){_LABEL}(\.{_LABEL})*", re.ASCII)
@@ -95,6 +97,13 @@ class Fields:
     def missing(self, key: str, what: str) -> None:
         """Note that a required field isn't there."""
         self.problem(key, f"is missing; say {what}")
+
+    def required(self, key: str, what: str) -> bool:
+        """Whether a required field is there; noted if it isn't."""
+        if self.values.get(key) is not None:
+            return True
+        self.missing(key, what)
+        return False
 
     def text(self, key: str, what: str) -> Optional[str]:
         """Text, not empty; ``what`` says in a message what it should be."""

@@ -14,7 +14,6 @@ from ..model import (
     Masquerade,
     Namespace,
     Probe,
-    Tap,
     Topology,
     Veth,
 )
@@ -23,8 +22,10 @@ from .fields import (
     EXCEPT_LO,
     HOST_NAME,
     INTERFACE_NAME,
+    MTU_HIGHEST,
+    MTU_HIGHEST_LO,
+    MTU_LOWEST,
     NETNS_NAME,
-    USER_NAME,
     Fields,
     join,
     open_mapping,
@@ -35,10 +36,8 @@ from .published import published_port
 from .routes import route
 from .rules import rule_problems
 from .sysctls import sysctls
+from .taps import tap
 from .where import Where
-
-# RFC 791's smallest datagram, ETH_MIN_MTU and ETH_MAX_MTU of linux/if_ether.h; lo has one more.
-MTU_LOWEST, MTU_HIGHEST, MTU_HIGHEST_LO = 68, 65535, 65536
 
 _TOP = frozenset((
     "name", "state", "namespaces", "bridges", "veths", "interfaces", "taps", "containers", "routes", "forwarding",
@@ -174,15 +173,8 @@ def _forwarding(fields: Fields, key: str, default: Forwarding, keys: Sequence[st
     )
 
 
-def _required(fields: Fields, key: str, what: str) -> bool:
-    if fields.values.get(key) is not None:
-        return True
-    fields.missing(key, what)
-    return False
-
-
 def _namespace(fields: Fields, absent: bool) -> Optional[Namespace]:
-    if not _required(fields, "name", "how the namespace is called"):
+    if not fields.required("name", "how the namespace is called"):
         return None
     name = fields.netns("name")
     values = fields.values
@@ -238,7 +230,7 @@ def _hosts(fields: Fields) -> Tuple[Tuple[str, str], ...]:
 
 def _bridge(fields: Fields, absent: bool) -> Optional[Bridge]:
     before = len(fields.problems)
-    _required(fields, "name", "how the bridge is called")
+    fields.required("name", "how the bridge is called")
     name, netns = fields.interface("name"), fields.netns()
     readable = name is not None and len(fields.problems) == before
     _not_available(fields, "uplink")
@@ -257,7 +249,7 @@ def _bridge(fields: Fields, absent: bool) -> Optional[Bridge]:
 
 def _end(fields: Fields) -> Optional[End]:
     before = len(fields.problems)
-    _required(fields, "name", "how this end of the cable is called")
+    fields.required("name", "how this end of the cable is called")
     name, netns = fields.interface("name"), fields.netns()
     readable = name is not None and len(fields.problems) == before
     end = End(
@@ -287,7 +279,7 @@ def _veth(fields: Fields, absent: bool) -> Optional[Veth]:
 
 def _interface(fields: Fields, absent: bool) -> Optional[Interface]:
     before = len(fields.problems)
-    _required(fields, "name", "how the interface is called")
+    fields.required("name", "how the interface is called")
     name, netns = fields.interface("name", EXCEPT_LO), fields.netns()
     readable = name is not None and len(fields.problems) == before
     is_lo = name == "lo"
@@ -301,37 +293,9 @@ def _interface(fields: Fields, absent: bool) -> Optional[Interface]:
     return Interface(name or "", netns, addresses, mtu, up, bridge) if readable else None
 
 
-def _tap(fields: Fields, absent: bool) -> Optional[Tap]:
-    before = len(fields.problems)
-    _required(fields, "name", "how the tap is called")
-    name, netns = fields.interface("name"), fields.netns()
-    readable = name is not None and len(fields.problems) == before
-    tap = Tap(
-        name or "",
-        netns,
-        fields.interface("bridge"),
-        fields.mac(),
-        fields.integer("mtu", MTU_LOWEST, MTU_HIGHEST),
-        fields.flag("up", True),
-        _owner(fields),
-    )
-    return tap if readable else None
-
-
-def _owner(fields: Fields) -> Optional[str]:
-    value = fields.values.get("owner")
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return str(value)
-    owner = fields.text("owner", "a user of the host, like qemu")
-    if owner is None or USER_NAME.fullmatch(owner):
-        return owner
-    fields.problem("owner", f"{shown(owner)} is no user's name; use letters, digits, - and _, like qemu")
-    return None
-
-
 def _masquerade(fields: Fields, absent: bool) -> Optional[Masquerade]:
     before = len(fields.problems)
-    if not _required(fields, "source", "the network whose packets are to leave with another address"):
+    if not fields.required("source", "the network whose packets are to leave with another address"):
         return None
     netns = fields.netns()
     text = fields.text("source", "a network, like 192.168.15.0/24")
@@ -355,7 +319,7 @@ def _probe(fields: Fields, absent: bool) -> Optional[Probe]:
     protocol = fields.choice("protocol", ("icmp", "tcp", "udp", "dns"), "icmp")
     port = fields.integer("port", 1, 65535)
     reachable = fields.choice("expect", ("reachable", "unreachable"), "reachable") == "reachable"
-    if not _required(fields, "to", "the address to try"):
+    if not fields.required("to", "the address to try"):
         return None
     to = fields.text("to", "an address")
     if to is None or len(fields.problems) > before:
@@ -391,7 +355,7 @@ SECTIONS: Dict[str, _Section] = {
     ),
     "veths": _Section(_PEER | {"peer"}, _veth, True),
     "interfaces": _Section(frozenset(("name", "netns", "addresses", "mtu", "up", "bridge")), _interface, True),
-    "taps": _Section(frozenset(("name", "netns", "bridge", "mac", "mtu", "up", "owner")), _tap),
+    "taps": _Section(frozenset(("name", "netns", "bridge", "mac", "mtu", "up", "owner")), tap),
     "routes": _Section(frozenset(("netns", "to", "via", "dev", "metric", "table", "type", "nexthops")), route, True),
     "masquerade": _Section(frozenset(("source", "except_to", "netns", "to_source")), _masquerade),
     "published_ports": _Section(frozenset(("protocol", "port", "to", "address", "netns", "sources")), published_port),
