@@ -260,7 +260,7 @@ def field_values() -> Iterator[BadDocument]:
 
 SECTIONS = {
     "namespaces": "forwarding, hosts, name, nameservers, sysctls",
-    "bridges": "addresses, mac, mtu, name, netns, stp, up, uplink, vlan_filtering",
+    "bridges": "addresses, guests, mac, mtu, name, netns, stp, up, uplink, vlan_filtering",
     "veths": "addresses, bridge, mac, mtu, name, netns, peer, up",
     "interfaces": "addresses, bridge, mtu, name, netns, up",
     "routes": "dev, metric, netns, nexthops, table, to, type, via",
@@ -351,7 +351,7 @@ def unknown_keys() -> Iterator[BadDocument]:
          "namespaces[0].forwarding.networks: unknown key; known are ipv4, ipv6"),
         ({"bridges": [{"name": "br0", "adresses": []}]}, 'bridges[0].adresses: unknown key; did you mean "addresses"?'),
         ({"bridges": [{"name": "br0", "ports": []}]},
-         "bridges[0].ports: unknown key; known are addresses, mac, mtu, name, netns, stp, up, uplink, vlan_filtering"),
+         "bridges[0].ports: unknown key; known are addresses, guests, mac, mtu, name, netns, stp, up, uplink, vlan_filtering"),
         ({"veths": [{**CABLE, "net_ns": "red"}], "namespaces": [RED]},
          'veths[0].net_ns: unknown key; did you mean "netns"?'),
         ({"veths": [{"name": "a0", "peer": {"name": "b0", "adress": "x"}}]},

@@ -76,6 +76,41 @@ options:
         description: Whether ports filter by VLAN.
         type: bool
         default: false
+      guests:
+        description:
+          - Says that guests live on this switch, and which new connections there may be between them and others, IPv4
+            and IPv6. Answers always pass, and so do ARP and IPv6's neighbour discovery and router advertisements.
+          - Given, also as V({}), it lets traffic within the switch through where the host filters bridged packets
+            (C(net.bridge.bridge-nf-call-iptables) is 1) and drops what it isn't told to forward, as a Docker engine has
+            it. It needs C(iptables) on the host.
+          - Only for a switch of the host itself, not for one in a namespace.
+        type: dict
+        suboptions:
+          to_host:
+            description: Whether guests may connect to the host, at any of its addresses.
+            type: bool
+            default: true
+          from_host:
+            description:
+              - Whether the host may connect to guests.
+              - With V(false), a published port still leads to them, and a DHCP server on the host still serves them.
+            type: bool
+            default: true
+          among:
+            description:
+              - Whether guests may connect to each other.
+              - With V(false), the port of each cable and tap that this document plugs into the switch is isolated, and
+                no way leads through the host and back but by a published port. Where the host filters bridged packets,
+                that way is closed too.
+            type: bool
+            default: true
+          outside:
+            description:
+              - Whether packets may be forwarded between this switch and the other interfaces of the host.
+              - With V(false), nothing is, in either direction, whatever another document says; no published port leads
+                there from outside.
+            type: bool
+            default: true
   veths:
     description: Virtual cables, each with its two ends.
     type: list

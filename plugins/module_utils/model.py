@@ -36,8 +36,21 @@ class Namespace(NamedTuple):
     hosts: Tuple[Tuple[str, str], ...] = ()  # (name, address)
 
 
+class GuestPolicy(NamedTuple):
+    """Which new connections there may be where guests live on a switch: from them to the host's own addresses, from the
+    host to them, from one to another, and between them and everything beyond the host's other interfaces."""
+
+    to_host: bool = True
+    from_host: bool = True
+    among: bool = True
+    outside: bool = True
+
+
 class Bridge(NamedTuple):
-    """A switch. ``mtu`` None is the kernel's choice; ``mac`` None is a pinned one that the engine derives."""
+    """A switch. ``mtu`` None is the kernel's choice; ``mac`` None is a pinned one that the engine derives.
+
+    ``guests`` None: nothing is said of who may reach whom.
+    """
 
     name: str
     netns: Optional[str] = None
@@ -47,6 +60,7 @@ class Bridge(NamedTuple):
     up: bool = True
     stp: bool = False
     vlan_filtering: bool = False
+    guests: Optional[GuestPolicy] = None
 
 
 class End(NamedTuple):

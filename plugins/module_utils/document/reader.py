@@ -13,7 +13,6 @@ from ..model import (
     Interface,
     Masquerade,
     Namespace,
-    Probe,
     Topology,
     Veth,
 )
@@ -21,17 +20,17 @@ from .fields import (
     DOCUMENT_NAME,
     EXCEPT_LO,
     HOST_NAME,
-    INTERFACE_NAME,
     MTU_HIGHEST,
     MTU_HIGHEST_LO,
     MTU_LOWEST,
-    NETNS_NAME,
     Fields,
     join,
     open_mapping,
     shown,
 )
-from .prefix import is_link_local, parse_ip, why_not_a_host, why_not_an_ip
+from .guests import guest_policy
+from .prefix import why_not_a_host
+from .probes import probe
 from .published import published_port
 from .routes import route
 from .rules import rule_problems
@@ -243,7 +242,9 @@ def _bridge(fields: Fields, absent: bool) -> Optional[Bridge]:
         fields.flag("up", True),
         fields.flag("stp", False),
         fields.flag("vlan_filtering", False),
+        guest_policy(fields),
     )
+    _not_available(fields, "guests")
     return bridge if readable else None
 
 
@@ -313,45 +314,12 @@ def _masquerade(fields: Fields, absent: bool) -> Optional[Masquerade]:
     return Masquerade(netns, source.text, except_to, to_source.text if to_source else None)
 
 
-def _probe(fields: Fields, absent: bool) -> Optional[Probe]:
-    before = len(fields.problems)
-    source = _probe_source(fields)
-    protocol = fields.choice("protocol", ("icmp", "tcp", "udp", "dns"), "icmp")
-    port = fields.integer("port", 1, 65535)
-    reachable = fields.choice("expect", ("reachable", "unreachable"), "reachable") == "reachable"
-    if not fields.required("to", "the address to try"):
-        return None
-    to = fields.text("to", "an address")
-    if to is None or len(fields.problems) > before:
-        return None
-    address, percent, dev = to.partition("%")
-    ip = parse_ip(address)
-    if ip is None:
-        fields.problem("to", f"{shown(to)} {why_not_an_ip(address)}")
-    elif is_link_local(ip.family, ip.number) != bool(percent) or (percent and not INTERFACE_NAME.fullmatch(dev)):
-        fields.problem("to", f"{shown(to)}: a link-local address, and no other, needs its interface, like fe80::1%eth0")
-    if protocol == "icmp" and port is not None:
-        fields.problem("port", "icmp has no ports; leave it out, or say protocol: tcp")
-    if protocol in ("tcp", "udp") and port is None:
-        fields.missing("port", f"which {protocol} port to try")
-    if len(fields.problems) > before:
-        return None
-    return Probe(source, f"{ip.text if ip else address}{percent}{dev}", protocol, port, reachable)
-
-
-def _probe_source(fields: Fields) -> Optional[str]:
-    source = fields.values.get("from")
-    if isinstance(source, str) and source.startswith("container:"):
-        if not NETNS_NAME.fullmatch(source[len("container:") :]):  # Docker's names are of these characters too
-            fields.problem("from", f"{shown(source)} names no container; say it like container:web")
-        return source
-    return fields.netns("from")
-
-
 SECTIONS: Dict[str, _Section] = {
     "namespaces": _Section(frozenset(("name", "forwarding", "sysctls", "nameservers", "hosts")), _namespace),
     "bridges": _Section(
-        frozenset(("name", "netns", "addresses", "uplink", "mac", "mtu", "up", "stp", "vlan_filtering")), _bridge, True
+        frozenset(("name", "netns", "addresses", "uplink", "mac", "mtu", "up", "stp", "vlan_filtering", "guests")),
+        _bridge,
+        True,
     ),
     "veths": _Section(_PEER | {"peer"}, _veth, True),
     "interfaces": _Section(frozenset(("name", "netns", "addresses", "mtu", "up", "bridge")), _interface, True),
@@ -359,5 +327,5 @@ SECTIONS: Dict[str, _Section] = {
     "routes": _Section(frozenset(("netns", "to", "via", "dev", "metric", "table", "type", "nexthops")), route, True),
     "masquerade": _Section(frozenset(("source", "except_to", "netns", "to_source")), _masquerade),
     "published_ports": _Section(frozenset(("protocol", "port", "to", "address", "netns", "sources")), published_port),
-    "probes": _Section(frozenset(("from", "to", "protocol", "port", "expect")), _probe),
+    "probes": _Section(frozenset(("from", "to", "protocol", "port", "expect")), probe),
 }
