@@ -1,0 +1,27 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# The first process of a virtual machine: modules, lo, and then a loop that runs what comes over the second serial port.
+#
+# A request is a line "NUMBER SCRIPT", an answer a line "NUMBER STATUS OUTPUT", script and output in base64.
+
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+# IPv6 addresses serve at once: no detection of duplicates.
+echo 0 >/proc/sys/net/ipv6/conf/default/dad_transmits
+export PATH=/bin:/usr/bin HOME=/root
+for module in /modules/*; do
+    insmod "$module"
+done
+ip link set lo up
+
+stty -F /dev/ttyS1 raw -echo
+exec <>/dev/ttyS1 >&0
+echo ready
+while read -r number script; do
+    echo "$script" | base64 -d >/tmp/script
+    sh /tmp/script >/tmp/output 2>&1 </dev/null
+    status=$?
+    echo "$number $status $(base64 -w 0 /tmp/output)"
+done
+poweroff -f
