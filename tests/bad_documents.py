@@ -399,7 +399,7 @@ def top_level() -> Iterator[BadDocument]:
         ({"taps": [{"name": "tap0", "addresses": ["10.0.0.1/24"]}]}, "taps[0].addresses: unknown key; known are bridge, mac, mtu, name, netns, owner, up"),
         ({"containers": [{"container": "web"}]}, f"containers: {gone}"),
         ({"containers": "web"}, f"containers: {gone}"),
-        ({"bridges": [{"name": "br0", "uplink": "eth1"}]}, f"bridges[0].uplink: {gone}"),
+        ({"bridges": [{"name": "br0", "uplink": "lo"}]}, 'bridges[0].uplink: "lo" is reserved; choose another name'),
         ({"forwarding": True}, "forwarding: true is not a mapping of fields (ipv4, ipv6, networks)"),
         ({"forwarding": {"ipv4": "perhaps"}}, 'forwarding.ipv4: "perhaps" is neither true nor false'),
         ({"forwarding": {"networks": "10.0.0.0/8"}},

@@ -33,6 +33,7 @@ bridges:
     stp: "no"
     vlan_filtering: true
   - {name: v-net-1, up: false}
+  - {name: v-net-2, uplink: eth2}
   - {name: v-net-0, netns: red}
 veths:
   - name: veth-red-br

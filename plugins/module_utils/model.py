@@ -49,7 +49,9 @@ class GuestPolicy(NamedTuple):
 class Bridge(NamedTuple):
     """A switch. ``mtu`` None is the kernel's choice; ``mac`` None is a pinned one that the engine derives.
 
-    ``guests`` None: nothing is said of who may reach whom.
+    ``guests`` None: nothing is said of who may reach whom. ``uplink`` is an interface that isn't ours, in the same
+    namespace: it becomes a port, and the bridge takes over its addresses and routes; ``mac`` and ``mtu`` None are then
+    the uplink's.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Bridge(NamedTuple):
     stp: bool = False
     vlan_filtering: bool = False
     guests: Optional[GuestPolicy] = None
+    uplink: Optional[str] = None
 
 
 class End(NamedTuple):

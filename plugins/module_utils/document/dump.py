@@ -75,6 +75,7 @@ def _bridge(value: Bridge) -> Entry:
     for flag in ("stp", "vlan_filtering"):
         if getattr(value, flag):
             entry[flag] = True
+    _add(entry, "uplink", value.uplink)
     if value.guests is not None:  # also where nothing is closed: that it is a guest network is said by the field alone
         entry["guests"] = {name: False for name, allowed in value.guests._asdict().items() if not allowed}
     return entry

@@ -232,7 +232,6 @@ def _bridge(fields: Fields, absent: bool) -> Optional[Bridge]:
     fields.required("name", "how the bridge is called")
     name, netns = fields.interface("name"), fields.netns()
     readable = name is not None and len(fields.problems) == before
-    _not_available(fields, "uplink")
     bridge = Bridge(
         name or "",
         netns,
@@ -243,6 +242,7 @@ def _bridge(fields: Fields, absent: bool) -> Optional[Bridge]:
         fields.flag("stp", False),
         fields.flag("vlan_filtering", False),
         guest_policy(fields),
+        fields.interface("uplink"),
     )
     _not_available(fields, "guests")
     return bridge if readable else None

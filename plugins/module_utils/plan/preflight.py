@@ -62,6 +62,7 @@ def problems(
         () if fragment else owned_links, owned_addresses, fragment,
     )  # fmt: skip
     return [
+        *_uplinks(scene),
         *_unknown_namespaces(scene),
         *_unknown_bridges(scene),
         *_unknown_users(scene),
@@ -98,6 +99,12 @@ def warnings(topology: Topology, host: HostView, where: Where = _EVERYTHING_KNOW
                 f"{', '.join(useless)}"
             )
     return found
+
+
+def _uplinks(scene: _Scene) -> Iterator[str]:
+    for position, bridge in enumerate(scene.topology.bridges):
+        if bridge.uplink is not None:
+            yield f"{scene.where.path('bridges', position)}.uplink: is not available in this version; leave it out"
 
 
 def _unknown_namespaces(scene: _Scene) -> Iterator[str]:
