@@ -1,0 +1,45 @@
+# Copyright: the Hostwire authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Filters: guest networks into topology documents, and into DHCP and DNS servers."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, List, Sequence
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.hostwire.linux.plugins.plugin_utils.guest_network.documents import documents
+from ansible_collections.hostwire.linux.plugins.plugin_utils.guest_network.model import GuestNetworkError
+from ansible_collections.hostwire.linux.plugins.plugin_utils.guest_network.servers import servers
+from ansible_collections.hostwire.linux.plugins.plugin_utils.guest_network.setup import read
+
+
+def guest_documents(networks: Any, guests: Any = None, made: Sequence[str] = ()) -> List[Dict[str, Any]]:
+    """The documents of guest networks, in the order in which they are to be applied."""
+    return documents(read(networks, guests), made)
+
+
+def guest_services(networks: Any, guests: Any = None) -> List[Dict[str, Any]]:
+    """The DHCP and DNS servers of guest networks."""
+    return servers(read(networks, guests))
+
+
+def _told(work: Callable[..., Any]) -> Callable[..., Any]:
+    """The filter with its errors in Ansible's form."""
+
+    def judged(*arguments: Any, **options: Any) -> Any:
+        try:
+            return work(*arguments, **options)
+        except GuestNetworkError as error:
+            raise AnsibleFilterError(f"{work.__name__}: {error}") from error
+
+    return judged
+
+
+class FilterModule:
+    """Guest networks."""
+
+    def filters(self) -> Dict[str, Callable[..., Any]]:
+        """Return the filters by name."""
+        return {work.__name__: _told(work) for work in (guest_documents, guest_services)}
