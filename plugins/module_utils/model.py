@@ -195,7 +195,8 @@ class Link(NamedTuple):
 
     ``kind`` is the rtnl kind ("veth", "bridge", ...), None for hardware. ``peer_index`` and ``peer_netnsid`` are
     IFLA_LINK and IFLA_LINK_NETNSID. ``running`` is IFF_RUNNING. ``accept_ra`` is the IPv6 setting, None without IPv6.
-    ``owner`` is the user id that may open a tap.
+    ``owner`` is the user id that may open a tap. ``isolated``: whether it is a port that hands no frames to other
+    isolated ports; None if it is no bridge's port.
     """
 
     index: int  # type: ignore[assignment]
@@ -214,6 +215,7 @@ class Link(NamedTuple):
     stp: Optional[bool] = None
     vlan_filtering: Optional[bool] = None
     owner: Optional[int] = None
+    isolated: Optional[bool] = None
 
 
 class Address(NamedTuple):

@@ -16,6 +16,7 @@ from .plan.claims import namespaces_in
 from .plan.firewall import firewall_wants, guarded
 from .plan.owned import SysctlKey
 from .plan.planner import Wish
+from .plan.ports import wanted_isolation
 from .plan.routes import key_of
 from .plan.settings import ACCEPT_REDIRECTS, is_switch, wanted_files, wanted_settings
 
@@ -212,6 +213,8 @@ def make_wish(task: Task, view: HostView, memory: Memory, inherited: Iterable[Sy
         firewall=guarded(task.wants, memory.owned, task.stored.forwarding, before),
         firewall_before=task.wants_before,
         inherited=frozenset(inherited),
+        stored=task.stored,
+        isolation=wanted_isolation(task.stored, task.previous),
     )
 
 

@@ -317,6 +317,10 @@ def _bridge_change(executor: Executor, action: act.BridgeChange) -> Message:
     return links.change_bridge(executor.index(action.name), action.stp, action.vlan_filtering)
 
 
+def _port_change(executor: Executor, action: act.PortChange) -> Message:
+    return links.change_port(executor.index(action.name), action.isolated)
+
+
 def _address_add(executor: Executor, action: act.AddressAdd) -> Message:
     return addresses.add_address(executor.index(action.link), action.address)
 
@@ -360,6 +364,7 @@ _MESSAGES: Dict[type, Callable[..., Message]] = {
     act.LinkDelete: _link_delete,
     act.LinkChange: _link_change,
     act.BridgeChange: _bridge_change,
+    act.PortChange: _port_change,
     act.AddressAdd: _address_add,
     act.AddressDelete: _address_delete,
     act.RouteAdd: _route_add,

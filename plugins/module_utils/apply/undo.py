@@ -8,7 +8,7 @@ from typing import Iterable, List, Optional, Sequence
 from ..document.prefix import known_prefix
 from ..errors import HostwireError
 from ..model import Address, HostView, Link, NamespaceView
-from ..plan.actions import Action, AddressAdd, AddressDelete, LinkChange, Step, SysctlSet
+from ..plan.actions import Action, AddressAdd, AddressDelete, LinkChange, PortChange, Step, SysctlSet
 from ..plan.owned import nothing
 from ..plan.sheet import Sheet, devices
 from ..rtnetlink.constants import IFA_F_SECONDARY, RTPROT_KERNEL
@@ -73,6 +73,8 @@ def _mend_link(then: NamespaceView, now: NamespaceView, link: Link) -> List[Acti
     actions: List[Action] = []
     if (link.up, link.mtu, link.alias) != (there.up, there.mtu, there.alias):
         actions.append(LinkChange(netns, link.name, up=link.up, mtu=link.mtu, alias=link.alias))
+    if link.isolated is not None and there.isolated not in (None, link.isolated):
+        actions.append(PortChange(netns, link.name, link.isolated))
     present = {address.address for address in now.addresses.get(there.index, ())}
     for address in then.addresses.get(link.index, ()):
         if is_made(address) and address.address not in present:

@@ -244,7 +244,6 @@ def _bridge(fields: Fields, absent: bool) -> Optional[Bridge]:
         guest_policy(fields),
         fields.interface("uplink"),
     )
-    _not_available(fields, "guests")
     return bridge if readable else None
 
 

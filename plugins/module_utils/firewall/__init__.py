@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Dict, Iterable, Optional, Sequence, Tuple
 
 from .tables import Tables
-from .want import FirewallWant, GuestNetwork, families, localnet_interfaces, needed
+from .want import FirewallWant, GuestNetwork, SwitchPolicy, families, localnet_interfaces, needed
 
 if TYPE_CHECKING:
     from ..model import PublishedPort
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FirewallWant",
     "GuestNetwork",
+    "SwitchPolicy",
     "Tables",
     "blank",
     "changes",

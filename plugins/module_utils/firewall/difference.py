@@ -12,13 +12,13 @@ import re
 from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 from .rendering import render, shared_jumps
-from .rules import FORWARD, GUARD, Jump, Rendered, Rule, tag_of
+from .rules import FORWARD, GUARD, INPUT, OUTPUT, Jump, Rendered, Rule, tag_of
 from .tables import MARK, Ruleset, Tables, owned_marks, target_of
 from .want import FirewallWant
 
 # What protects comes before what opens; a removal goes the other way round.
 _ORDER = ("raw", "filter", "nat")
-_SHARED = (FORWARD, GUARD)
+_SHARED = (FORWARD, GUARD, INPUT, OUTPUT)
 UNDO = "# undo\n"  # the first line of a text that may meet a change that was made in part, or not at all
 
 

@@ -68,8 +68,8 @@ def default_backend() -> str:
     program = shutil.which("iptables", path=_search_path())
     if program is None:
         raise MissingOnHost(
-            "iptables: no such program on this host; masquerading, published ports and protected networks need it"
-            " (on most distributions the package is called iptables)"
+            "iptables: no such program on this host; masquerading, published ports, guests and protected networks need"
+            " it (on most distributions the package is called iptables)"
         )
     return _backend_of(program)
 

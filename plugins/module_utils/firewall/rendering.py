@@ -7,6 +7,9 @@ Chains of a document (``TAG`` stands for its name):
 - filter ``HW-PROTECT-TAG``: drops new connections from elsewhere into the document's guest networks, and
   ``HW-ACCEPT-TAG`` (with ``HW-NAMED-TAG``): lets through what the document declares. Both hang in the shared chain
   ``HOSTWIRE-FORWARD`` at the head of FORWARD: every document's protection before any document's opening;
+- filter ``HW-INPUT-TAG`` and ``HW-OUTPUT-TAG``: close the ways between guests and the host itself. They hang in the
+  shared chains ``HOSTWIRE-INPUT`` and ``HOSTWIRE-OUTPUT`` at the heads of INPUT and OUTPUT; what keeps guests from each
+  other and from other networks comes first in ``HW-PROTECT-TAG``;
 - filter ``HOSTWIRE-GUARD``, shared, at the end of FORWARD: what nobody decided about is dropped;
 - nat ``HW-DNAT-TAG``, from PREROUTING and OUTPUT, for local destinations only (hazard 41), and ``HW-SNAT-TAG``.
 """
@@ -16,10 +19,11 @@ from __future__ import annotations
 import functools
 from typing import Dict, Tuple
 
-from . import protection, translation
-from .rules import FORWARD, GUARD, SHARED, Jump, Rendered, Rule, Writer, make_rule
+from . import policy, protection, translation
+from .rules import FORWARD, GUARD, INPUT, OUTPUT, SHARED, Jump, Rendered, Rule, Writer, make_rule
 from .want import FirewallWant, families
 
+_HEADS = {"FORWARD": FORWARD, "INPUT": INPUT, "OUTPUT": OUTPUT}  # built-in chains, and what hangs at their heads
 _TO_LOCAL = "-m addrtype --dst-type LOCAL"
 
 
@@ -35,7 +39,10 @@ def render(want: FirewallWant, family: int, bridged: bool = False) -> Rendered:
     protection.raw_localnet(writer)
     if want.netns is None:
         protection.raw_hidden(writer)
+        policy.close_host(writer)
+        policy.close_forwarding(writer, bridged)
         protection.protect(writer)
+        policy.open_within(writer)
         protection.accept(writer)
         protection.guard(writer, bridged)
     translation.destinations(writer)
@@ -48,12 +55,16 @@ def render(want: FirewallWant, family: int, bridged: bool = False) -> Rendered:
 def _with_shared(
     owner: str, tag: str, chains: Dict[Tuple[str, str], Tuple[Rule, ...]]
 ) -> Dict[Tuple[str, str], Tuple[Rule, ...]]:
-    entries = tuple(
-        make_rule(owner, "filter", FORWARD, "", "", chain)
-        for chain in (f"HW-PROTECT-{tag}", f"HW-ACCEPT-{tag}")
-        if ("filter", chain) in chains
-    )
-    return {**chains, ("filter", FORWARD): entries} if entries else chains
+    shared = {}
+    for name, own in (
+        (FORWARD, (f"HW-PROTECT-{tag}", f"HW-ACCEPT-{tag}")),
+        (INPUT, (f"HW-INPUT-{tag}",)),
+        (OUTPUT, (f"HW-OUTPUT-{tag}",)),
+    ):
+        entries = tuple(make_rule(owner, "filter", name, "", "", chain) for chain in own if ("filter", chain) in chains)
+        if entries:
+            shared["filter", name] = entries
+    return {**chains, **shared}
 
 
 def _jumps(owner: str, tag: str, chains: Dict[Tuple[str, str], Tuple[Rule, ...]]) -> Tuple[Jump, ...]:
@@ -72,7 +83,9 @@ def _jumps(owner: str, tag: str, chains: Dict[Tuple[str, str], Tuple[Rule, ...]]
 
 def shared_jumps() -> Dict[str, Jump]:
     """The jumps to the shared chains, which stand as long as there is something in them."""
-    return {
-        FORWARD: Jump("filter", "FORWARD", FORWARD, make_rule(SHARED, "filter", "FORWARD", "", "", FORWARD)),
-        GUARD: Jump("filter", "FORWARD", GUARD, make_rule(SHARED, "filter", "FORWARD", "", "", GUARD), last=True),
+    heads = {
+        chain: Jump("filter", parent, chain, make_rule(SHARED, "filter", parent, "", "", chain))
+        for parent, chain in _HEADS.items()
     }
+    guard = Jump("filter", "FORWARD", GUARD, make_rule(SHARED, "filter", "FORWARD", "", "", GUARD), last=True)
+    return {**heads, GUARD: guard}

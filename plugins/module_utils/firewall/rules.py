@@ -13,6 +13,8 @@ from .want import ANY, FirewallWant, family_of, guest_of, of_family, overlap
 
 FORWARD = "HOSTWIRE-FORWARD"
 GUARD = "HOSTWIRE-GUARD"
+INPUT = "HOSTWIRE-INPUT"
+OUTPUT = "HOSTWIRE-OUTPUT"
 SHARED = "-"  # stands where a mark names the owner; no document can be called so
 
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")  # xt_comment holds 255 characters
@@ -84,6 +86,7 @@ class Writer:
         self.chains: Dict[Tuple[str, str], List[Rule]] = {}
         self.guests = tuple(sorted(want.guests))
         self.interfaces = tuple(sorted({guest.interface for guest in want.guests}))
+        self.switches = tuple(sorted(want.switches))
         self.uplinks = tuple(sorted(set(want.named).difference(self.interfaces)))
         self.routed = family in want.forwarding
         self.let_through = of_family(want.let_through, family)

@@ -20,6 +20,16 @@ class GuestNetwork(NamedTuple):
     prefixes: Tuple[str, ...] = ()
 
 
+class SwitchPolicy(NamedTuple):
+    """A bridge of the host with guests on it, and which new connections there may be; see model.GuestPolicy."""
+
+    interface: str
+    to_host: bool = True
+    from_host: bool = True
+    among: bool = True
+    outside: bool = True
+
+
 class FirewallWant(NamedTuple):
     """Everything one document asks of one namespace's packet filter.
 
@@ -27,7 +37,8 @@ class FirewallWant(NamedTuple):
     ``named``: every interface of the host that the document names. ``forwarding``: the families (4, 6) in which the
     document makes the host a router between them. ``guard``: the families in which it was the engine that turned
     forwarding on, so that what goes between interfaces nobody names is dropped. ``let_through``: prefixes between
-    which new connections pass all the same. In a namespace the last four say nothing: it forwards plainly.
+    which new connections pass all the same. ``switches``: what may be reached from where guests live. In a namespace
+    the last five say nothing: it forwards plainly.
     """
 
     owner: str
@@ -39,6 +50,7 @@ class FirewallWant(NamedTuple):
     let_through: Tuple[str, ...] = ()
     forwarding: Tuple[int, ...] = ()
     guard: Tuple[int, ...] = ()
+    switches: Tuple[SwitchPolicy, ...] = ()
 
 
 def family_of(address: str) -> int:
@@ -118,6 +130,8 @@ def families(want: FirewallWant) -> Tuple[int, ...]:
     needed.update(family_of(port.to_address) for port in want.published_ports)
     if want.netns is None:
         needed.update(want.forwarding if want.named or want.let_through else (), want.guard)
+        if want.switches:
+            needed.update((4, 6))
         for guest in want.guests:
             needed.update({family_of(prefix) for prefix in guest.prefixes} or {4, 6})
     return tuple(sorted(needed))

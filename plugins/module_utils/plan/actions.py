@@ -84,6 +84,14 @@ class BridgeChange(NamedTuple):
     vlan_filtering: Optional[bool]
 
 
+class PortChange(NamedTuple):
+    """Set whether a port of a bridge is isolated from the other isolated ones."""
+
+    netns: Optional[str]
+    name: str
+    isolated: bool
+
+
 class AddressAdd(NamedTuple):
     """Give an address to a link."""
 
@@ -171,6 +179,7 @@ Action = Union[
     LinkDelete,
     LinkChange,
     BridgeChange,
+    PortChange,
     AddressAdd,
     AddressDelete,
     RouteAdd,
@@ -190,6 +199,7 @@ _CLASSES: Tuple[Type[Any], ...] = (
     LinkDelete,
     LinkChange,
     BridgeChange,
+    PortChange,
     AddressAdd,
     AddressDelete,
     RouteAdd,

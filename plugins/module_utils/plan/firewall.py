@@ -7,7 +7,7 @@ from typing import Dict, List, Mapping, Optional, Tuple
 
 from .. import sysctl
 from ..document.prefix import known_prefix
-from ..firewall import FirewallWant, GuestNetwork, Tables, changes, families, needed
+from ..firewall import FirewallWant, GuestNetwork, SwitchPolicy, Tables, changes, families, needed
 from ..firewall.want import within
 from ..model import Forwarding, Nexthop, PublishedPort, Topology
 from .actions import FlowsForget, TableSet
@@ -21,7 +21,8 @@ def firewall_wants(topology: Topology) -> Dict[Optional[str], FirewallWant]:
         return {}
     places = {entry.netns for entry in topology.masquerade} | {port.netns for port in topology.published_ports}
     forwarding = tuple(family for family, on in ((4, topology.forwarding.ipv4), (6, topology.forwarding.ipv6)) if on)
-    if forwarding or topology.forwarding.networks:
+    switches = tuple(SwitchPolicy(b.name, *b.guests) for b in topology.bridges if b.guests is not None)
+    if forwarding or topology.forwarding.networks or switches:
         places.add(None)
     wants = {}
     for netns in places:
@@ -39,6 +40,7 @@ def firewall_wants(topology: Topology) -> Dict[Optional[str], FirewallWant]:
                 named=tuple(sorted(named)),
                 let_through=topology.forwarding.networks,
                 forwarding=forwarding,
+                switches=switches,
             )
         if needed(want):
             wants[netns] = want

@@ -6,9 +6,20 @@ from __future__ import annotations
 from typing import Any, Iterable, List, Optional, Tuple, Union
 
 from ..model import Bridge, End, Interface, Link, Namespace, Tap, Veth
-from .actions import BridgeAdd, BridgeChange, LinkChange, LinkDelete, NetnsAdd, NetnsDelete, SysctlSet, VethAdd
+from .actions import (
+    BridgeAdd,
+    BridgeChange,
+    LinkChange,
+    LinkDelete,
+    NetnsAdd,
+    NetnsDelete,
+    PortChange,
+    SysctlSet,
+    VethAdd,
+)
 from .addresses import plan_addresses, plan_foreign_addresses
 from .owned import UNKNOWN, Change
+from .ports import join, mend_link
 from .sheet import BEFORE_UP, LINK, MAKE_LINKS, MAKE_NAMESPACES, Sheet, kind_words, place
 
 IPV6_MTU = 1280  # RFC 8200, 5: on a link with less the kernel has no IPv6 at all (hazard 22)
@@ -125,7 +136,7 @@ def _make_veth(sheet: Sheet, veth: Veth, a: End, b: End) -> None:
     for end, bridge in ((a, None), (b, b.bridge)):
         if not end.bridge and (end.mtu or VETH_MTU) >= IPV6_MTU:
             refuse_advertisements(sheet, end.netns, end.name, line)
-        sheet.do(LINK, line, LinkChange(end.netns, end.name, up=end.up, bridge=bridge, alias=mark))
+        join(sheet, line, LinkChange(end.netns, end.name, up=end.up, bridge=bridge, alias=mark), end)
         sheet.after.links[(end.netns, end.name)] = UNKNOWN
 
 
@@ -178,8 +189,7 @@ def mend(sheet: Sheet, want: Union[End, Tap], have: Link) -> None:
     if have.alias != sheet.owned.mark:
         words.append("mark as ours")
         change, undo = change._replace(alias=sheet.owned.mark), undo._replace(alias=have.alias)
-    if words:
-        sheet.do(LINK, sheet.line(f"{place(netns)}: {name}: {', '.join(words)}"), change, undo)
+    mend_link(sheet, want, have, words, change, undo)
     if not want.bridge and have.accept_ra not in (None, 0):
         path = f"net/ipv6/conf/{name}/accept_ra"
         line = sheet.line(f"{place(netns)}: {name}: accept_ra {have.accept_ra} -> 0")
@@ -211,7 +221,7 @@ def plan_interfaces(sheet: Sheet, wanted: Iterable[Interface]) -> None:
         for field, want, now in wishes:
             key = (netns, name, field)
             if want is not None and want != now:
-                _set_foreign(sheet, netns, name, field, now, want)
+                _set_foreign(sheet, have, netns, field, now, want)
             elif want is not None and key in sheet.owned.settings:
                 sheet.after.settings[key] = Change(sheet.owned.settings[key].before, _word(want))
         plan_foreign_addresses(sheet, netns, name, interface.addresses, have)
@@ -228,10 +238,12 @@ def _dress_new_loopback(sheet: Sheet, interface: Interface) -> None:
         sheet.after.addresses[(netns, "lo", address)] = None
 
 
-def _set_foreign(sheet: Sheet, netns: Optional[str], name: str, field: str, now: Any, want: Any) -> None:
+def _set_foreign(sheet: Sheet, have: Link, netns: Optional[str], field: str, now: Any, want: Any) -> None:
+    name = have.name
     line = sheet.line(f"{place(netns)}: {name}: {field} {_word(now)} -> {_word(want)}")
     blank = LinkChange(netns, name)
-    sheet.do(LINK, line, blank._replace(**{field: want}), blank._replace(**{field: now}))
+    again = [PortChange(netns, name, True)] if field == "bridge" and have.isolated else []
+    sheet.do(LINK, line, blank._replace(**{field: want}), blank._replace(**{field: now}), *again)
     if field == "up" and not want:
         sheet.falling.add((netns, name))
     key = (netns, name, field)

@@ -7,7 +7,7 @@ from typing import Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Tuple
 
 from ..errors import Conflict
 from ..firewall import FirewallWant, Tables
-from ..model import HostView, Topology
+from ..model import HostView, LinkKey, Topology
 from ..netns import Process
 from . import removal
 from .actions import Step
@@ -16,6 +16,7 @@ from .claims import claims, interface_claims, within, without
 from .firewall import plan_firewall
 from .links import plan_bridges, plan_interfaces, plan_namespaces, plan_veths
 from .owned import AddressKey, Owned, SysctlKey, nothing
+from .ports import plan_other_ports
 from .routes import plan_routes, take_routes
 from .settings import plan_files, plan_settings, take_files, take_settings
 from .sheet import Sheet
@@ -28,7 +29,8 @@ class Wish(NamedTuple):
     ``topology`` is to be there (with ``settings`` and ``files`` derived from it). With ``whole``, what is owned beyond
     it goes; otherwise only what ``taken`` names does. ``firewall`` and ``firewall_before``: per namespace, what the
     packet filter should hold and what the document asked for last time. ``inherited``: settings that stay as they are
-    though this document lets them go, because another one wants them too.
+    though this document lets them go, because another one wants them too. ``stored``: what the document is afterwards,
+    ``isolation``: for bridges, whether their ports are to be isolated from each other.
     """
 
     topology: Topology
@@ -41,6 +43,8 @@ class Wish(NamedTuple):
     firewall: Dict[Optional[str], FirewallWant]
     firewall_before: Dict[Optional[str], FirewallWant]
     inherited: FrozenSet[SysctlKey]
+    stored: Topology
+    isolation: Dict[LinkKey, bool]
 
 
 class Plan(NamedTuple):
@@ -61,6 +65,7 @@ def make_plan(
 ) -> Plan:
     """Raises Conflict, with all of them, if something that isn't ours is in the way."""
     sheet = Sheet(view, owned, machine)
+    sheet.isolation = wish.isolation
     doomed = _doomed(wish, owned)
     wanted = claims(wish.topology, wish.settings, wish.files)
     unwanted = list(doomed.links)
@@ -77,6 +82,8 @@ def make_plan(
     plan_bridges(sheet, wish.topology.bridges)
     plan_veths(sheet, wish.topology.veths)
     plan_taps(sheet, wish.topology.taps)
+    if not wish.whole:
+        plan_other_ports(sheet, wish.topology, wish.stored)
     plan_interfaces(sheet, wish.topology.interfaces)
     plan_routes(sheet, wish.topology.routes)
     plan_firewall(sheet, tables, wish.firewall, wish.firewall_before)

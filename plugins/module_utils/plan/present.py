@@ -3,10 +3,23 @@
 
 from __future__ import annotations
 
-from typing import Iterable, List, Mapping, Optional, Set, Tuple
+from typing import Iterable, List, Mapping, Optional, Set, Tuple, Union
 
 from ..firewall import FirewallWant, Tables, changes
-from ..model import Bridge, End, Forwarding, HostView, Interface, Link, Namespace, Route, Tap, Topology, Veth
+from ..model import (
+    Bridge,
+    End,
+    Forwarding,
+    GuestPolicy,
+    HostView,
+    Interface,
+    Link,
+    Namespace,
+    Route,
+    Tap,
+    Topology,
+    Veth,
+)
 from ..rtnetlink.constants import IFA_F_PERMANENT, RT_SCOPE_LINK
 from .owned import Owned
 from .routes import agrees, key_of
@@ -34,7 +47,7 @@ def present(
     return Topology(
         name=named.name,
         namespaces=tuple(_namespaces(sheet, named)),
-        bridges=tuple(_bridges(sheet, named)),
+        bridges=tuple(_bridges(sheet, named, None in intact)),
         veths=tuple(_veths(sheet, named)),
         interfaces=tuple(_interfaces(sheet, named)),
         taps=tuple(_taps(sheet, named)),
@@ -95,7 +108,8 @@ def _ours(sheet: Sheet, netns: Optional[str], name: str, kind: str) -> Optional[
     return link if link is not None and link.kind == kind and sheet.is_ours(netns, link) else None
 
 
-def _bridges(sheet: Sheet, named: Topology) -> Iterable[Bridge]:
+def _bridges(sheet: Sheet, named: Topology, filtered: bool) -> Iterable[Bridge]:
+    """``filtered``: the rules about guests are all in place."""
     for bridge in named.bridges:
         link = _ours(sheet, bridge.netns, bridge.name, "bridge")
         if link is not None:
@@ -106,7 +120,21 @@ def _bridges(sheet: Sheet, named: Topology) -> Iterable[Bridge]:
                 up=link.up,
                 stp=bool(link.stp),
                 vlan_filtering=bool(link.vlan_filtering),
+                guests=_guests(sheet, named, bridge) if bridge.guests is not None and filtered else None,
             )
+
+
+def _guests(sheet: Sheet, named: Topology, bridge: Bridge) -> Optional[GuestPolicy]:
+    """What is said of the guests on a switch, but for isolation that a port has lost."""
+    if bridge.guests is None or bridge.guests.among:
+        return bridge.guests
+    ports: List[Union[End, Tap]] = [end for veth in named.veths for end in veth]
+    links = [
+        sheet.link(port.netns, port.name)
+        for port in [*ports, *named.taps]
+        if (port.netns, port.bridge) == (bridge.netns, bridge.name)
+    ]
+    return bridge.guests._replace(among=any(link is not None and not link.isolated for link in links))
 
 
 def _veths(sheet: Sheet, named: Topology) -> Iterable[Veth]:

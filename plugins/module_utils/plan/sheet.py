@@ -15,6 +15,7 @@ from .actions import (
     Hop,
     LinkChange,
     LinkDelete,
+    PortChange,
     RouteAdd,
     Step,
     SysctlSet,
@@ -64,6 +65,7 @@ class Sheet:
         self.gone: Set[LinkKey] = set()
         self._names: Dict[Optional[str], Dict[int, str]] = {}
         self.gone_namespaces: Set[str] = set()
+        self.isolation: Dict[LinkKey, bool] = {}  # bridges, and whether their ports are to be isolated; see ports
         self.falling: Set[LinkKey] = (
             set()
         )  # links that the plan takes down: they lose routes and IPv6 addresses (hazard 23)
@@ -137,9 +139,10 @@ class Sheet:
         actions: List[Action] = []
         if link.kind == "bridge":
             actions.append(BridgeAdd(netns, link.name, link.mac, bool(link.stp), bool(link.vlan_filtering)))
-            ports = [port.name for port in self.view.views[netns].links.values() if port.master == link.index]
             actions += self._dress(netns, link)
-            actions += [LinkChange(netns, port, bridge=link.name) for port in ports]
+            for port in self.view.views[netns].links.values():
+                if port.master == link.index:
+                    actions += self.replug(netns, port, link.name)
         elif link.kind == "tun":
             actions.append(TapAdd(netns, link.name, link.owner))
             actions.append(LinkChange(netns, link.name, mac=link.mac))
@@ -158,7 +161,7 @@ class Sheet:
         if link.accept_ra is not None:
             actions.append(SysctlSet(netns, f"net/ipv6/conf/{link.name}/accept_ra", str(link.accept_ra)))
         if master:  # by itself, for the bridge may be made again only after this link: then it fetches its ports
-            actions.append(LinkChange(netns, link.name, bridge=master))
+            actions += self.replug(netns, link, master)
         for address in namespace.addresses.get(link.index, ()):
             if address.scope != 253:  # RT_SCOPE_LINK: the kernel makes those itself
                 actions.append(AddressAdd(netns, link.name, address.address))
@@ -167,6 +170,11 @@ class Sheet:
             for route in namespace.routes
             if link.index in devices(route) and route.protocol not in (RTPROT_KERNEL, RTPROT_RA)
         ]
+
+    def replug(self, netns: Optional[str], link: Link, bridge: str) -> List[Action]:
+        """What makes a link a port of a bridge again, with what it is as one."""
+        isolation = [PortChange(netns, link.name, True)] if link.isolated else []
+        return [LinkChange(netns, link.name, bridge=bridge), *isolation]
 
     def remake_route(self, netns: Optional[str], route: KernelRoute) -> RouteAdd:
         """The action that makes this route again, whoever made it."""

@@ -9,7 +9,8 @@ from ..model import Tap
 from .actions import LinkChange, LinkDelete, TapAdd
 from .links import IPV6_MTU, VETH_MTU, mend, refuse_advertisements, usable
 from .owned import UNKNOWN
-from .sheet import LINK, MAKE_LINKS, Sheet, place
+from .ports import join
+from .sheet import MAKE_LINKS, Sheet, place
 
 
 def plan_taps(sheet: Sheet, wanted: Iterable[Tap]) -> None:
@@ -40,5 +41,5 @@ def _make_tap(sheet: Sheet, tap: Tap, owner: object) -> None:
     if not tap.bridge and (tap.mtu or VETH_MTU) >= IPV6_MTU:
         refuse_advertisements(sheet, netns, name, line)
     change = LinkChange(netns, name, tap.up, tap.mac, tap.mtu, tap.bridge, sheet.owned.mark)
-    sheet.do(LINK, line, change)
+    join(sheet, line, change, tap)
     sheet.after.links[(netns, name)] = UNKNOWN

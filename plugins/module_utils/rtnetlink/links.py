@@ -18,6 +18,7 @@ from .constants import (
     IFLA_ALT_IFNAME,
     IFLA_BR_STP_STATE,
     IFLA_BR_VLAN_FILTERING,
+    IFLA_BRPORT_ISOLATED,
     IFLA_EXT_MASK,
     IFLA_GROUP,
     IFLA_IFALIAS,
@@ -25,6 +26,8 @@ from .constants import (
     IFLA_INET6_CONF,
     IFLA_INFO_DATA,
     IFLA_INFO_KIND,
+    IFLA_INFO_SLAVE_DATA,
+    IFLA_INFO_SLAVE_KIND,
     IFLA_LINK,
     IFLA_LINK_NETNSID,
     IFLA_LINKINFO,
@@ -72,6 +75,8 @@ _SHAPES = Shapes(
 )
 _FAMILIES = Shapes({_AF_INET6: "s"})
 _INET6 = Shapes({IFLA_INET6_CONF: "s"})
+_INFO = Shapes({IFLA_INFO_KIND: "s", IFLA_INFO_DATA: "s", IFLA_INFO_SLAVE_KIND: "s", IFLA_INFO_SLAVE_DATA: "s"})
+_PORT = Shapes({IFLA_BRPORT_ISOLATED: "s"})
 _ALL = _IFINFO.pack(0, 0, 0, 0, 0) + u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
 
 
@@ -85,7 +90,7 @@ def _parse(buffer: bytearray, start: int, end: int) -> Link:
     name, mtu, mac, info, families, master, peer, netnsid, alias, properties = _SHAPES.read(
         buffer, start + _IFINFO.size, end
     )
-    kind, stp, vlan_filtering, owner = _parse_info(info) if info else (None, None, None, None)
+    kind, stp, vlan_filtering, owner, isolated = _parse_info(info) if info else (None, None, None, None, None)
     return Link(
         index,
         _word(name),
@@ -103,6 +108,7 @@ def _parse(buffer: bytearray, start: int, end: int) -> Link:
         stp,
         vlan_filtering,
         owner,
+        isolated,
     )
 
 
@@ -110,28 +116,39 @@ def _word(text: bytes) -> str:
     return text[:-1].decode(errors="surrogateescape")
 
 
+def _parse_info(
+    info: bytes,
+) -> Tuple[Optional[str], Optional[bool], Optional[bool], Optional[int], Optional[bool]]:
+    """Kind, STP, VLAN filtering, a tap's owner and a port's isolation out of IFLA_LINKINFO."""
+    kind, data, master, port = _INFO.read(info, 0, len(info))
+    isolated: Optional[bool] = None
+    if port and master == b"bridge\0":
+        (flag,) = _PORT.read(port, 0, len(port))
+        isolated = flag == b"\1"
+    return (*_parse_kind(kind, data), isolated)
+
+
 @functools.lru_cache(maxsize=256)
-def _parse_info(info: bytes) -> Tuple[Optional[str], Optional[bool], Optional[bool], Optional[int]]:
-    """Kind, STP, VLAN filtering and a tap's owner out of IFLA_LINKINFO. All plain veths have the same."""
-    buffer = bytearray(info)
-    kind: Optional[str] = None
+def _parse_kind(
+    kind: Optional[bytes], data: Optional[bytes]
+) -> Tuple[Optional[str], Optional[bool], Optional[bool], Optional[int]]:
+    """Kind, STP, VLAN filtering and a tap's owner. All plain veths have the same."""
+    if kind is None:
+        return None, None, None, None
     stp: Optional[bool] = None
     vlan_filtering: Optional[bool] = None
     owner: Optional[int] = None
-    for number, begin, stop in attributes(buffer, 0, len(buffer)):
-        if number == IFLA_INFO_KIND:
-            kind = c_string(buffer, begin, stop)
-        elif number == IFLA_INFO_DATA and kind == "bridge":
-            for option, option_begin, _stop in attributes(buffer, begin, stop):
-                if option == IFLA_BR_STP_STATE:
-                    stp = unpack_u32(buffer, option_begin)[0] != 0
-                elif option == IFLA_BR_VLAN_FILTERING:
-                    vlan_filtering = buffer[option_begin] != 0
-        elif number == IFLA_INFO_DATA and kind == "tun":
-            for option, option_begin, _stop in attributes(buffer, begin, stop):
-                if option == IFLA_TUN_OWNER:
-                    owner = int(unpack_u32(buffer, option_begin)[0])
-    return kind, stp, vlan_filtering, owner
+    name = _word(kind)
+    buffer = bytearray(data or b"") if name in ("bridge", "tun") else bytearray()
+    for option, begin, _stop in attributes(buffer, 0, len(buffer)):
+        if name == "tun":
+            if option == IFLA_TUN_OWNER:
+                owner = int(unpack_u32(buffer, begin)[0])
+        elif option == IFLA_BR_STP_STATE:
+            stp = unpack_u32(buffer, begin)[0] != 0
+        elif option == IFLA_BR_VLAN_FILTERING:
+            vlan_filtering = buffer[begin] != 0
+    return name, stp, vlan_filtering, owner
 
 
 def _parse_names(properties: bytes) -> Tuple[str, ...]:
@@ -224,6 +241,16 @@ def change_link(
 def change_bridge(index: int, stp: Optional[bool], vlan_filtering: Optional[bool]) -> Message:
     """Set options of the bridge with this index; None leaves one alone."""
     return Message(RTM_NEWLINK, 0, _IFINFO.pack(0, 0, index, 0, 0) + _bridge_options(stp, vlan_filtering))
+
+
+def change_port(index: int, isolated: bool) -> Message:
+    """Set whether a bridge's port, by the index of its link, is isolated: no frame goes between two such ports.
+
+    The link has to be a port already: the kernel looks for its bridge before it reads anything else of the message.
+    """
+    options = attribute(IFLA_BRPORT_ISOLATED, bytes([isolated]))
+    info = nested(IFLA_LINKINFO, text(IFLA_INFO_SLAVE_KIND, "bridge"), nested(IFLA_INFO_SLAVE_DATA, options))
+    return Message(RTM_NEWLINK, 0, _IFINFO.pack(0, 0, index, 0, 0) + info)
 
 
 def delete_link(index: int) -> Message:
