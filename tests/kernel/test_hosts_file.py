@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.hostwire.linux.plugins.module_utils.hosts_file import run as hosts_file
+from ansible_collections.hostwire.linux.plugins.module_utils.hosts_file import run, writing
 from ansible_collections.hostwire.linux.tests.in_process import call
 
 HOSTS = Path("/etc/hosts")
@@ -52,9 +52,9 @@ def test_43_a_write_in_place_that_was_cut_short_is_finished_by_the_next_run(
             HOSTS.write_bytes(torn)
             os.kill(os.getpid(), signal.SIGKILL)
 
-        monkeypatch.setattr(hosts_file, "fcntl", type("", (), {"flock": cut_short, "LOCK_EX": 2}))
+        monkeypatch.setattr(writing, "fcntl", type("", (), {"flock": cut_short, "LOCK_EX": 2}))
         try:
-            hosts_file.run(str(HOSTS), "tasks", ENTRIES)
+            run.run(str(HOSTS), "tasks", ENTRIES)
         finally:
             os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL

@@ -25,6 +25,7 @@ LAYERS = (
     ("plan",),
     ("apply",),
     ("task", "info", "hosts_file"),
+    ("guest_names",),
     ("engine",),
     ("cli", "ansible_adapter"),
 )

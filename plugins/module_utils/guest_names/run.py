@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read, plan, apply, verify: names in the files of guests. The effects are here and in hosts_file.writing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import Any, ContextManager, Dict, List, NamedTuple, Optional, Sequence, Tuple, Type
+
+from .. import files
+from ..apply.disk import STATE_DIRECTORY, Store
+from ..docker_api import DOCKER_SOCKET
+from ..document.fields import DOCUMENT_NAME
+from ..errors import Conflict, HostwireError, InvalidValue, VerificationFailed
+from ..hosts_file import writing
+from ..hosts_file.entries import Entry, read_entries
+from ..hosts_file.run import planned as planned_hosts
+from . import places
+from .places import HOSTS, Place
+from .resolver import DOCKERS_OWN, Resolver, put_together, read_resolver, taken_apart
+
+_MANY = 3  # changes of one file that are told one by one
+
+
+class Asked(NamedTuple):
+    """What is asked for, as the module's options are."""
+
+    owner: str
+    namespaces: Sequence[Any] = ()
+    containers: Sequence[Any] = ()
+    host: bool = False
+    entries: Sequence[Any] = ()
+    nameservers: Sequence[Any] = ()
+    search: Sequence[Any] = ()
+
+
+class Edit(NamedTuple):
+    """One file and the line of the plan for it; None is a file that isn't there."""
+
+    place: Place
+    line: str
+    before: Optional[bytes]
+    after: Optional[bytes]
+
+
+def run(
+    asked: Asked, *, check: bool = False, state_dir: str = STATE_DIRECTORY, docker_socket: str = DOCKER_SOCKET
+) -> List[Edit]:
+    """Make the files say what is asked for, and take the owner's names out of all others; ``check`` only plans.
+
+    Raises InvalidValue, Conflict, MissingOnHost, KernelRefused and VerificationFailed. Where a file can't be written,
+    those before it are put back.
+    """
+    entries, problems = read_entries(asked.entries)
+    resolver, more = read_resolver(asked.nameservers, asked.search)
+    problems += more
+    if not DOCUMENT_NAME.fullmatch(asked.owner):
+        problems.append(f'owner: "{asked.owner}" is no name; say up to 32 letters, digits, _, . and -')
+    if asked.host and asked.nameservers:
+        problems.append("host: is for entries alone; this host's own resolv.conf is left to whoever keeps it")
+    if problems:
+        raise InvalidValue(problems)
+    lock: ContextManager[None] = contextlib.nullcontext() if check else Store(state_dir).locked(f"names {asked.owner}")
+    with lock:
+        wanted = _wanted(asked, docker_socket)
+        edits = _planned(asked.owner, wanted, entries, resolver, state_dir)
+        if not check:
+            _apply(edits, asked.owner, wanted, state_dir)
+    return edits
+
+
+def _wanted(asked: Asked, docker_socket: str) -> List[Place]:
+    """The files of all guests that are asked for, each once: containers may share theirs."""
+    if not asked.entries and not asked.nameservers:
+        return []
+    found = [Place(places.HOST_FILE, HOSTS, places.HOST_FILE)] if asked.host else []
+    found += places.of_namespaces(asked.namespaces)
+    found += places.of_containers(asked.containers, docker_socket)
+    once: Dict[str, Place] = {}
+    for place in found:
+        once.setdefault(place.path, place)
+    return list(once.values())
+
+
+def _planned(
+    owner: str, wanted: Sequence[Place], entries: Sequence[Entry], resolver: Resolver, state_dir: str
+) -> List[Edit]:
+    problems: List[str] = []
+    kind: Type[HostwireError] = Conflict
+    edits: List[Optional[Edit]] = []
+    for place in [*wanted, *places.left_over(wanted, owner, state_dir)]:
+        try:
+            writing.refuse_place(place.path)
+            if place.kind == HOSTS:
+                edits.append(_hosts_edit(place, owner, entries if place.wanted else (), state_dir))
+            else:
+                edits.append(_resolver_edit(place, owner, resolver if place.wanted else Resolver(()), state_dir))
+        except (Conflict, InvalidValue) as error:
+            if place.wanted or isinstance(error, Conflict):  # an odd file without names of ours is no concern
+                problems += error.problems
+                kind = type(error)
+    if problems:
+        raise kind(problems)
+    return [edit for edit in edits if edit is not None and edit.before != edit.after]
+
+
+def _hosts_edit(place: Place, owner: str, entries: Sequence[Entry], state_dir: str) -> Edit:
+    outcome = planned_hosts(place.path, owner, entries, state_dir)
+    added = [entry.line for entry in outcome.after if entry not in outcome.before]
+    gone = [entry.line for entry in outcome.before if entry not in outcome.after]
+    if len(added) + len(gone) > _MANY:
+        words = [f"{what} {len(lines)} entries" for what, lines in (("remove", gone), ("add", added)) if lines]
+    else:
+        words = [f"{what} {line}" for what, lines in (("remove", gone), ("add", added)) for line in lines]
+    line = f"{place.label}: {', '.join(words) or 'write the block in its usual form'}"
+    return Edit(place, line, writing.read(place.path), outcome.content_after)
+
+
+def _resolver_edit(place: Place, owner: str, asks: Resolver, state_dir: str) -> Optional[Edit]:
+    content = writing.read(place.path)
+    torn = writing.torn(place.path, state_dir)
+    now = None if content is None else taken_apart(content if torn is None else torn)
+    ours = now is not None and now.owner == owner
+    if not asks.nameservers:
+        if now is None or not ours:
+            return None
+        return Edit(place, f"{place.label}: {'put back' if now.before else 'remove'}", content, now.before)
+    words = ", ".join(asks.nameservers)
+    if now is None:
+        return Edit(place, f"{place.label}: ask {words}", None, put_together(owner, asks, None))
+    if not ours and asks.nameservers in (now.asks.nameservers, place.served_by):
+        return None  # it says so already
+    if not ours:
+        _refuse(place, now.owner, now.asks, words)
+    return Edit(place, f"{place.label}: ask {words}", content, put_together(owner, asks, now.before))
+
+
+def _refuse(place: Place, owner: Optional[str], asks: Resolver, words: str) -> None:
+    """Only a container's file, which the engine made and makes anew, may be replaced. Raises Conflict."""
+    if owner is not None:
+        raise Conflict(f"{place.label}: belongs to the names {owner!r}; a guest has one name service")
+    if not place.mounted:
+        asked = ", ".join(asks.nameservers) or "nobody"
+        raise Conflict(
+            f"{place.label}: exists, isn't ours and asks {asked}: take nameservers out of the document it belongs to,"
+            f" or let it ask {words}"
+        )
+    if DOCKERS_OWN in asks.nameservers:
+        option = " ".join(f"--dns {address}" for address in words.split(", "))
+        raise Conflict(
+            f"{place.label}: asks Docker's own server, which alone knows the other containers of its networks; start it"
+            f" with {option}, and that server will ask {words} for the rest"
+        )
+
+
+def _apply(edits: Sequence[Edit], owner: str, wanted: Sequence[Place], state_dir: str) -> None:
+    """Write each file; if one can't be, put back those before it."""
+    done: List[Edit] = []
+    if edits:
+        places.remember([*wanted, *(edit.place for edit in edits)], owner, state_dir)
+    try:
+        for edit in edits:
+            done.append(edit)
+            _write(edit.place, edit.after, state_dir)
+            if writing.read(edit.place.path) != edit.after:
+                raise VerificationFailed(f"{edit.place.label}: somebody else wrote to it meanwhile; run this again")
+    except HostwireError as error:
+        for edit in reversed(done):
+            try:
+                _write(edit.place, edit.before, state_dir)
+            except HostwireError as undo:
+                error.append(f"and it could not be put back: {undo}")
+        raise
+    if edits:
+        places.remember(wanted, owner, state_dir)
+
+
+def _write(place: Place, content: Optional[bytes], state_dir: str) -> None:
+    """A namespace's directory comes with its first file and goes with its last."""
+    directory = os.path.dirname(place.path)
+    below = directory.startswith(f"{places.NETNS_FILES}/")
+    if content is not None and below:
+        files.make_directory(directory)
+    if place.mounted and not os.path.exists(place.path):
+        return  # the container is gone, and its files with it
+    writing.write(place.path, content, state_dir, in_place=place.mounted)
+    if content is None and below:
+        files.remove_empty(directory)
+
+
+def plan(edits: Sequence[Edit]) -> Tuple[str, ...]:
+    """A line for each file."""
+    return tuple(edit.line for edit in edits)

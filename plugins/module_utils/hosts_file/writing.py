@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A small file read and replaced whole; one that can't be replaced, for it is mounted somewhere, written in place."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+from typing import Optional
+
+from .. import files
+from ..errors import InvalidValue, KernelRefused
+
+
+def refuse_place(path: str) -> None:
+    """Raise InvalidValue where no file of ours could be: a relative path, a symbolic link, a directory."""
+    if not os.path.isabs(path):
+        raise InvalidValue(f"path: {path} has to begin with /")
+    if os.path.islink(path):
+        raise InvalidValue(f"path: {path} is a symbolic link to {os.path.realpath(path)}; say that path")
+    if os.path.isdir(path):
+        raise InvalidValue(f"path: {path} is a directory")
+
+
+def read(path: str) -> Optional[bytes]:
+    """What the file holds; None if it isn't there."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise KernelRefused(f"file {path}: read", error.errno or 0) from error
+
+
+def torn(path: str, state_dir: str) -> Optional[bytes]:
+    """What the file held before a write in place that never ended; None if there was none."""
+    return read(_copy(path, state_dir))
+
+
+def write(path: str, content: Optional[bytes], state_dir: str, *, in_place: bool = False) -> None:
+    """Replace the file, or delete it with None.
+
+    ``in_place`` is for a file that is mounted elsewhere: whoever has it there would go on seeing the old one if it were
+    replaced. Raises KernelRefused.
+    """
+    if content is None:
+        files.remove(path)
+        return
+    if in_place:
+        _write_in_place(path, content, state_dir)
+    else:
+        try:
+            files.replace(path, content)
+        except KernelRefused as error:
+            if error.errno not in (errno.EBUSY, errno.EXDEV):
+                raise
+            _write_in_place(path, content, state_dir)
+    if os.path.exists(_copy(path, state_dir)):
+        files.remove(_copy(path, state_dir))
+
+
+def _write_in_place(path: str, content: bytes, state_dir: str) -> None:
+    """Hazard 43: a mount point can't be replaced. A copy beside the state tells the next run of a write cut short."""
+    files.replace(_copy(path, state_dir), read(path) or b"")
+    try:
+        with open(path, "r+b", buffering=0) as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.write(content)
+            file.truncate(len(content))
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise KernelRefused(f"file {path}: write in place", error.errno or 0) from error
+
+
+def _copy(path: str, state_dir: str) -> str:
+    return os.path.join(state_dir, f"hosts.{hashlib.sha256(os.fsencode(path)).hexdigest()[:16]}.copy")
