@@ -32,6 +32,7 @@ TARGET_RULE = "say it like 192.168.15.2:80 or [fd00:15::2]:80"
 HOST_RULE = "is not an IPv4 or IPv6 address, like 192.168.15.2 or fd00:15::2"
 
 RED = {"name": "red"}
+PLUGGED = {"container": "web", "name": "lan0", "bridge": "br0"}
 CABLE = {"name": "a0", "peer": {"name": "b0", "netns": "red"}}
 
 
@@ -47,12 +48,14 @@ NEW_NAMES: Places = {
     "veths[0].name": lambda name: {"veths": [{"name": name, "peer": {"name": "b0"}}]},
     "veths[0].peer.name": lambda name: {"veths": [{"name": "a0", "peer": {"name": name}}]},
     "interfaces[0].name": lambda name: {"interfaces": [{"name": name}]},
+    "containers[0].name": lambda name: {"containers": [{"container": "web", "name": name, "bridge": "br0"}]},
 }
 
 # Where an interface is spoken of.
 NAMED_INTERFACES: Places = {
     "veths[0].bridge": lambda name: {"veths": [{"name": "a0", "bridge": name, "peer": {"name": "b0"}}]},
     "veths[0].peer.bridge": lambda name: {"veths": [{"name": "a0", "peer": {"name": "b0", "bridge": name}}]},
+    "containers[0].bridge": lambda name: {"containers": [{"container": "web", "name": "lan0", "bridge": name}]},
     "interfaces[0].bridge": lambda name: {"interfaces": [{"name": "eth0", "bridge": name}]},
     "routes[0].dev": lambda name: {"routes": [{"to": "10.0.0.0/8", "dev": name}]},
     "routes[0].nexthops[0].dev": lambda name: {"routes": [{"to": "10.0.0.0/8", "nexthops": [{"dev": name}]}]},
@@ -147,6 +150,7 @@ def namespace_names() -> Iterator[BadDocument]:
 ADDRESSES: Places = {
     "bridges[0].addresses": lambda value: {"bridges": [{"name": "br0", "addresses": value}]},
     "veths[0].addresses": lambda value: {"veths": [{"name": "a0", "addresses": value, "peer": {"name": "b0"}}]},
+    "containers[0].addresses": lambda value: {"containers": [{**PLUGGED, "addresses": value}]},
     "interfaces[0].addresses": lambda value: {"interfaces": [{"name": "eth0", "addresses": value}]},
 }
 
@@ -263,6 +267,7 @@ SECTIONS = {
     "bridges": "addresses, guests, mac, mtu, name, netns, stp, up, uplink, vlan_filtering",
     "veths": "addresses, bridge, mac, mtu, name, netns, peer, up",
     "interfaces": "addresses, bridge, mtu, name, netns, up",
+    "containers": "addresses, bridge, container, mac, mtu, name",
     "routes": "dev, metric, netns, nexthops, table, to, type, via",
     "masquerade": "except_to, netns, source, to_source",
     "published_ports": "address, netns, port, protocol, sources, to",
@@ -317,6 +322,15 @@ def shapes() -> Iterator[BadDocument]:
         (
             "published_ports[0].port: is missing; say which port to publish, like 8080 or 8000-8010",
             "published_ports[0].to: is missing; say the address and port that it leads to, like 192.168.15.2:80",
+        ),
+    )
+    yield BadDocument(
+        "containers-entry-empty",
+        {"containers": [{}]},
+        (
+            "containers[0].container: is missing; say the container to plug the cable into, by its name",
+            "containers[0].name: is missing; say how the interface in the container is called",
+            "containers[0].bridge: is missing; say the bridge of the host that the cable comes from",
         ),
     )
     peer_keys = "addresses, bridge, mac, mtu, name, netns, up"
@@ -381,7 +395,6 @@ def unknown_keys() -> Iterator[BadDocument]:
 
 def top_level() -> Iterator[BadDocument]:
     rule = "is no name for a document; use up to 32 letters, digits, _ . and -, beginning with a letter or digit"
-    gone = "is not available in this version; leave it out"
     cases: tuple[tuple[Document, str], ...] = (
         ({"name": "a b"}, f'name: "a b" {rule}'),
         ({"name": "../main"}, f'name: "../main" {rule}'),
@@ -397,8 +410,6 @@ def top_level() -> Iterator[BadDocument]:
         ({"taps": [{"name": "tap0", "owner": "no one"}]},
          'taps[0].owner: "no one" is no user\'s name; use letters, digits, - and _, like qemu'),
         ({"taps": [{"name": "tap0", "addresses": ["10.0.0.1/24"]}]}, "taps[0].addresses: unknown key; known are bridge, mac, mtu, name, netns, owner, up"),
-        ({"containers": [{"container": "web"}]}, f"containers: {gone}"),
-        ({"containers": "web"}, f"containers: {gone}"),
         ({"bridges": [{"name": "br0", "uplink": "lo"}]}, 'bridges[0].uplink: "lo" is reserved; choose another name'),
         ({"forwarding": True}, "forwarding: true is not a mapping of fields (ipv4, ipv6, networks)"),
         ({"forwarding": {"ipv4": "perhaps"}}, 'forwarding.ipv4: "perhaps" is neither true nor false'),
@@ -433,6 +444,51 @@ def top_level() -> Iterator[BadDocument]:
     )  # fmt: skip
     for index, (document, problem) in enumerate(cases):
         yield BadDocument(f"top-{index}", document, (problem,))
+
+
+def containers() -> Iterator[BadDocument]:
+    """Cables into containers: names that can't be, two in one place, and routes of containers without a cable."""
+    other = {**PLUGGED, "name": "lan1"}
+    switch = {"name": "br0", "addresses": ["10.0.0.1/24"]}
+    via = {"netns": "container:web", "to": "10.9.0.0/16", "via": "10.0.0.1"}
+    nothing_there = "no entry of containers has a cable into container"
+    cases: tuple[tuple[Document, tuple[str, ...]], ...] = (
+        ({"containers": [{**PLUGGED, "container": "a b"}]},
+         ('containers[0].container: "a b" names no container; say it as docker ps shows it, like web',)),
+        ({"containers": [{**PLUGGED, "container": "container:web"}]},
+         ('containers[0].container: "container:web" names no container; say it as docker ps shows it, like web',)),
+        ({"containers": [{**PLUGGED, "container": ""}]},
+         ("containers[0].container: is empty; say the name of a container, like web, or leave it out",)),
+        ({"containers": [{**PLUGGED, "container": 5}]},
+         ("containers[0].container: 5 is not text; say the name of a container, like web (YAML reads it as a number: quote it)",)),
+        ({"containers": [{**PLUGGED, "netns": "red"}]},
+         ("containers[0].netns: unknown key; known are addresses, bridge, container, mac, mtu, name",)),
+        ({"containers": [{**PLUGGED, "mtu": 67}]},
+         ("containers[0].mtu: 67 is out of range; say a number from 68 to 65535",)),
+        ({"containers": [{**PLUGGED, "mac": "01:00:00:00:00:01"}]},
+         ("containers[0].mac: 01:00:00:00:00:01 is a multicast address; the first byte must be even, like 02:00:00:00:00:01",)),
+        ({"containers": [{**PLUGGED, "mtu": 1279, "addresses": ["fd00::2/64"]}]},
+         ("containers[0].mtu: 1279 is under 1280, the least that IPv6 works with, and fd00::2/64 is on it",)),
+        ({"containers": [PLUGGED, {**PLUGGED, "bridge": "br1"}]},
+         ('containers[1].name: interface "lan0" in container web is there already, in containers[0]',)),
+        ({"containers": [{**PLUGGED, "addresses": ["10.0.0.2/24"]}, {**other, "addresses": ["10.0.0.3/24"]}]},
+         ("containers[1].addresses[0]: 10.0.0.3/24 overlaps 10.0.0.2/24 of lan0, in containers[0].addresses[0]",)),
+        ({"bridges": [switch], "containers": [{**PLUGGED, "addresses": ["10.0.0.1/24"]}]},
+         ("containers[0].addresses[0]: 10.0.0.1 is there already on the same switch br0, in bridges[0].addresses[0]",)),
+        ({"veths": [{"name": "br0", "peer": {"name": "b0"}}], "containers": [PLUGGED]},
+         ('containers[0].bridge: "br0" is not a bridge in this document',)),
+        ({"routes": [via]}, (f"routes[0].netns: {nothing_there} web; say one, or another",)),
+        ({"containers": [{**PLUGGED, "container": "db"}], "routes": [via]},
+         (f"routes[0].netns: {nothing_there} web; say one, or another",)),
+        ({"routes": [{**via, "netns": "container:"}]},
+         ('routes[0].netns: "container:" names no container; say it like container:web',)),
+        ({"routes": [{**via, "netns": "containers:web"}]},
+         (f'routes[0].netns: "containers:web" is no safe name for a namespace; {NAME_RULE}',)),
+        ({"bridges": [{"name": "br0", "netns": "container:web"}]},
+         (f'bridges[0].netns: "container:web" is no safe name for a namespace; {NAME_RULE}',)),
+    )  # fmt: skip
+    for index, (document, problems) in enumerate(cases):
+        yield BadDocument(f"container-{index}", document, problems)
 
 
 def sysctls() -> Iterator[BadDocument]:
@@ -1001,6 +1057,7 @@ BAD_DOCUMENTS: tuple[BadDocument, ...] = (
     *shapes(),
     *unknown_keys(),
     *top_level(),
+    *containers(),
     *sysctls(),
     *routes(),
     *gateways(),

@@ -53,13 +53,16 @@ interfaces:
 taps:
   - {name: tap0, bridge: v-net-0, owner: qemu, mac: "02:00:00:aa:bb:02", mtu: 1400, up: true}
   - {name: tap0, netns: red, owner: 1000, up: false}
-containers: []
+containers:
+  - {container: web, name: lan0, bridge: v-net-0, addresses: [192.168.15.8/24, "FD00:15:0::8/64"], mac: 02:00:00:AA:bb:03, mtu: "1400"}
+  - {container: 0b5e.db_1, name: lan0, bridge: v-net-1, addresses: [], mac: null, mtu: null}
 routes:
   - {netns: red, to: default, via: 192.168.15.5, metric: 100}
   - {netns: red, to: default, via: "fd00:15::5"}
   - {netns: red, to: 10.20.0.0/16, nexthops: [{via: 192.168.15.6, weight: 2}, {via: 192.168.15.7, dev: veth-red}]}
   - {netns: red, to: 10.21.0.0/16, nexthops: [{via: 192.168.15.6}]}
   - {netns: red, to: 10.22.0.0/16, type: blackhole, table: 100}
+  - {netns: "container:web", to: 10.9.0.0/16, via: 192.168.15.5}
   - {netns: blue, to: "fd01::/64", via: "fe80::2", dev: p2p, table: main}
   - {netns: blue, to: 198.51.100.1/32, dev: p2p}
   - {netns: blue, to: default, via: 198.51.100.1, dev: p2p, metric: "5"}

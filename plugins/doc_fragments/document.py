@@ -208,6 +208,40 @@ options:
         description: Whether it is up.
         type: bool
         default: true
+  containers:
+    description:
+      - One more cable each into a running Docker container, beside those that Docker gave it. It needs a Docker engine
+        that answers at C(/var/run/docker.sock), and works for every kind of network but the host's own.
+      - A container loses the cable when it stops. The next run after its restart plugs it again; until the container
+        runs, that run fails and names it.
+      - The end on the host is called C(ct-) and twelve characters that the container and the name stand for.
+    type: list
+    elements: dict
+    suboptions:
+      container:
+        description: Name of the container. Where several share one network namespace, always the same one of them.
+        type: str
+        required: true
+      name:
+        description:
+          - Name of the interface in the container, at most 15 characters.
+          - Docker counts its own from C(eth0); a name of another kind, like V(lan0), never gets in its way.
+        type: str
+        required: true
+      bridge:
+        description: Bridge of the host that the cable comes from.
+        type: str
+        required: true
+      addresses:
+        description: Addresses with their prefix length, IPv4 and IPv6, of the interface in the container.
+        type: list
+        elements: str
+      mac:
+        description: MAC address of the interface in the container; the kernel chooses one if left out.
+        type: str
+      mtu:
+        description: Largest packet in bytes, of both ends; at least 1280 where there is an IPv6 address.
+        type: int
   interfaces:
     description: Interfaces that exist already and are not made by a document. What is left out is left alone.
     type: list
@@ -239,7 +273,9 @@ options:
     elements: dict
     suboptions:
       netns:
-        description: Namespace that has the route; the host itself if left out.
+        description:
+          - Namespace that has the route; the host itself if left out.
+          - V(container:NAME) is a container that O(containers) has a cable into.
         type: str
       to:
         description: Network that it leads to, without host bits, or V(default).

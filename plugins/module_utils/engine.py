@@ -29,17 +29,29 @@ from .apply.disk import STATE_DIRECTORY, Memory, Store, machine_id
 from .apply.executor import Executor, Hook, Work
 from .apply.interruption import heeded
 from .apply.verify import DAD_SECONDS, await_addresses, number_owned
-from .errors import HostwireError, InvalidValue, KernelRefused, UndoFailed, VerificationFailed
+from .errors import Conflict, HostwireError, InvalidValue, KernelRefused, UndoFailed, VerificationFailed
 from .firewall import Tables
 from .firewall import warnings as firewall_warnings
-from .model import HostView, Topology
+from .model import Guests, HostView, Topology
 from .observe import observe
 from .plan import preflight
 from .plan.actions import Step
-from .plan.owned import Owned, SysctlKey
+from .plan.owned import Owned, SysctlKey, living
 from .plan.planner import Plan, Wish, make_plan
 from .plan.present import present
-from .task import Task, files_to_read, heirs, make_task, make_wish, merged, owners, questions, read_tables
+from .task import (
+    Task,
+    containers_remembered,
+    containers_wanted,
+    files_to_read,
+    heirs,
+    make_task,
+    make_wish,
+    merged,
+    owners,
+    questions,
+    read_tables,
+)
 
 if TYPE_CHECKING:
     from .probe import ProbeResult
@@ -122,6 +134,7 @@ class _Run:
         self._machine = machine_id()
         self._check: Callable[[], None] = lambda: None
         self._heirs: Dict[SysctlKey, str] = {}
+        self._guests = Guests({}, set(), {})
 
     def go(self, check: bool) -> Result:
         lock: ContextManager[None] = contextlib.nullcontext() if check else self._store.locked(self._name)
@@ -131,16 +144,31 @@ class _Run:
             privilege.demand(bool(self._reading.topology.namespaces))
         with lock:
             memory = self._store.load(self._name)
-            task = make_task(self._reading, memory, self._fragment)
-            self._heirs = heirs(task, memory, self._store)
-            view = self._clock.timed("read", lambda: self._look(task, memory))
-            self._refuse_problems(task, memory, view)
-            picture = self._clock.timed("plan", lambda: self._plan(task, memory, view))
-            if check:
-                return self._result(task, memory, picture, ())
-            with heeded() as self._check:
-                reachability = self._apply(task, memory, picture)
-            return self._result(task, memory, picture, reachability)
+            with self._containers(memory) as self._guests:
+                owned = living(memory.owned, self._guests.lives, self._guests.ended)
+                return self._go(memory._replace(owned=owned), check)
+
+    def _go(self, memory: Memory, check: bool) -> Result:
+        task = make_task(self._reading, memory, self._fragment)
+        self._heirs = heirs(task, memory, self._store)
+        view = self._clock.timed("read", lambda: self._look(task, memory))
+        self._refuse_problems(task, memory, view)
+        picture = self._clock.timed("plan", lambda: self._plan(task, memory, view))
+        if check:
+            return self._result(task, memory, picture, ())
+        with heeded() as self._check:
+            reachability = self._apply(task, memory, picture)
+        return self._result(task, memory, picture, reachability)
+
+    def _containers(self, memory: Memory) -> ContextManager[Guests]:
+        """The containers that the document names or named, for as long as the run lasts."""
+        wanted = containers_wanted(self._reading.topology)
+        remembered = containers_remembered(memory.owned)
+        if not (wanted or remembered):
+            return contextlib.nullcontext(self._guests)
+        from .containers import opened  # loaded when it is needed: few documents have containers
+
+        return opened(wanted, remembered)
 
     def _look(self, task: Task, memory: Memory) -> HostView:
         return observe(questions(task, memory), files_to_read(task, memory), owners(task))
@@ -152,6 +180,7 @@ class _Run:
     def _refuse_problems(self, task: Task, memory: Memory, view: HostView) -> None:
         found = list(self._reading.problems)
         if self._reading.topology.present:
+            found += preflight.container_problems(self._reading.topology, self._guests.problems, self._reading.where)
             found += preflight.problems(
                 self._reading.topology,
                 view,
@@ -207,12 +236,22 @@ class _Run:
             owned = number_owned(owned, view)
             again = self._plan(task, memory._replace(owned=owned), view).plan
             if not again.steps:
+                self._refuse_restarted(again.owned)
                 return number_owned(again.owned, view)
             if attempt == SETTLING_ROUNDS:
                 break
             owned = again.owned
             self._carry_out(again, started)
         raise VerificationFailed(["read back after the changes, this is still to do:", *again.lines])
+
+    def _refuse_restarted(self, owned: Owned) -> None:
+        """What was made in a container that has ended meanwhile is in nobody's namespace."""
+        if owned.containers:
+            from .containers import restarted
+
+            over = restarted([(key, life) for key, life in self._guests.lives.items() if key in owned.containers])
+            if over:
+                raise Conflict(over)
 
     def _undo(
         self,

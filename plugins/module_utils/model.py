@@ -3,15 +3,16 @@
 
 Addresses are text in the kernel's canonical form (``192.168.15.1/24``, ``fd00:15::5/64``, as inet_ntop writes them), so
 that a wanted and an observed one compare equal as they stand, print as they stand and go to JSON as they stand.
-``netns`` is the name of a namespace, or None for the host itself. Every value here is a NamedTuple: cheap to make by
-the thousand, hashable, and equal by content.
+``netns`` is the name of a namespace, ``container:NAME``, or None for the host itself. Every value here is a NamedTuple:
+cheap to make by the thousand, hashable, and equal by content.
 """
 
 from __future__ import annotations
 
-from typing import Dict, NamedTuple, Optional, Tuple
+from typing import Dict, NamedTuple, Optional, Set, Tuple
 
 LinkKey = Tuple[Optional[str], str]  # namespace, link
+CONTAINER = "container:"  # with a container's name behind it: its namespace; no named namespace has a ":" in its name
 TABLE_MAIN = 254  # RT_TABLE_MAIN, linux/rtnetlink.h
 
 
@@ -109,6 +110,33 @@ class Tap(NamedTuple):
     owner: Optional[str] = None
 
 
+class Life(NamedTuple):
+    """One life of a container (hazard 15): all three are used again by others, one after the other, never together.
+
+    ``pid`` is its first process, ``started`` what the engine says of when, ``inode`` its network namespace.
+    """
+
+    pid: int
+    started: str
+    inode: int
+
+
+class Container(NamedTuple):
+    """One more cable from a bridge of the host into a running container; all but ``bridge`` is of the end in there."""
+
+    container: str
+    name: str
+    bridge: Optional[str] = None
+    addresses: Tuple[str, ...] = ()
+    mac: Optional[str] = None
+    mtu: Optional[int] = None
+
+    @property
+    def netns(self) -> str:
+        """What stands for the container's namespace."""
+        return CONTAINER + self.container
+
+
 class Nexthop(NamedTuple):
     """One way of a multipath route; ``weight`` counts from 1."""
 
@@ -182,6 +210,7 @@ class Topology(NamedTuple):
     veths: Tuple[Veth, ...] = ()
     interfaces: Tuple[Interface, ...] = ()
     taps: Tuple[Tap, ...] = ()
+    containers: Tuple[Container, ...] = ()
     routes: Tuple[Route, ...] = ()
     forwarding: Forwarding = Forwarding()
     masquerade: Tuple[Masquerade, ...] = ()
@@ -269,3 +298,15 @@ class HostView(NamedTuple):
     files: Dict[str, Optional[str]]
     peers: Dict[LinkKey, LinkKey]
     users: Dict[str, Optional[int]] = {}
+
+
+class Guests(NamedTuple):
+    """What was found of the containers that a run has to do with, each by its ``container:NAME``.
+
+    ``lives``: of those that run. ``ended``: those without a life, or without a namespace that is theirs alone among
+    these. ``problems``: why one can't have a cable, in words.
+    """
+
+    lives: Dict[str, Life]
+    ended: Set[str]
+    problems: Dict[str, str]

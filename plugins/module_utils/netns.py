@@ -7,7 +7,7 @@ import contextlib
 import ctypes
 import errno
 import os
-from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional
+from typing import Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional
 
 from .errors import Conflict, KernelRefused, MissingOnHost
 
@@ -20,6 +20,8 @@ _MS_BIND = 0x1000
 _MS_REC = 0x4000
 _MS_SHARED = 1 << 20
 _MNT_DETACH = 2
+
+_lent: Dict[str, int] = {}  # namespaces without a file of their own, open: see lent
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _setns: Callable[[int, int], None]
@@ -56,8 +58,33 @@ def inside(netns: Optional[str]) -> Iterator[None]:
     if netns is None:
         yield
         return
-    with inside_path(os.path.join(DIRECTORY, netns), f"namespace {netns}"):
+    with inside_path(path_of(netns), f"namespace {netns}"):
         yield
+
+
+def path_of(netns: str) -> str:
+    """The file that stands for a namespace."""
+    descriptor = _lent.get(netns)
+    return f"{DIRECTORY}/{netns}" if descriptor is None else f"/proc/self/fd/{descriptor}"
+
+
+@contextlib.contextmanager
+def lent(descriptors: Mapping[str, int]) -> Iterator[None]:
+    """While the context lasts, each of these names stands for an open namespace, as those of named ones do.
+
+    No named namespace may have such a name: it has a ":" in it.
+    """
+    _lent.update(descriptors)
+    try:
+        yield
+    finally:
+        for name in descriptors:
+            del _lent[name]
+
+
+def lent_inodes() -> Dict[str, int]:
+    """What is lent, with the inode number of each."""
+    return {name: os.fstat(descriptor).st_ino for name, descriptor in _lent.items()}
 
 
 @contextlib.contextmanager
@@ -107,7 +134,7 @@ class Tour:
         if netns is None:
             return os.dup(self._home)
         try:
-            return os.open(f"{DIRECTORY}/{netns}", os.O_RDONLY | os.O_CLOEXEC)
+            return os.open(path_of(netns), os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             raise MissingOnHost(f"namespace {netns}: can't be opened: {error.strerror}") from error
 
@@ -149,7 +176,7 @@ def names() -> List[str]:
 
 def inode_of(netns: Optional[str]) -> int:
     """The inode number of a named namespace, or of the one the thread is in."""
-    return os.stat(_THREAD if netns is None else os.path.join(DIRECTORY, netns)).st_ino
+    return os.stat(_THREAD if netns is None else path_of(netns)).st_ino
 
 
 def create(name: str) -> None:

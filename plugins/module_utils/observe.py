@@ -27,7 +27,8 @@ def observe(
     questions: Mapping[Optional[str], Question], paths: Iterable[str] = (), users: Iterable[str] = ()
 ) -> HostView:
     """Read these namespaces (None is the host), files and users' ids; a namespace that doesn't exist has no view."""
-    inodes = namespaces.inodes()
+    named = namespaces.inodes()
+    inodes = {**named, **namespaces.lent_inodes()}
     views: Dict[Optional[str], NamespaceView] = {}
     here = namespaces.inode_of(None)
     with namespaces.Tour() as tour:
@@ -36,7 +37,7 @@ def observe(
                 tour.enter(netns)
                 views[netns] = _view(netns, here if netns is None else inodes[netns], question)
     texts = {path: files.read(path) for path in paths}
-    return HostView(tuple(sorted(inodes)), views, texts, find_peers(views), tap.user_ids(users))
+    return HostView(tuple(sorted(named)), views, texts, find_peers(views), tap.user_ids(users))
 
 
 def _view(netns: Optional[str], inode: int, question: Question) -> NamespaceView:

@@ -9,12 +9,14 @@ from . import document as documents
 from . import firewall
 from .apply.disk import Memory, Store
 from .document import Reading
+from .document.containers import cables
 from .firewall import FirewallWant, Tables
-from .model import TABLE_MAIN, Forwarding, HostView, Namespace, Topology, Veth
+from .model import CONTAINER, TABLE_MAIN, Forwarding, HostView, Namespace, Topology, Veth
 from .observe import Question
 from .plan.claims import namespaces_in
 from .plan.firewall import firewall_wants, guarded
-from .plan.owned import SysctlKey
+from .plan.links import no_ipv6
+from .plan.owned import Owned, SysctlKey
 from .plan.planner import Wish
 from .plan.ports import wanted_isolation
 from .plan.routes import key_of
@@ -26,6 +28,7 @@ _LISTS: Dict[str, Callable[[Any], Any]] = {
     "veths": lambda entry: (entry.a.netns, entry.a.name),
     "interfaces": lambda entry: (entry.netns, entry.name),
     "taps": lambda entry: (entry.netns, entry.name),
+    "containers": lambda entry: (entry.netns, entry.name),
     "routes": key_of,
     "masquerade": lambda entry: (entry.netns, entry.source, entry.except_to),
     "published_ports": lambda entry: (entry.netns, entry.protocol, entry.port, entry.address),
@@ -35,6 +38,8 @@ _LISTS: Dict[str, Callable[[Any], Any]] = {
 class Task(NamedTuple):
     """One run: ``target`` is to be there, ``taken`` to go, ``stored`` what the document is from then on.
 
+    In ``target`` and ``taken`` the cables into containers are among the veths, in the others they are as the document
+    has them.
     ``document`` is ``stored`` as a canonical dict; ``previous`` is the topology of the last run. ``wants`` and
     ``wants_before``: what these two ask of the packet filters, but for the guard. ``whole``: what is owned beyond the
     target goes too.
@@ -60,12 +65,26 @@ def make_task(reading: Reading, memory: Memory, fragment: bool) -> Task:
         previous = target if document == memory.document else _previous(memory, nothing)
         wants = firewall_wants(target)
         before = wants if previous is target else firewall_wants(previous)
-        return Task(target, nothing, target, document, previous, wants, before, True)
+        return Task(_wired(target), nothing, target, document, previous, wants, before, True)
     previous = _previous(memory, nothing)
     stored = merged(previous, topology) if topology.present else cut(previous, topology)
     target, taken = (topology, nothing) if topology.present else (nothing, topology)
     wants, before = firewall_wants(stored), firewall_wants(previous)
-    return Task(target, taken, stored, documents.dump(stored), previous, wants, before, False)
+    return Task(_wired(target), _wired(taken), stored, documents.dump(stored), previous, wants, before, False)
+
+
+def _wired(topology: Topology) -> Topology:
+    return topology._replace(veths=cables(topology), containers=()) if topology.containers else topology
+
+
+def containers_wanted(topology: Topology) -> List[str]:
+    """The containers that are to have cables, each as ``container:NAME``."""
+    return [entry.netns for entry in topology.containers] if topology.present else []
+
+
+def containers_remembered(owned: Owned) -> List[str]:
+    """The containers in which there may be something of ours."""
+    return sorted({*owned.containers, *(key for key in namespaces_in(owned) if key and key.startswith(CONTAINER))})
 
 
 def _previous(memory: Memory, nothing: Topology) -> Topology:
@@ -146,6 +165,10 @@ def _settings_to_read(task: Task, memory: Memory) -> Iterable[SysctlKey]:
         if not is_switch(key[1]):
             yield key
     yield None, ACCEPT_REDIRECTS
+    for veth in task.target.veths:
+        for end in veth:
+            if end.netns is not None and end.netns.startswith(CONTAINER):
+                yield end.netns, no_ipv6(end)
     touched = {(interface.netns, interface.name): None for interface in task.target.interfaces}
     touched.update({key[:2]: None for key in memory.owned.addresses})
     for netns, name in touched:

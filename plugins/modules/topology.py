@@ -105,6 +105,16 @@ EXAMPLES = r"""
       - {from: desk, to: "fd00:2::10"}
       - {from: printer, to: 192.168.15.2, expect: unreachable}
 
+- name: A running container gets one more cable, and the way to a network behind it
+  hostwire.linux.topology:
+    name: lab
+    bridges:
+      - {name: v-lab, addresses: [10.3.0.1/24, "fd00:3::1/64"]}
+    containers:
+      - {container: web, name: lan0, bridge: v-lab, addresses: [10.3.0.2/24, "fd00:3::2/64"]}
+    routes:
+      - {netns: "container:web", to: 10.4.0.0/16, via: 10.3.0.1}
+
 - name: The office is no longer needed, the first document stays
   hostwire.linux.topology:
     name: office
@@ -240,6 +250,7 @@ def main() -> None:
             "veths": {"type": "list", "elements": "dict"},
             "interfaces": {"type": "list", "elements": "dict"},
             "taps": {"type": "list", "elements": "dict"},
+            "containers": {"type": "list", "elements": "dict"},
             "routes": {"type": "list", "elements": "dict"},
             "forwarding": {"type": "dict"},
             "masquerade": {"type": "list", "elements": "dict"},

@@ -17,6 +17,7 @@ from ansible_collections.hostwire.linux.plugins.module_utils import engine, netn
 from ansible_collections.hostwire.linux.plugins.module_utils.info import info
 from ansible_collections.hostwire.linux.tests.in_process import call
 from ansible_collections.hostwire.linux.tests.kernel import private
+from ansible_collections.hostwire.linux.tests.kernel.docker_stand_in import docker_engine
 from ansible_collections.hostwire.linux.tests.kernel.playbook import Result, Tasks, play
 
 MODULES = (
@@ -34,7 +35,7 @@ MODULES = (
     "veth",
 )
 READS_ONLY = ("reachability", "topology_info")
-OURS = ("tasks", "main", "office")
+OURS = ("tasks", "main", "office", "lab")
 
 # What the examples take as given, made by a document of another name.
 ROOMS: dict[str, Any] = {"namespaces": [{"name": "red"}, {"name": "blue"}, {"name": "green"}]}
@@ -126,9 +127,20 @@ def set_up(module: str) -> None:
         engine.run({"name": "tasks", "namespaces": [{"name": "router"}]}, fragment=True)
 
 
+@contextlib.contextmanager
+def containers(module: str) -> Iterator[None]:
+    """The running containers that the examples of this module presuppose."""
+    if module != "topology":
+        yield
+        return
+    with docker_engine() as docker:
+        docker.start("web")
+        yield
+
+
 def predictions(module: str, tasks: Tasks) -> Iterator[Result]:
     """What check mode says of each task just before it, on a host of its own."""
-    with private.private_host():
+    with private.private_host(), containers(module):
         set_up(module)
         for task in tasks:
             parameters = task[f"hostwire.linux.{module}"]
@@ -143,7 +155,8 @@ def test_examples_do_what_they_say(module: str, private_host: Path) -> None:
     set_up(module)
     untouched = network()
 
-    results = iter(play([twice for task in tasks for twice in (task, task)], private_host))
+    with containers(module):
+        results = iter(play([twice for task in tasks for twice in (task, task)], private_host))
     for task, prediction, done, again in zip(tasks, predicted, results, results):
         assert done["changed"], f"{task['name']}: nothing happened"
         assert prediction["plan"] == done["plan"], task["name"]

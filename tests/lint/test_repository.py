@@ -20,6 +20,7 @@ LAYERS = (
     ("rtnetlink", "document", "docker_api", "zip_source"),
     ("ansible_module",),
     ("netns", "sysctl", "files", "privilege", "tap"),
+    ("containers",),
     ("firewall", "peers", "probe"),
     ("observe", "dockerd"),
     ("plan",),

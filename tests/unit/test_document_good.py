@@ -15,6 +15,7 @@ import yaml
 from ansible_collections.hostwire.linux.plugins.module_utils import document
 from ansible_collections.hostwire.linux.plugins.module_utils.model import (
     Bridge,
+    Container,
     End,
     Forwarding,
     Interface,
@@ -176,6 +177,10 @@ def test_everything_that_can_be_said_means_this() -> None:
             Tap("tap0", bridge="v-net-0", mac="02:00:00:aa:bb:02", mtu=1400, owner="qemu"),
             Tap("tap0", netns="red", up=False, owner="1000"),
         ),
+        containers=(
+            Container("web", "lan0", "v-net-0", ("192.168.15.8/24", "fd00:15::8/64"), "02:00:00:aa:bb:03", 1400),
+            Container("0b5e.db_1", "lan0", "v-net-1"),
+        ),
         routes=(
             Route("red", "0.0.0.0/0", "192.168.15.5", metric=100),
             Route("red", "::/0", "fd00:15::5"),
@@ -184,6 +189,7 @@ def test_everything_that_can_be_said_means_this() -> None:
             ),
             Route("red", "10.21.0.0/16", "192.168.15.6"),
             Route("red", "10.22.0.0/16", type="blackhole", table=100),
+            Route("container:web", "10.9.0.0/16", "192.168.15.5"),
             Route("blue", "fd01::/64", "fe80::2", "p2p"),
             Route("blue", "198.51.100.1/32", None, "p2p"),
             Route("blue", "0.0.0.0/0", "198.51.100.1", "p2p", 5),

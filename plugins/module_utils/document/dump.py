@@ -8,6 +8,7 @@ from typing import Any, Callable, Dict, List, Union
 from ..model import (
     TABLE_MAIN,
     Bridge,
+    Container,
     End,
     Forwarding,
     Interface,
@@ -109,6 +110,15 @@ def _tap(value: Tap) -> Entry:
     return entry
 
 
+def _container(value: Container) -> Entry:
+    entry: Entry = {"container": value.container, "name": value.name}
+    _add(entry, "bridge", value.bridge)
+    _add(entry, "addresses", list(value.addresses))
+    _add(entry, "mac", value.mac)
+    _add(entry, "mtu", value.mtu)
+    return entry
+
+
 def _interface(value: Interface) -> Entry:
     entry: Entry = {"name": value.name}
     _add(entry, "netns", value.netns)
@@ -184,6 +194,7 @@ _SECTIONS: Dict[str, Callable[[Any], Entry]] = {
     "veths": _veth,
     "interfaces": _interface,
     "taps": _tap,
+    "containers": _container,
     "routes": _route,
     "masquerade": _masquerade,
     "published_ports": _published_port,
@@ -194,6 +205,7 @@ _ORDER: Dict[str, Callable[[Any], Any]] = {
     "veths": lambda value: (value.a.netns or "", value.a.name, value.b.netns or "", value.b.name),
     "interfaces": lambda value: (value.netns or "", value.name),
     "taps": lambda value: (value.netns or "", value.name),
+    "containers": lambda value: (value.container, value.name),
     "routes": lambda value: (value.netns or "", value.table, ":" in value.to, value.to, value.metric or 0, repr(value)),
     "masquerade": lambda value: (value.netns or "", value.source, value.except_to or "", value.to_source or ""),
     "published_ports": lambda value: (value.netns or "", value.protocol, value.port, value.address, repr(value)),

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
+from ..model import CONTAINER
 from ..suggestion import suggestion
 from .prefix import (
     Ip,
@@ -29,6 +30,7 @@ RESERVED_NAMES = frozenset(("all", "default", "lo"))
 EXCEPT_LO = RESERVED_NAMES - {"lo"}  # for fields that may name lo, which is there already
 # Hazard 14: the same characters; the name is a file's name below /run/netns (NAME_MAX is 255).
 NETNS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}", re.ASCII)
+CONTAINER_NAME = NETNS_NAME  # Docker's names are of these characters too (RestrictedNameChars of moby/daemon/names)
 ALL_DIGITS = re.compile(r"[0-9]+", re.ASCII)
 DOCUMENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}", re.ASCII)
 # RFC 791's smallest datagram, ETH_MIN_MTU and ETH_MAX_MTU of linux/if_ether.h; lo has one more.
@@ -135,6 +137,15 @@ class Fields:
         else:
             self.problem(key, f"{shown(value)} is no safe name for an interface; use {_CHARACTERS}")
         return None
+
+    def room(self, key: str = "netns") -> Optional[str]:
+        """The name of a namespace, or container:NAME."""
+        value = self.values.get(key)
+        if not isinstance(value, str) or not value.startswith(CONTAINER):
+            return self.netns(key)
+        if not CONTAINER_NAME.fullmatch(value[len(CONTAINER) :]):
+            self.problem(key, f"{shown(value)} names no container; say it like container:web")
+        return value
 
     def netns(self, key: str = "netns") -> Optional[str]:
         """The name of a namespace, by hazard 14; None is the host."""

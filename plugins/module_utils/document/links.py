@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import Dict, Generic, Iterable, Iterator, List, NamedTuple, Optional, Tuple, TypeVar
 
-from ..model import Route, Topology
+from ..model import CONTAINER, Route, Topology
+from .containers import cable
 from .prefix import WIDTH, Prefix, known_prefix
 from .where import Where
 
@@ -51,6 +52,10 @@ def wanted_links(topology: Topology, where: Where) -> List[WantedLink]:
         WantedLink(where.path("taps", i), TAP, t.netns, t.name, (), t.bridge, t.mtu, t.up)
         for i, t in enumerate(topology.taps)
     ]
+    for i, value in enumerate(topology.containers):
+        path = where.path("containers", i)
+        for end in reversed(cable(value)):  # what is wrong with a cable is said of its end in the container
+            found.append(WantedLink(path, CABLE, end.netns, end.name, end.addresses, end.bridge, end.mtu, end.up))
     return found
 
 
@@ -94,12 +99,14 @@ class PrefixTable(Generic[Entry]):
 
 def room(netns: Optional[str]) -> str:
     """A namespace in a message."""
+    if netns is not None and netns.startswith(CONTAINER):
+        return f"container {netns[len(CONTAINER) :]}"
     return "the host" if netns is None else f"namespace {netns}"
 
 
 def place(netns: Optional[str]) -> str:
     """Where something is, in a message."""
-    return "on the host" if netns is None else f"in namespace {netns}"
+    return "on the host" if netns is None else f"in {room(netns)}"
 
 
 class Way(NamedTuple):

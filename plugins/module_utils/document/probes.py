@@ -6,14 +6,14 @@ from __future__ import annotations
 from typing import Optional
 
 from ..model import Probe
-from .fields import INTERFACE_NAME, NETNS_NAME, Fields, shown
+from .fields import INTERFACE_NAME, Fields, shown
 from .prefix import is_link_local, parse_ip, why_not_an_ip
 
 
 def probe(fields: Fields, absent: bool) -> Optional[Probe]:
     """A claim about what is reachable, read."""
     before = len(fields.problems)
-    source = _probe_source(fields)
+    source = fields.room("from")
     protocol = fields.choice("protocol", ("icmp", "tcp", "udp", "dns"), "icmp")
     port = fields.integer("port", 1, 65535)
     reachable = fields.choice("expect", ("reachable", "unreachable"), "reachable") == "reachable"
@@ -35,12 +35,3 @@ def probe(fields: Fields, absent: bool) -> Optional[Probe]:
     if len(fields.problems) > before:
         return None
     return Probe(source, f"{ip.text if ip else address}{percent}{dev}", protocol, port, reachable)
-
-
-def _probe_source(fields: Fields) -> Optional[str]:
-    source = fields.values.get("from")
-    if isinstance(source, str) and source.startswith("container:"):
-        if not NETNS_NAME.fullmatch(source[len("container:") :]):  # Docker's names are of these characters too
-            fields.problem("from", f"{shown(source)} names no container; say it like container:web")
-        return source
-    return fields.netns("from")

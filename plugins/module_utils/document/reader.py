@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Callable, Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..model import (
+    CONTAINER,
     Bridge,
     End,
     Forwarding,
@@ -16,6 +17,7 @@ from ..model import (
     Topology,
     Veth,
 )
+from .containers import container
 from .fields import (
     DOCUMENT_NAME,
     EXCEPT_LO,
@@ -69,7 +71,6 @@ def read(document: Mapping[str, Any]) -> Reading:
     if top is None:
         return Reading(Topology(), tuple(problems), Where({}, frozenset(), True))
     absent = top.choice("state", ("present", "absent"), "present") == "absent"
-    _not_available(top, "containers")
     found: Dict[str, Tuple[Any, ...]] = {}
     paths: Dict[str, Tuple[str, ...]] = {}
     doubtful: Set[Optional[str]] = set()
@@ -135,17 +136,13 @@ def _namespaces_of(entry: object, has_peer: bool) -> Set[Optional[str]]:
     """The namespaces that a wrong entry may have addresses in; empty where that can't be told."""
     if not isinstance(entry, Mapping):
         return set()
+    if isinstance(entry.get("container"), str):
+        return {CONTAINER + entry["container"]}
     rooms = {entry.get("netns")} if isinstance(entry.get("netns"), (str, type(None))) else set()
     if has_peer:
         others = _namespaces_of(entry.get("peer"), False)
         return rooms | others if rooms and others else set()
     return rooms
-
-
-def _not_available(fields: Fields, key: str) -> None:
-    value = fields.values.get(key)
-    if value is not None and value != [] and value != ():
-        fields.problem(key, "is not available in this version; leave it out")
 
 
 def _document_name(top: Fields) -> str:
@@ -323,6 +320,7 @@ SECTIONS: Dict[str, _Section] = {
     "veths": _Section(_PEER | {"peer"}, _veth, True),
     "interfaces": _Section(frozenset(("name", "netns", "addresses", "mtu", "up", "bridge")), _interface, True),
     "taps": _Section(frozenset(("name", "netns", "bridge", "mac", "mtu", "up", "owner")), tap),
+    "containers": _Section(frozenset(("container", "name", "bridge", "addresses", "mac", "mtu")), container, True),
     "routes": _Section(frozenset(("netns", "to", "via", "dev", "metric", "table", "type", "nexthops")), route, True),
     "masquerade": _Section(frozenset(("source", "except_to", "netns", "to_source")), _masquerade),
     "published_ports": _Section(frozenset(("protocol", "port", "to", "address", "netns", "sources")), published_port),

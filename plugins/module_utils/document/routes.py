@@ -25,7 +25,7 @@ _DEFAULT = {4: "0.0.0.0/0", 6: "::/0"}
 def route(fields: Fields, absent: bool) -> Optional[Route]:
     """One entry of ``routes``; None if something is wrong with it."""
     before = len(fields.problems)
-    netns = fields.netns()
+    netns = fields.room()
     kind = fields.choice("type", TYPES, "unicast")
     ways = _ways(fields)
     families = [way.family for way in ways if way.family]

@@ -6,11 +6,11 @@ None looks at each pair: a document may hold thousands of objects.
 
 from __future__ import annotations
 
-from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
-from ..model import PublishedPort, Topology
+from ..model import CONTAINER, PublishedPort, Topology
 from .gateways import connected_by_document, told_by_document, unreachable_gateways
-from .links import BRIDGE, Key, Placed, PrefixTable, WantedLink, place, placed_addresses, wanted_links, ways
+from .links import BRIDGE, Key, Placed, PrefixTable, WantedLink, place, placed_addresses, room, wanted_links, ways
 from .prefix import WIDTH, Prefix, is_link_local
 from .published import ANY
 from .switches import addresses_on_switches
@@ -45,8 +45,10 @@ def _namespaces_twice(topology: Topology, where: Where) -> Iterator[str]:
 
 def _two_owners(links: List[WantedLink]) -> Iterator[str]:
     first: Dict[Key, str] = {}
+    said: Set[str] = set()
     for link in links:
-        if first.setdefault(link.key, link.path) != link.path:
+        if first.setdefault(link.key, link.path) != link.path and link.path not in said:
+            said.add(link.path)
             where = f"{place(link.netns)} is there already, in {first[link.key]}"
             yield f'{link.path}.name: interface "{link.name}" {where}'
 
@@ -122,6 +124,7 @@ def makes_no_subnet(link: str, prefix: Prefix) -> bool:
 def _routes(topology: Topology, where: Where, links: List[WantedLink]) -> Iterator[str]:
     """A route is there once, through an interface that is up, and what its gateway is in is connected."""
     down = {link.key for link in links if link.up is False}
+    plugged = {value.netns for value in topology.containers}
     first: Dict[Tuple[Optional[str], str, Optional[int], int], str] = {}
     for position, route in enumerate(topology.routes):
         path = where.path("routes", position)
@@ -131,6 +134,9 @@ def _routes(topology: Topology, where: Where, links: List[WantedLink]) -> Iterat
                 f"{path}.to: a route to {route.to} is there already {place(route.netns)}, in {first[key]}; "
                 "give one another metric, or make it one route with nexthops"
             )
+        unplugged = (route.netns or "").startswith(CONTAINER) and route.netns not in plugged
+        if unplugged and not where.is_doubtful(route.netns):
+            yield f"{path}.netns: no entry of containers has a cable into {room(route.netns)}; say one, or another"
         for way in ways(route, path):
             if way.dev and (route.netns, way.dev) in down:
                 yield f"{way.path}.dev: {way.dev} is down (up: false), and a route needs it up"

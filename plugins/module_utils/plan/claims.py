@@ -67,6 +67,5 @@ def interface_claims(owned: Owned, topology: Topology) -> Owned:
 
 def namespaces_in(owned: Owned) -> set[Optional[str]]:
     """Every namespace in which something is owned."""
-    keyed = (owned.links, owned.addresses, owned.routes, owned.settings, owned.sysctls)
-    found = {key[0] for part in keyed for key in part}
+    found = {key[0] for part in owned.keyed for key in part}
     return found | set(owned.namespaces) | set(owned.firewall)

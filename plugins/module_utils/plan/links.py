@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Iterable, List, Optional, Tuple, Union
 
-from ..model import Bridge, End, Interface, Link, Namespace, Tap, Veth
+from ..model import CONTAINER, Bridge, End, Interface, Link, Namespace, Tap, Veth
 from .actions import (
     BridgeAdd,
     BridgeChange,
@@ -110,6 +110,7 @@ def plan_veths(sheet: Sheet, wanted: Iterable[Veth]) -> None:
             for end, have in ((a, have_a), (b, have_b)):
                 sheet.after.links[(end.netns, end.name)] = have.index
                 mend(sheet, end._replace(mtu=end.mtu or VETH_MTU), have)
+                _allow_ipv6(sheet, end)
         plan_addresses(sheet, a.netns, a.name, a.addresses, have_a)
         plan_addresses(sheet, b.netns, b.name, b.addresses, have_b)
 
@@ -129,15 +130,42 @@ def describe(veth: Veth) -> str:
 
 
 def _make_veth(sheet: Sheet, veth: Veth, a: End, b: End) -> None:
-    line = sheet.line(f"veth {describe(veth)}: create")
+    line = sheet.line(_words_of_making(veth))
     add = VethAdd(a.netns, a.name, a.mac, a.mtu, a.bridge, b.netns, b.name, b.mac, b.mtu)
     sheet.do(MAKE_LINKS, line, add, LinkDelete(a.netns, a.name))
     mark = sheet.owned.mark
     for end, bridge in ((a, None), (b, b.bridge)):
         if not end.bridge and (end.mtu or VETH_MTU) >= IPV6_MTU:
             refuse_advertisements(sheet, end.netns, end.name, line)
+        if _needs_ipv6_allowed(end):
+            sheet.do(BEFORE_UP, line, SysctlSet(end.netns, no_ipv6(end), "0"))
         join(sheet, line, LinkChange(end.netns, end.name, up=end.up, bridge=bridge, alias=mark), end)
         sheet.after.links[(end.netns, end.name)] = UNKNOWN
+
+
+def _words_of_making(veth: Veth) -> str:
+    host, guest = veth
+    if guest.netns is not None and guest.netns.startswith(CONTAINER):
+        return f"{place(guest.netns)}: cable {guest.name} to bridge {host.bridge} of the host ({host.name}): create"
+    return f"veth {describe(veth)}: create"
+
+
+def no_ipv6(end: End) -> str:
+    """The setting that keeps IPv6 from this end."""
+    return f"net/ipv6/conf/{end.name}/disable_ipv6"
+
+
+def _needs_ipv6_allowed(end: End) -> bool:
+    """Docker turns IPv6 off by default in containers whose networks have none; a bridged end has no use for it."""
+    into_container = end.netns is not None and end.netns.startswith(CONTAINER)
+    return into_container and any(":" in address for address in end.addresses)
+
+
+def _allow_ipv6(sheet: Sheet, end: End) -> None:
+    if _needs_ipv6_allowed(end) and sheet.view.views[end.netns].sysctls.get(no_ipv6(end)) == "1":
+        path = no_ipv6(end)
+        line = sheet.line(f"{place(end.netns)}: {end.name}: disable_ipv6 1 -> 0")
+        sheet.do(BEFORE_UP, line, SysctlSet(end.netns, path, "0"), SysctlSet(end.netns, path, "1"))
 
 
 def usable(sheet: Sheet, netns: Optional[str], name: str, kind: str) -> Optional[Link]:

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Container, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
-from ..model import LinkKey
+from ..model import Life, LinkKey
 
 AddressKey = Tuple[Optional[str], str, str]  # namespace, link, address
 RouteKey = Tuple[Optional[str], str, int, int]  # namespace, to, table, metric
@@ -36,6 +36,7 @@ class Owned(NamedTuple):
 
     ``namespaces`` maps to inode numbers, ``links`` to indexes; UNKNOWN for one that a killed run may have made.
     ``addresses`` are those we gave to interfaces that aren't ours; ``settings`` is what we changed of such interfaces.
+    ``containers`` are the lives of the containers in whose namespaces there is something: it ends with them.
     ``sysctls`` covers what existed before us (host and foreign namespaces): our own namespaces take theirs with them.
     """
 
@@ -48,11 +49,17 @@ class Owned(NamedTuple):
     sysctls: Dict[SysctlKey, Change]
     files: Dict[str, None]
     firewall: Dict[Optional[str], Tuple[int, ...]]  # the families (4, 6) in which there are rules of ours
+    containers: Dict[str, Life]
 
     @property
     def mark(self) -> str:
         """The alias that our links carry."""
         return mark_of(self.name)
+
+    @property
+    def keyed(self) -> Tuple[Dict[Any, Any], ...]:
+        """The parts whose keys begin with a namespace."""
+        return self.links, self.addresses, self.routes, self.settings, self.sysctls
 
     @property
     def parts(self) -> Tuple[Dict[Any, Any], ...]:
@@ -67,7 +74,7 @@ def mark_of(name: str) -> str:
 
 def nothing(name: str) -> Owned:
     """A document that owns nothing yet."""
-    return Owned(name, {}, {}, {}, {}, {}, {}, {}, {})
+    return Owned(name, {}, {}, {}, {}, {}, {}, {}, {}, {})
 
 
 def copy(owned: Owned) -> Owned:
@@ -77,6 +84,7 @@ def copy(owned: Owned) -> Owned:
 
 def merge(owned: Owned, other: Owned) -> Owned:
     """Both together; what ``owned``, the older memory, says of a thing counts, unless it was to be made again."""
+    owned = living(owned, other.containers, ())
     merged = copy(other)
     for mine, theirs in zip(merged.parts, owned.parts):
         for key, value in theirs.items():
@@ -90,6 +98,24 @@ def merge(owned: Owned, other: Owned) -> Owned:
     return merged
 
 
+def living(owned: Owned, lives: Mapping[str, Life], ended: Container[str]) -> Owned:
+    """The same without what went along with a container's life; ``lives`` are lives of containers as they are now.
+
+    ``ended`` have none any more; those in neither stay as they are.
+    """
+    if not (lives or owned.containers):
+        return owned
+    kept = copy(owned)
+    over = {key for key, life in owned.containers.items() if key in ended or lives.get(key, life) != life}
+    for part in kept.keyed:
+        for key in [key for key in part if key[0] in over]:
+            del part[key]
+    for netns in over:
+        del kept.containers[netns]
+    kept.containers.update(lives)
+    return kept
+
+
 def to_plain(owned: Owned) -> Dict[str, Any]:
     """As JSON knows it."""
     plain: Dict[str, Any] = {"name": owned.name, "namespaces": owned.namespaces}
@@ -100,6 +126,7 @@ def to_plain(owned: Owned) -> Dict[str, Any]:
         plain[field] = [[*key, *change] for key, change in getattr(owned, field).items()]
     plain["files"] = list(owned.files)
     plain["firewall"] = [[netns, *families] for netns, families in owned.firewall.items()]
+    plain["containers"] = [[netns, *life] for netns, life in owned.containers.items()]
     return plain
 
 
@@ -119,4 +146,5 @@ def from_plain(plain: Dict[str, Any]) -> Owned:
         {(netns, path): Change(*change) for netns, path, *change in keys("sysctls")},
         dict.fromkeys(plain["files"]),
         {netns: tuple(families) for netns, *families in plain["firewall"]},
+        {netns: Life(*life) for netns, *life in plain.get("containers", ())},  # version 0.1.0 has none
     )

@@ -12,7 +12,7 @@ from ..netns import Process
 from . import removal
 from .actions import Step
 from .addresses import take_foreign_addresses
-from .claims import claims, interface_claims, within, without
+from .claims import claims, interface_claims, namespaces_in, within, without
 from .firewall import plan_firewall
 from .links import plan_bridges, plan_interfaces, plan_namespaces, plan_veths
 from .owned import AddressKey, Owned, SysctlKey, nothing
@@ -92,7 +92,14 @@ def make_plan(
     take_files(sheet, doomed.files)
     if sheet.conflicts:
         raise Conflict(sheet.conflicts)
+    _forget_containers(sheet.after)
     return Plan(tuple(sheet.lines), _in_order(sheet.steps), sheet.after)
+
+
+def _forget_containers(owned: Owned) -> None:
+    """Those in which nothing is left."""
+    for key in owned.containers.keys() - namespaces_in(owned):
+        del owned.containers[key]
 
 
 def _unmentioned(wish: Wish, doomed: Owned) -> List[AddressKey]:

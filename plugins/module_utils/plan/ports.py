@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Dict, List, Optional, Tuple, Union
 
+from ..document.containers import cables
 from ..model import End, Link, LinkKey, Tap, Topology
 from .actions import Action, LinkChange, PortChange
 from .sheet import LINK, Sheet, place
@@ -54,7 +55,7 @@ def plan_other_ports(sheet: Sheet, named: Topology, stored: Topology) -> None:
         return
     spoken_of = {(end.netns, end.name) for veth in named.veths for end in veth}
     spoken_of.update((tap.netns, tap.name) for tap in named.taps)
-    ends: List[Port] = [end for veth in stored.veths for end in veth]
+    ends: List[Port] = [end for veth in cables(stored) for end in veth]
     for end in [*ends, *stored.taps]:
         if (end.netns, end.bridge) in bridges and (end.netns, end.name) not in spoken_of:
             have = sheet.link(end.netns, end.name)

@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from typing import Container, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Container, Dict, Iterator, List, Mapping, NamedTuple, Optional, Set, Tuple
 
 from ..document import Where
 from ..document.gateways import connected_by_document, told_by_document, unreachable_gateways
 from ..document.links import BRIDGE, FOREIGN, Key, Placed, WantedLink, place, placed_addresses, wanted_links, ways
 from ..document.prefix import is_link_local, known_ip, known_prefix
 from ..document.rules import IPV6_LEAST_MTU
-from ..model import HostView, Link, NamespaceView, Topology
+from ..model import CONTAINER, HostView, Link, NamespaceView, Topology
 from ..rtnetlink.constants import ROUTE_PROTOCOL, RTN_UNICAST
 from ..suggestion import suggestion
 from .overlap import ForeignAddress, ForeignRoute, on_every_link, overlap_problems
@@ -32,6 +32,12 @@ class _Scene(NamedTuple):
     owned_links: Container[Key]
     owned_addresses: Container[AddressKey]
     fragment: bool
+
+
+def container_problems(topology: Topology, reasons: Mapping[str, str], where: Where) -> List[str]:
+    """Why there can't be cables into containers, a line for each of these; ``reasons`` by ``container:NAME``."""
+    first = {value.netns: where.path("containers", i) for i, value in reversed([*enumerate(topology.containers)])}
+    return [f"{path}.container: {reasons[netns]}" for netns, path in reversed(first.items()) if netns in reasons]
 
 
 def problems(
@@ -115,13 +121,9 @@ def _unknown_namespaces(scene: _Scene) -> Iterator[str]:
         named += [
             (f"{where.path(section, i)}.netns", value.netns) for i, value in enumerate(getattr(topology, section))
         ]
-    named += [
-        (f"{where.path('probes', i)}.from", probe.source)
-        for i, probe in enumerate(topology.probes)
-        if probe.source and not probe.source.startswith("container:")
-    ]
+    named += [(f"{where.path('probes', i)}.from", probe.source) for i, probe in enumerate(topology.probes)]
     for path, netns in named:
-        if netns is not None and netns not in known:
+        if netns is not None and netns not in known and not netns.startswith(CONTAINER):
             yield f'{path}: no namespace named "{netns}"{suggestion(netns, sorted(known))}'
 
 

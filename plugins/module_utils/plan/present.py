@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from typing import Iterable, List, Mapping, Optional, Set, Tuple, Union
 
+from ..document.containers import cable, cables
 from ..firewall import FirewallWant, Tables, changes
 from ..model import (
     Bridge,
+    Container,
     End,
     Forwarding,
     GuestPolicy,
@@ -51,6 +53,7 @@ def present(
         veths=tuple(_veths(sheet, named)),
         interfaces=tuple(_interfaces(sheet, named)),
         taps=tuple(_taps(sheet, named)),
+        containers=tuple(_containers(sheet, named)),
         routes=tuple(route for route in named.routes if _has_route(sheet, route)),
         forwarding=_forwarding(sheet, None, named.forwarding)._replace(
             networks=named.forwarding.networks if None in intact else ()
@@ -128,7 +131,7 @@ def _guests(sheet: Sheet, named: Topology, bridge: Bridge) -> Optional[GuestPoli
     """What is said of the guests on a switch, but for isolation that a port has lost."""
     if bridge.guests is None or bridge.guests.among:
         return bridge.guests
-    ports: List[Union[End, Tap]] = [end for veth in named.veths for end in veth]
+    ports: List[Union[End, Tap]] = [end for veth in cables(named) for end in veth]
     links = [
         sheet.link(port.netns, port.name)
         for port in [*ports, *named.taps]
@@ -139,13 +142,28 @@ def _guests(sheet: Sheet, named: Topology, bridge: Bridge) -> Optional[GuestPoli
 
 def _veths(sheet: Sheet, named: Topology) -> Iterable[Veth]:
     for veth in named.veths:
-        ends: List[End] = []
-        for end in veth:
-            link = _ours(sheet, end.netns, end.name, "veth")
-            if link is not None:
-                ends.append(_end(sheet, end, link))
-        if len(ends) == 2 and sheet.view.peers.get((veth.a.netns, veth.a.name)) == (veth.b.netns, veth.b.name):
-            yield Veth(ends[0], ends[1])
+        there = _veth(sheet, veth)
+        if there is not None:
+            yield there
+
+
+def _veth(sheet: Sheet, veth: Veth) -> Optional[Veth]:
+    ends: List[End] = []
+    for end in veth:
+        link = _ours(sheet, end.netns, end.name, "veth")
+        if link is not None:
+            ends.append(_end(sheet, end, link))
+    if len(ends) == 2 and sheet.view.peers.get((veth.a.netns, veth.a.name)) == (veth.b.netns, veth.b.name):
+        return Veth(ends[0], ends[1])
+    return None
+
+
+def _containers(sheet: Sheet, named: Topology) -> Iterable[Container]:
+    for container in named.containers:
+        there = _veth(sheet, cable(container))
+        if there is not None:
+            host, guest = there
+            yield container._replace(bridge=host.bridge, addresses=guest.addresses, mac=guest.mac, mtu=guest.mtu)
 
 
 def _taps(sheet: Sheet, named: Topology) -> Iterable[Tap]:

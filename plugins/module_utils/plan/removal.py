@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Container, Dict, Iterable, List, Optional, Tuple
+from typing import Any, Container, Dict, Iterable, List, Optional
 
 from ..model import Link, LinkKey, NamespaceView
 from ..netns import Process
@@ -68,9 +68,7 @@ def take_namespaces(sheet: Sheet, unwanted: Iterable[str], processes: Dict[int, 
         sheet.do(TAKE_NAMESPACES, line, NetnsDelete(name), *_remake(sheet, name, namespace))
         sheet.gone_namespaces.add(name)
         sheet.after.namespaces.pop(name, None)
-        after = sheet.after
-        keyed: Tuple[Dict[Any, Any], ...] = (after.links, after.addresses, after.routes, after.settings, after.sysctls)
-        for part in keyed:
+        for part in sheet.after.keyed:
             for key in [key for key in part if key[0] == name]:
                 part.pop(key)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 from typing import Dict, List, Optional, Sequence, Set, Tuple
 
-from ..model import HostView, KernelRoute, Link, LinkKey, NamespaceView
+from ..model import CONTAINER, HostView, KernelRoute, Link, LinkKey, NamespaceView
 from ..rtnetlink.constants import ROUTE_PROTOCOL, RTPROT_KERNEL, RTPROT_RA
 from .actions import (
     Action,
@@ -45,6 +45,8 @@ UNPROTECT = 95
 
 def place(netns: Optional[str]) -> str:
     """A namespace as a plan's line names it."""
+    if netns is not None and netns.startswith(CONTAINER):
+        return f"container {netns[len(CONTAINER) :]}"
     return "host" if netns is None else netns
 
 

@@ -8,13 +8,11 @@ import time
 from contextlib import ExitStack, contextmanager
 from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
-from .. import netns
+from .. import containers, netns
 from ..errors import HostwireError, InvalidValue, MissingOnHost
-from ..model import Probe
-from . import container
+from ..model import CONTAINER, Probe
 from .attempt import Answer, Try, new_try
 
-CONTAINER = "container:"
 AT_ONCE = (
     200  # sockets open at a time: Linux 6.18 serves 256 raw sockets of a namespace, a process may have 1024 open files
 )
@@ -106,7 +104,8 @@ def _open(probes: Sequence[Probe], cleanup: ExitStack) -> List[Try]:
 def _inside(source: Optional[str]) -> Iterator[None]:
     """The thread is where the probe starts: a namespace, ``container:NAME``, or None, the host."""
     if source is not None and source.startswith(CONTAINER):
-        with container.namespace_of(source[len(CONTAINER) :]) as path, netns.inside_path(path):
+        name = source[len(CONTAINER) :]
+        with containers.namespace_of(name) as there, netns.inside_path(f"/proc/self/fd/{there.descriptor}"):
             yield
     else:
         with netns.inside(source):
