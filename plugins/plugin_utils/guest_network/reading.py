@@ -151,7 +151,7 @@ def _subnets(fields: Fields, mode: str) -> Dict[str, Any]:
     else:
         for key in ("transfer", "transfer6"):
             if fields.values.get(key) is not None:
-                fields.problem(key, f"only mode nat has routers to give addresses to, and this is {mode}; leave it out")
+                fields.problem(key, f"only mode nat has routers, and this is {mode}; leave it out")
     return found
 
 

@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Networks and guests become documents that the engine takes, with names that stay when others come and go."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any, Dict, List
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.hostwire.linux.plugins.filter.guests import FilterModule
+from ansible_collections.hostwire.linux.plugins.module_utils import document
+from ansible_collections.hostwire.linux.plugins.plugin_utils.guest_network.model import MODES
+from ansible_collections.hostwire.linux.plugins.plugin_utils.guest_network.names import link_name
+
+FILTERS = FilterModule().filters()
+guest_documents = FILTERS["guest_documents"]
+Item = Dict[str, Any]
+
+
+def guest(name: str, *nics: Item, kind: str = "namespace", **more: Any) -> Item:
+    return {"name": name, "kind": kind, "nics": list(nics), **more}
+
+
+def by_name(networks: List[Item], guests: List[Item], made: List[str] = []) -> Dict[str, Item]:  # noqa: B006
+    return {item["name"]: item for item in guest_documents(networks, guests, made)}
+
+
+def test_nat_network_in_full() -> None:
+    office = {"name": "office", "mode": "nat_network", "subnet6": "fd00:2::/64", "mtu": 1400}
+    port = {"port": 3306, "address": "any"}
+    linux = guest("linux", {"network": "office", "address": "10.0.2.4/24", "address6": "fd00:2::4/64"})
+    localdb = guest("localdb", {"network": "office", "address": "10.0.2.12/24", "published_ports": [port]})
+    assert guest_documents([office], [linux, localdb]) == [
+        {"name": "guest-namespaces", "namespaces": [{"name": "linux"}, {"name": "localdb"}]},
+        {
+            "name": "guest-office",
+            "bridges": [
+                {
+                    "name": "office",
+                    "guests": {"from_host": False},
+                    "mtu": 1400,
+                    "addresses": ["10.0.2.1/24", "fd00:2::1/64"],
+                }
+            ],
+            "veths": [
+                {
+                    "name": "office_linux",
+                    "bridge": "office",
+                    "mtu": 1400,
+                    "peer": {
+                        "name": "eth0",
+                        "netns": "linux",
+                        "addresses": ["10.0.2.4/24", "fd00:2::4/64"],
+                        "mtu": 1400,
+                    },
+                },
+                {
+                    "name": "office_localdb",
+                    "bridge": "office",
+                    "mtu": 1400,
+                    "peer": {"name": "eth0", "netns": "localdb", "addresses": ["10.0.2.12/24"], "mtu": 1400},
+                },
+            ],
+            "routes": [
+                {"netns": "linux", "to": "0.0.0.0/0", "via": "10.0.2.1"},
+                {"netns": "linux", "to": "::/0", "via": "fd00:2::1"},
+                {"netns": "localdb", "to": "0.0.0.0/0", "via": "10.0.2.1"},
+            ],
+            "forwarding": {"ipv4": True, "ipv6": True},
+            "masquerade": [
+                {"source": "10.0.2.0/24", "except_to": "office"},
+                {"source": "fd00:2::/64", "except_to": "office"},
+            ],
+            "published_ports": [{"protocol": "tcp", "port": "3306", "address": "any", "to": "10.0.2.12:3306"}],
+        },
+    ]
+
+
+def test_two_nat_guests_have_the_same_address_behind_routers_of_their_own() -> None:
+    one = guest("one", {"network": "nat", "published_ports": [{"port": 1234, "to_port": 22, "address": "any"}]})
+    two = guest("two", {"network": "nat", "published_ports": [{"port": 8989, "to_port": 80, "address": "any"}]})
+    nat = by_name([{"name": "nat", "mode": "nat"}], [one, two])["guest-nat"]
+    assert [room["name"] for room in nat["namespaces"]] == ["nat-one", "nat-two"]
+    inner = [veth for veth in nat["veths"] if veth["name"] == "inside"]
+    assert [(veth["netns"], veth["addresses"], veth["peer"]) for veth in inner] == [
+        ("nat-one", ["10.0.2.2/24"], {"name": "eth0", "addresses": ["10.0.2.15/24"], "netns": "one"}),
+        ("nat-two", ["10.0.2.2/24"], {"name": "eth0", "addresses": ["10.0.2.15/24"], "netns": "two"}),
+    ]
+    assert [(port.get("netns"), port["port"], port["address"], port["to"]) for port in nat["published_ports"]] == [
+        (None, "1234", "any", "100.64.0.2:1234"),
+        ("nat-one", "1234", "100.64.0.2", "10.0.2.15:22"),
+        (None, "8989", "any", "100.64.0.3:8989"),
+        ("nat-two", "8989", "100.64.0.3", "10.0.2.15:80"),
+    ]
+    assert nat["bridges"] == [
+        {"name": "nat", "guests": {"among": False, "from_host": False}, "addresses": ["100.64.0.1/24"]}
+    ]
+
+
+def test_a_container_and_a_machine_in_nat_sit_on_a_switch_that_only_their_router_is_on() -> None:
+    nics = [{"network": "nat"}]
+    guests = [guest("web", *nics, kind="container"), guest("box", *nics, kind="vm", owner="qemu")]
+    nat = by_name([{"name": "nat", "mode": "nat"}], guests)["guest-nat"]
+    closed = {"to_host": False, "from_host": False, "outside": False}
+    assert nat["bridges"][1:] == [{"name": "nat.sw_web", "guests": closed}, {"name": "nat.sw_box", "guests": closed}]
+    assert nat["containers"] == [
+        {"container": "web", "bridge": "nat.sw_web", "name": "nat", "addresses": ["10.0.2.15/24"]}
+    ]
+    assert nat["taps"] == [{"name": "nat_box", "bridge": "nat.sw_box", "owner": "qemu"}]
+    assert {"netns": "container:web", "to": "0.0.0.0/0", "via": "10.0.2.2"} in nat["routes"]
+
+
+def test_host_access_false_closes_guests_to_host_and_nothing_else() -> None:
+    nat = {"name": "nat", "mode": "nat"}
+    plain, closed = (by_name([network], [])["guest-nat"] for network in (nat, {**nat, "host_access": False}))
+    assert closed["bridges"][0]["guests"] == {**plain["bridges"][0]["guests"], "to_host": False}
+    closed["bridges"][0]["guests"].pop("to_host")
+    assert closed == plain
+
+
+def test_the_default_route_leads_through_the_first_nic_that_leads_out_or_the_one_that_says_so() -> None:
+    networks = [
+        {"name": "desk", "mode": "host_only"},
+        {"name": "nat", "mode": "nat"},
+        {"name": "lan", "mode": "bridged", "uplink": "eth0"},
+    ]
+    desk, nat = {"network": "desk", "address": "192.168.56.3/24"}, {"network": "nat"}
+    lan = {"network": "lan", "address": "192.168.1.80/24", "gateway": "192.168.1.1"}
+
+    def ways(*nics: Item) -> List[str]:
+        found = guest_documents(networks, [guest("linux", *nics)])
+        return [route["via"] for item in found for route in item.get("routes", ()) if route["netns"] == "linux"]
+
+    assert ways(desk) == []
+    assert ways(desk, nat) == ["10.0.2.2"]
+    assert ways(desk, nat, lan) == ["10.0.2.2"]
+    assert ways(desk, lan, nat) == ["192.168.1.1"]
+    assert ways(desk, nat, {**lan, "default_route": True}) == ["192.168.1.1"]
+    assert ways(desk, {**nat, "default_route": False}, lan) == ["192.168.1.1"]
+    assert ways({"network": "lan"}, nat) == ["10.0.2.2"]  # what LAN's DHCP says of routes is the guest's matter
+    assert ways({**nat, "default_route": False}) == []
+
+
+def test_what_is_absent_goes_first_and_namespaces_come_and_go_around_the_networks() -> None:
+    networks = [{"name": "desk", "mode": "host_only"}, {"name": "old", "state": "absent"}]
+    one, two = (guest(name, {"network": "desk"}) for name in ("one", "two"))
+    assert [item["name"] for item in guest_documents(networks, [one, two])] == [
+        "guest-old",
+        "guest-namespaces",
+        "guest-desk",
+    ]
+    found = guest_documents(networks, [one], ["one", "two"])
+    assert [item["name"] for item in found] == ["guest-old", "guest-namespaces", "guest-desk", "guest-namespaces"]
+    assert [[room["name"] for room in found[place]["namespaces"]] for place in (1, 3)] == [["one", "two"], ["one"]]
+    gone = guest_documents([{**network, "state": "absent"} for network in networks], [one, two])
+    assert gone == [{"name": f"guest-{name}", "state": "absent"} for name in ("desk", "old", "namespaces")]
+
+
+def test_an_internal_network_has_a_room_for_its_servers_only_where_it_has_servers() -> None:
+    iso = {"name": "iso", "mode": "internal"}
+    assert "namespaces" not in by_name([iso], [])["guest-iso"]
+    served = by_name([{**iso, "dhcp": {"enabled": True}}], [])["guest-iso"]
+    assert served["namespaces"] == [{"name": "iso-services"}]
+    assert served["veths"][0]["peer"] == {"name": "inside", "netns": "iso-services", "addresses": ["192.168.57.1/24"]}
+    assert all("addresses" not in bridge for bridge in served["bridges"])
+
+
+def test_a_guest_asks_the_name_server_of_its_network_that_has_one() -> None:
+    networks = [
+        {"name": "desk", "mode": "host_only", "dns": {"enabled": True}},
+        {"name": "office", "mode": "nat_network", "dns": {"enabled": True}},
+        {"name": "silent", "mode": "internal"},
+    ]
+    rooms = by_name(
+        networks,
+        [
+            guest("both", {"network": "desk"}, {"network": "office"}),
+            guest("near", {"network": "desk"}),
+            guest("none", {"network": "silent"}),
+        ],
+    )["guest-namespaces"]["namespaces"]
+    assert rooms == [
+        {"name": "both", "nameservers": ["10.0.2.1"]},
+        {"name": "near", "nameservers": ["192.168.56.1"]},
+        {"name": "none"},
+    ]
+
+
+def test_a_published_port_leads_to_each_family_that_its_address_and_sources_are_of() -> None:
+    office = {"name": "office", "mode": "nat_network", "subnet6": "fd00:2::/64"}
+
+    def targets(**port: Any) -> List[str]:
+        nic = {"network": "office", "address": "10.0.2.4/24", "address6": "fd00:2::4/64"}
+        linux = guest("linux", {**nic, "published_ports": [{"port": "8000-8010", "to_port": 80, **port}]})
+        found = by_name([office], [linux])["guest-office"].get("published_ports", [])
+        return [entry["to"] for entry in found]
+
+    assert targets(address="any") == ["10.0.2.4:80-90", "[fd00:2::4]:80-90"]
+    assert targets() == ["10.0.2.4:80-90"]
+    assert targets(address="::1") == ["[fd00:2::4]:80-90"]
+    assert targets(address="any", sources=["192.168.1.0/24"]) == ["10.0.2.4:80-90"]
+
+
+NAMES = st.from_regex(r"[a-z0-9][a-z0-9-]{0,9}", fullmatch=True)
+GUEST_NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,20}", fullmatch=True)
+ROLES = st.sampled_from(["", "in", "out", "sw"])
+
+
+@given(st.sets(st.tuples(NAMES, GUEST_NAMES, ROLES), min_size=2, max_size=40))
+def test_names_of_links_are_short_and_never_alike(places: Any) -> None:
+    found = {link_name(*place) for place in places}
+    assert len(found) == len(places)
+    assert all(len(name) <= 15 for name in found)
+    assert not found & {network for network, dummy, role in places}
+
+
+def test_names_of_links_are_pinned() -> None:
+    """They are on hosts already: another one would be another link."""
+    assert link_name("office", "linux") == "office_linux"
+    assert link_name("office", "localdatabase") == "offi__3kodhaik6"
+    assert link_name("nat", "linux", "out") == "nat.out_linux"
+
+
+MODE_NAMES = sorted(MODES)
+PLACES = st.lists(st.tuples(st.sampled_from(["namespace", "vm"]), st.sets(st.sampled_from(MODE_NAMES))), max_size=6)
+
+
+def fleet(places: Any, dual: bool) -> Any:
+    """A network of each mode, and guests of any kind in some of them."""
+    networks: List[Item] = []
+    for number, mode in enumerate(MODE_NAMES):
+        network: Item = {"name": mode.replace("_", "-")[:10], "mode": mode}
+        if mode == "bridged":
+            network["uplink"] = "eth0"
+        else:
+            network.update({"subnet": f"10.{number}.0.0/24"}, **({"subnet6": f"fd00:{number}::/64"} if dual else {}))
+        if mode == "routed":
+            network["uplink"] = "eth1"
+        networks.append(network)
+    guests = []
+    for number, (kind, modes) in enumerate(places):
+        nics: List[Item] = []
+        for mode in sorted(modes):
+            network = networks[MODE_NAMES.index(mode)]
+            nic: Item = {"network": network["name"]}
+            if mode not in ("nat", "bridged"):
+                nic["address"] = f"{ipaddress.ip_network(network['subnet'])[number + 20]}/24"
+            if MODES[mode].publishes:
+                ports = [{"port": 1000 + number * 10 + len(nics), "to_port": 80, "address": "any"}]
+                nic["published_ports"] = ports
+            nics.append(nic)
+        guests.append(guest(f"guest-number-{number}", *nics, kind=kind))
+    return networks, guests
+
+
+@given(PLACES, st.booleans())
+def test_the_engine_takes_every_document(places: Any, dual: bool) -> None:
+    for item in guest_documents(*fleet(places, dual)):
+        assert document.read(item).problems == ()
+
+
+def links_of(documents: List[Item], guest_name: str) -> List[str]:
+    """Everything on the host that is a guest's, by name."""
+    found = []
+    for item in documents:
+        veths = item.get("veths", [])
+        found += [veth["name"] for veth in veths if guest_name in str(veth["peer"].get("netns"))]
+    return found
+
+
+@given(PLACES.filter(lambda places: len(places) > 1), st.data())
+def test_what_a_guest_has_on_the_host_keeps_its_name_whoever_else_is_there(places: Any, data: Any) -> None:
+    networks, guests = fleet(places, False)
+    some = data.draw(st.permutations(guests))[: data.draw(st.integers(1, len(guests)))]
+    before, after = guest_documents(networks, guests), guest_documents(networks, some)
+    for kept in some:
+        assert links_of(after, kept["name"]) == links_of(before, kept["name"])
+
+
+@pytest.mark.parametrize("guests", [100])
+def test_a_hundred_guests_are_one_document(guests: int) -> None:
+    members = [guest(f"g{n}", {"network": "office", "address": f"10.0.2.{n + 2}/24"}) for n in range(guests)]
+    found = guest_documents([{"name": "office", "mode": "nat_network"}], members)
+    assert [item["name"] for item in found] == ["guest-namespaces", "guest-office"]
+    assert len(found[1]["veths"]) == guests
