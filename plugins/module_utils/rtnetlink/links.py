@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import functools
 import struct
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 from ..model import Link
-from .channel import Channel
+from .channel import BATCH, Channel
 from .constants import (
     DEVCONF_ACCEPT_RA,
     IFF_RUNNING,
@@ -35,6 +35,7 @@ from .constants import (
     IFLA_MTU,
     IFLA_NET_NS_FD,
     IFLA_PROP_LIST,
+    IFLA_TARGET_NETNSID,
     IFLA_TUN_OWNER,
     NLA_F_NESTED,
     NLM_F_CREATE,
@@ -83,6 +84,22 @@ _ALL = _IFINFO.pack(0, 0, 0, 0, 0) + u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
 def read_links(channel: Channel) -> Dict[str, Link]:
     """Every link of the namespace by its name."""
     return {link.name: link for link in channel.dump(RTM_GETLINK, _ALL, _parse)}
+
+
+def read_links_elsewhere(channel: Channel, places: Sequence[Tuple[int, int]]) -> List[Optional[Link]]:
+    """Single links of other namespaces: each by the number of the namespace (IFLA_LINK_NETNSID) and its index there.
+
+    None for one that there isn't. A kernel before 4.15 takes the index for one of the channel's own namespace.
+    """
+    found: List[Optional[Link]] = []
+    for start in range(0, len(places), BATCH):
+        messages = [
+            Message(RTM_GETLINK, 0, _IFINFO.pack(0, 0, index, 0, 0) + u32(IFLA_TARGET_NETNSID, number))
+            for number, index in places[start : start + BATCH]
+        ]
+        for place in channel.ask(messages):
+            found.append(_parse(*place) if place is not None else None)
+    return found
 
 
 def _parse(buffer: bytearray, start: int, end: int) -> Link:
