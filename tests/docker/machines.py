@@ -75,7 +75,7 @@ class Machine:
         """What the host's engine says of a container, or another kind of object."""
         return json.loads(self.docker(kind, "inspect", name))[0]
 
-    def module(self, name: str, *, check: bool = False, diff: bool = True, **parameters: Any) -> dict[str, Any]:
+    def module(self, name: str, /, *, check: bool = False, diff: bool = True, **parameters: Any) -> dict[str, Any]:
         """The answer of a module of the collection, a failure's too; it never has a traceback."""
         asked = {**parameters, "_ansible_check_mode": check, "_ansible_diff": diff}
         done = self.completed("python3", "-c", DRIVER, stdin=json.dumps([name, asked]))
@@ -86,7 +86,7 @@ class Machine:
             raise AssertionError(f"{name} on {self.name}: {done.stdout}{done.stderr}") from problem
         return answer
 
-    def done(self, name: str, **parameters: Any) -> dict[str, Any]:
+    def done(self, name: str, /, **parameters: Any) -> dict[str, Any]:
         """The same, of a module that must not fail."""
         answer = self.module(name, **parameters)
         assert not answer.get("failed"), answer["msg"]
