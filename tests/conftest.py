@@ -25,6 +25,7 @@ SLOW = {
     "test_failures.py",
     "test_kills.py",
     "test_modules.py",
+    "test_named_database.py",
     "test_quiet.py",
 }
 
