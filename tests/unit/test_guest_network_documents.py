@@ -225,7 +225,9 @@ def test_names_of_links_are_pinned() -> None:
 
 
 MODE_NAMES = sorted(MODES)
-PLACES = st.lists(st.tuples(st.sampled_from(["namespace", "vm"]), st.sets(st.sampled_from(MODE_NAMES))), max_size=6)
+PLACES = st.lists(
+    st.tuples(st.sampled_from(["namespace", "container", "vm"]), st.sets(st.sampled_from(MODE_NAMES))), max_size=6
+)
 
 
 def fleet(places: Any, dual: bool) -> Any:
