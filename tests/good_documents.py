@@ -32,7 +32,7 @@ bridges:
     mtu: "1400"
     stp: "no"
     vlan_filtering: true
-  - {name: v-net-1, up: false}
+  - {name: v-net-1, up: false, guests: {to_host: "no", among: true, outside: false}}
   - {name: v-net-2, uplink: eth2}
   - {name: v-net-0, netns: red}
 veths:

@@ -217,6 +217,7 @@ class _Run:
                 reachability = _probed(task.target)
             self._check()
             self._remember(task, memory, owned)
+            self._store.drop_journal(self._name)  # also where nothing new is to be remembered: something was mended
         except BaseException as error:
             self._undo(task, memory, picture, started, error)
             raise

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 import subprocess
+import time
 from typing import Any, Iterable, Iterator, List, Optional, Tuple
 
 from ansible_collections.hostwire.linux.plugins.module_utils import firewall
@@ -112,6 +114,10 @@ def _neighbours(room: Optional[str]) -> Iterator[str]:
             yield f"neighbour replace {address.partition('/')[0]} lladdr {_HOST_MACS[interface]} dev eth0"
 
 
+def iptables(words: str, family: str = "iptables") -> None:
+    subprocess.run([family, *words.split()], check=True)
+
+
 def port(
     number: int,
     to: str,
@@ -166,15 +172,17 @@ def saved(backend: str, netns: Optional[str] = None, families: Iterable[str] = (
     return lines
 
 
-def listening(room: Optional[str], number: int, protocol: str = "tcp", family: int = 4) -> socket.socket:
-    """A server at every address of a room."""
+def listening(
+    room: Optional[str], number: int, protocol: str = "tcp", family: int = 4, address: str = ""
+) -> socket.socket:
+    """A server in a room, at one address of it or at all."""
     with inside(room):
         kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
         server = socket.socket(socket.AF_INET6 if family == 6 else socket.AF_INET, kind)
         if family == 6:
             server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        server.bind(("::" if family == 6 else "0.0.0.0", number))
+        server.bind((address or ("::" if family == 6 else "0.0.0.0"), number))
         if protocol == "tcp":
             server.listen()
         return server
@@ -209,3 +217,30 @@ def call(
 def blocked(room: Optional[str], address: str, number: int, server: socket.socket) -> bool:
     """Whether a room's call of ``address`` does not get through."""
     return call(room, address, number, server, NEVER) is None
+
+
+def ping(room: Optional[str], address: str, patience: float = PATIENCE) -> bool:
+    """Whether an echo request of a room is answered."""
+    family, protocol, kind, answer = (
+        (socket.AF_INET6, socket.IPPROTO_ICMPV6, 128, 129)
+        if ":" in address
+        else (socket.AF_INET, socket.IPPROTO_ICMP, 8, 0)
+    )
+    with inside(room):
+        client = socket.socket(family, socket.SOCK_RAW, protocol)
+    number = os.urandom(4)  # identifier and sequence number
+    request = struct.pack(">BBH", kind, 0, 0) + number
+    words = sum(struct.unpack(">4H", request))
+    checksum = ~(words + (words >> 16)) & 0xFFFF  # RFC 1071; the kernel writes IPv6's itself
+    deadline = time.monotonic() + patience
+    with client:
+        try:
+            client.sendto(request[:2] + struct.pack(">H", checksum) + number, (address, 0))
+            while True:
+                client.settimeout(max(deadline - time.monotonic(), 0.001))
+                packet = client.recv(128)
+                message = packet if ":" in address else packet[20:]  # behind the IPv4 header
+                if message[0] == answer and message[4:8] == number:
+                    return True
+        except OSError:
+            return False

@@ -23,7 +23,10 @@ def documents(draw: st.DrawFn) -> Document:
     for name in draw(st.lists(st.sampled_from(("b0", "b1")), unique=True)):
         netns = draw(st.sampled_from(places))
         taken.append((netns, name))
-        bridges.append({"name": name, "netns": netns, **draw(links(next(subnets))), **draw(bridge_options())})
+        bridge = {"name": name, "netns": netns, **draw(links(next(subnets))), **draw(bridge_options())}
+        if netns is None and draw(st.integers(0, 3)) == 0:
+            bridge["guests"] = draw(guests())
+        bridges.append(bridge)
     document["bridges"] = bridges
     veths = []
     for number in range(draw(st.integers(0, 4))):
@@ -101,6 +104,12 @@ def bridge_options(draw: st.DrawFn) -> Document:
 
 
 @st.composite
+def guests(draw: st.DrawFn) -> Document:
+    closed = draw(st.lists(st.sampled_from(("to_host", "from_host", "among", "among", "outside")), max_size=2))
+    return dict.fromkeys(closed, False)
+
+
+@st.composite
 def routes(draw: st.DrawFn, document: Document) -> List[Document]:
     """Routes that can be: through a subnet of a link that is up, or nowhere."""
     found: List[Document] = []
@@ -148,6 +157,7 @@ def disturbances(draw: st.DrawFn, document: Document) -> List[List[str]]:
                     ["link", "set", end["name"], "up"],
                     ["link", "set", end["name"], "mtu", "1300"],
                     ["link", "set", end["name"], "nomaster"],
+                    ["link", "set", end["name"], "type", "bridge_slave", "isolated", "off"],
                     ["address", "flush", "dev", end["name"]],
                     ["address", "add", "10.200.0.1/24", "dev", end["name"]],
                     ["link", "set", "lo" if inside else end["name"], "down"],

@@ -59,6 +59,7 @@ def test_the_documents_have_steps_of_every_kind() -> None:
             "NetnsDelete",
             "BridgeAdd",
             "BridgeChange",
+            "PortChange",
             "VethAdd",
             "TapAdd",
             "LinkDelete",

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from ansible_collections.hostwire.linux.tests.kernel.firewall_world import (
     blocked,
     build,
     call,
+    iptables,
     listening,
     port,
     sysctl,
@@ -58,10 +58,6 @@ def world(private_host: object, backend: str) -> int:
 def plain_world(private_host: object) -> None:
     """The same, once only, for what neither depends on the backend nor on bridges."""
     build()
-
-
-def iptables(words: str) -> None:
-    subprocess.run(["iptables", *words.split()], check=True)
 
 
 def test_hazard_40_a_published_port_works_from_everywhere(each_world: int) -> None:

@@ -38,7 +38,7 @@ FIRST: Dict[str, Any] = {
         {"name": "blue", "forwarding": {"ipv4": True}, "hosts": {"localdb": "10.0.2.12"}},
     ],
     "bridges": [
-        {"name": "v-net-0", "addresses": ["192.168.15.5/24", "fd00:15::5/64"]},
+        {"name": "v-net-0", "addresses": ["192.168.15.5/24", "fd00:15::5/64"], "guests": {"among": False}},
         {"name": "old-net", "netns": "blue", "addresses": ["10.9.0.1/24", "10.9.0.2/24"]},
     ],
     "veths": [
@@ -93,7 +93,7 @@ SECOND: Dict[str, Any] = {
     ],
     "bridges": [
         {"name": "v-net-0", "stp": True, "addresses": ["192.168.15.6/24", "fd00:15::6/64"]},
-        {"name": "new-net", "addresses": ["10.7.0.1/24"]},
+        {"name": "new-net", "addresses": ["10.7.0.1/24"], "guests": {"from_host": False, "among": False}},
     ],
     "veths": [
         {
@@ -187,6 +187,7 @@ def _room(netns: Optional[str]) -> Dict[str, Any]:
             **{field: link.get(field) for field in ("mtu", "master", "address", "ifalias", "altnames")},
             "kind": link.get("linkinfo", {}).get("info_kind"),
             "stp": link.get("linkinfo", {}).get("info_data", {}).get("stp_state"),
+            "isolated": link.get("linkinfo", {}).get("info_slave_data", {}).get("isolated"),
             "up": "UP" in link["flags"],
             "addresses": sorted(_address(a) for a in link["addr_info"] if a["scope"] != "link"),
         }

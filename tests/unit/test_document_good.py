@@ -18,6 +18,7 @@ from ansible_collections.hostwire.linux.plugins.module_utils.model import (
     Container,
     End,
     Forwarding,
+    GuestPolicy,
     Interface,
     Masquerade,
     Namespace,
@@ -156,7 +157,7 @@ def test_everything_that_can_be_said_means_this() -> None:
         ),
         bridges=(
             Bridge("v-net-0", None, ("192.168.15.5/24", "fd00:15::5/64"), "02:00:00:aa:bb:01", 1400, True, False, True),
-            Bridge("v-net-1", up=False),
+            Bridge("v-net-1", up=False, guests=GuestPolicy(to_host=False, outside=False)),
             Bridge("v-net-2", uplink="eth2"),
             Bridge("v-net-0", "red"),
         ),

@@ -17,9 +17,13 @@ from ..rtnetlink import addresses, links, routes
 from ..rtnetlink.channel import BATCH, Channel, Refusal
 from ..rtnetlink.wire import Message
 
-# What an inverse may meet when its step was never done, or half: the thing is gone already, or there already.
+# What an inverse may meet when its step was never done, or half: the thing is gone already, or there already, or (the
+# last) it is a property of a bridge's port and the link isn't one: its bridge, once it is back, sets that again.
 _ALREADY_SO = frozenset(
-    (errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EEXIST, errno.EADDRNOTAVAIL, errno.ENXIO, errno.ENOTCONN)
+    (
+        *(errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EEXIST, errno.EADDRNOTAVAIL, errno.ENXIO, errno.ENOTCONN),
+        errno.EOPNOTSUPP,
+    )
 )
 # What something that is to go may meet: it went along with something else, as a route does with a link's last address.
 _GONE = {

@@ -8,17 +8,20 @@ jump must stand exactly once.
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 from .rendering import render, shared_jumps
-from .rules import FORWARD, GUARD, INPUT, OUTPUT, Jump, Rendered, Rule, tag_of
+from .rules import CLOSED, FORWARD, GUARD, INPUT, OUTPUT, Jump, Rendered, Rule, tag_of
 from .tables import MARK, Ruleset, Tables, owned_marks, target_of
 from .want import FirewallWant
 
 # What protects comes before what opens; a removal goes the other way round.
 _ORDER = ("raw", "filter", "nat")
-_SHARED = (FORWARD, GUARD, INPUT, OUTPUT)
+_SHARED = (FORWARD, GUARD, CLOSED, INPUT, OUTPUT)
+# What may stand before a jump that has to be ahead: it lets nothing through that the jump's chain would drop.
+_HARMLESS = ("DOCKER-USER", "DROP", "REJECT", "LOG", "NFLOG", "", CLOSED, INPUT, OUTPUT)
 UNDO = "# undo\n"  # the first line of a text that may meet a change that was made in part, or not at all
 
 
@@ -189,16 +192,29 @@ def _jump_edits(
     for jump in wanted:
         found = _jumps_to(jump.chain, {jump.parent: present.get(jump.parent, [])})
         marks = owned_marks(found)
-        last = not jump.last or not found or present[jump.parent][-1] == found[-1]
-        if marks != [jump.rule.mark] or not last:
+        if marks != [jump.rule.mark] or not _in_place(jump, present[jump.parent]):
             added.append(jump)
             removed += found
+    moved = {jump.parent for jump in added if not jump.last}
+    for jump in wanted:
+        if jump.ahead and jump.parent in moved and jump not in added:  # what was inserted stands before it now
+            added.append(jump)
+            removed += _jumps_to(jump.chain, {jump.parent: present[jump.parent]})
     kept = {(jump.parent, jump.chain) for jump in wanted}
     for name in chains:
         for parent, lines in present.items():
             if parent not in chains and (parent, name) not in kept:
                 removed += _jumps_to(name, {parent: lines})
     return added, removed
+
+
+def _in_place(jump: Jump, lines: List[str]) -> bool:
+    """Whether a jump that stands in these lines is where it has to be."""
+    if jump.last:
+        return target_of(lines[-1]) == jump.chain
+    # DOCKER-USER is the administrator's, and dockerd puts it first again and again.
+    before = itertools.takewhile(lambda line: target_of(line) != jump.chain, lines)
+    return not jump.ahead or all(target_of(line) in _HARMLESS for line in before)
 
 
 def _jumps_to(chain: str, chains: Dict[str, List[str]]) -> List[str]:
@@ -221,11 +237,22 @@ def applicable(text: str, ruleset: Ruleset) -> str:
     chains: Dict[str, List[str]] = {}
     for line in text.splitlines():
         if line.startswith("*"):
-            chains = ruleset.get(line[1:], {})
-        elif (line.startswith("-D ") or _makes_jump(line)) and _stands(line, chains) != line.startswith("-D "):
+            chains = {name: list(lines) for name, lines in ruleset.get(line[1:], {}).items()}
+        elif line.startswith("-D "):
+            if not _stands(line, chains):
+                continue
+            _strike(line, chains)  # a jump that moves is deleted and made again
+        elif _makes_jump(line) and _stands(line, chains):
             continue
         kept.append(line)
     return "\n".join([*kept, ""])
+
+
+def _strike(line: str, chains: Dict[str, List[str]]) -> None:
+    """Take the first rule with the same mark off the chain that the line is about."""
+    chain = chains[line.split(" ", 2)[1]]
+    mark = MARK.search(line)
+    del chain[owned_marks(chain).index(mark.group(1) if mark else None)]
 
 
 def _makes_jump(line: str) -> bool:

@@ -35,11 +35,11 @@ def close_host(writer: Writer) -> None:
 
 
 def close_forwarding(writer: Writer, bridged: bool) -> None:
-    """What isn't forwarded from or to a switch, before anything that protects or opens.
+    """What isn't forwarded from or to a switch.
 
     ``bridged``: bridged packets may pass by here, and then come in and go out by the bridge.
     """
-    chain = f"HW-PROTECT-{writer.tag}"
+    chain = f"HW-CLOSED-{writer.tag}"
     for switch in writer.switches:
         name = switch.interface
         if not switch.outside:

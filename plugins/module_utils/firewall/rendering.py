@@ -7,9 +7,9 @@ Chains of a document (``TAG`` stands for its name):
 - filter ``HW-PROTECT-TAG``: drops new connections from elsewhere into the document's guest networks, and
   ``HW-ACCEPT-TAG`` (with ``HW-NAMED-TAG``): lets through what the document declares. Both hang in the shared chain
   ``HOSTWIRE-FORWARD`` at the head of FORWARD: every document's protection before any document's opening;
-- filter ``HW-INPUT-TAG`` and ``HW-OUTPUT-TAG``: close the ways between guests and the host itself. They hang in the
-  shared chains ``HOSTWIRE-INPUT`` and ``HOSTWIRE-OUTPUT`` at the heads of INPUT and OUTPUT; what keeps guests from each
-  other and from other networks comes first in ``HW-PROTECT-TAG``;
+- filter ``HW-INPUT-TAG``, ``HW-OUTPUT-TAG`` and ``HW-CLOSED-TAG``: close the ways between guests and the host, and
+  those that lead through the host. They hang in the shared chains ``HOSTWIRE-INPUT``, ``HOSTWIRE-OUTPUT`` and
+  ``HOSTWIRE-CLOSED`` at the heads of INPUT, OUTPUT and FORWARD, ahead of all that could open them;
 - filter ``HOSTWIRE-GUARD``, shared, at the end of FORWARD: what nobody decided about is dropped;
 - nat ``HW-DNAT-TAG``, from PREROUTING and OUTPUT, for local destinations only (hazard 41), and ``HW-SNAT-TAG``.
 """
@@ -20,10 +20,11 @@ import functools
 from typing import Dict, Tuple
 
 from . import policy, protection, translation
-from .rules import FORWARD, GUARD, INPUT, OUTPUT, SHARED, Jump, Rendered, Rule, Writer, make_rule
+from .rules import CLOSED, FORWARD, GUARD, INPUT, OUTPUT, SHARED, Jump, Rendered, Rule, Writer, make_rule
 from .want import FirewallWant, families
 
-_HEADS = {"FORWARD": FORWARD, "INPUT": INPUT, "OUTPUT": OUTPUT}  # built-in chains, and what hangs at their heads
+# What hangs at the heads of built-in chains, in the order of insertion: HOSTWIRE-CLOSED comes to stand before -FORWARD.
+_HEADS = {FORWARD: "FORWARD", CLOSED: "FORWARD", INPUT: "INPUT", OUTPUT: "OUTPUT"}
 _TO_LOCAL = "-m addrtype --dst-type LOCAL"
 
 
@@ -58,6 +59,7 @@ def _with_shared(
     shared = {}
     for name, own in (
         (FORWARD, (f"HW-PROTECT-{tag}", f"HW-ACCEPT-{tag}")),
+        (CLOSED, (f"HW-CLOSED-{tag}",)),
         (INPUT, (f"HW-INPUT-{tag}",)),
         (OUTPUT, (f"HW-OUTPUT-{tag}",)),
     ):
@@ -84,8 +86,8 @@ def _jumps(owner: str, tag: str, chains: Dict[Tuple[str, str], Tuple[Rule, ...]]
 def shared_jumps() -> Dict[str, Jump]:
     """The jumps to the shared chains, which stand as long as there is something in them."""
     heads = {
-        chain: Jump("filter", parent, chain, make_rule(SHARED, "filter", parent, "", "", chain))
-        for parent, chain in _HEADS.items()
+        chain: Jump("filter", parent, chain, make_rule(SHARED, "filter", parent, "", "", chain), ahead=chain != FORWARD)
+        for chain, parent in _HEADS.items()
     }
     guard = Jump("filter", "FORWARD", GUARD, make_rule(SHARED, "filter", "FORWARD", "", "", GUARD), last=True)
     return {**heads, GUARD: guard}

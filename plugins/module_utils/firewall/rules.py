@@ -11,6 +11,7 @@ from ..errors import InvalidValue
 from ..model import Masquerade, PublishedPort
 from .want import ANY, FirewallWant, family_of, guest_of, of_family, overlap
 
+CLOSED = "HOSTWIRE-CLOSED"
 FORWARD = "HOSTWIRE-FORWARD"
 GUARD = "HOSTWIRE-GUARD"
 INPUT = "HOSTWIRE-INPUT"
@@ -37,13 +38,17 @@ class Rule(NamedTuple):
 
 
 class Jump(NamedTuple):
-    """The only thing of ours in a built-in chain: a rule that leads to ``chain``, at the head or (``last``) the end."""
+    """The only thing of ours in a built-in chain: a rule that leads to ``chain``, at the head or (``last``) the end.
+
+    ``ahead``: it stays ahead of what others put there later. Only for chains that drop and open nothing.
+    """
 
     table: str
     parent: str
     chain: str
     rule: Rule
     last: bool = False
+    ahead: bool = False
 
 
 class Rendered(NamedTuple):
