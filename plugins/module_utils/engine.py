@@ -39,6 +39,7 @@ from .plan.actions import Step
 from .plan.owned import Owned, SysctlKey, living
 from .plan.planner import Plan, Wish, make_plan
 from .plan.present import present
+from .plan.uplinks import attachments
 from .task import (
     Task,
     containers_remembered,
@@ -188,6 +189,7 @@ class _Run:
                 self._reading.where,
                 memory.owned.addresses,
                 self._fragment,
+                {(one.netns, one.bridge): one.nic for one in attachments(memory.owned)},
             )
             if self._fragment:
                 found += documents.problems_with_earlier(self._reading, task.stored, found)

@@ -273,8 +273,26 @@ class KernelRoute(NamedTuple):
     flags: int = 0
 
 
+class Baggage(NamedTuple):
+    """What would move with the work of a link when another takes it over.
+
+    ``addresses`` without IPv6 link-local ones, which each link has; ``leases`` are those of them that end one day.
+    ``routes`` are (prefix, table, metric) in every table, without those that the kernel makes. ``neighbours``: how many
+    were written down. ``obstacles``: what can't move, in words.
+    """
+
+    addresses: Tuple[str, ...]
+    leases: Tuple[str, ...]
+    routes: Tuple[Tuple[str, int, int], ...]
+    neighbours: int
+    obstacles: Tuple[str, ...]
+
+
 class NamespaceView(NamedTuple):
-    """One namespace as it was read: links by name, addresses by link index, routes in each table that was asked for."""
+    """One namespace as it was read: links by name, addresses by link index, routes in each table that was asked for.
+
+    ``baggage``: of the links that are, were or are to be uplinks or their bridges.
+    """
 
     netns: Optional[str]
     inode: int
@@ -284,6 +302,7 @@ class NamespaceView(NamedTuple):
     forwarding_ipv4: Optional[bool]
     forwarding_ipv6: Optional[bool]
     sysctls: Dict[str, Optional[str]]
+    baggage: Dict[str, Baggage] = {}
 
 
 class HostView(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Dict, Iterable, Mapping, NamedTuple, Optional, Tuple
 
-from . import files, sysctl, tap
+from . import files, sysctl, tap, uplink
 from . import netns as namespaces
 from .model import TABLE_MAIN, HostView, NamespaceView
 from .peers import find_peers
@@ -21,6 +21,7 @@ class Question(NamedTuple):
 
     tables: Tuple[int, ...] = (TABLE_MAIN,)
     sysctls: Tuple[str, ...] = ()
+    carriers: Tuple[str, ...] = ()  # links whose work another takes over, or may
 
 
 def observe(
@@ -46,6 +47,7 @@ def _view(netns: Optional[str], inode: int, question: Question) -> NamespaceView
         addresses = read_addresses(channel)
         routes = read_routes(channel, question.tables)
         forwarding_ipv4, forwarding_ipv6 = read_forwarding(channel)
+        baggage = {name: uplink.read_baggage(channel, links[name]) for name in question.carriers if name in links}
     return NamespaceView(
         netns,
         inode,
@@ -55,6 +57,7 @@ def _view(netns: Optional[str], inode: int, question: Question) -> NamespaceView
         forwarding_ipv4,
         forwarding_ipv6,
         _settings(question.sysctls),
+        baggage,
     )
 
 

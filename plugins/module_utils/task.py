@@ -21,6 +21,7 @@ from .plan.planner import Wish
 from .plan.ports import wanted_isolation
 from .plan.routes import key_of
 from .plan.settings import ACCEPT_REDIRECTS, is_switch, wanted_files, wanted_settings
+from .plan.uplinks import carriers
 
 _LISTS: Dict[str, Callable[[Any], Any]] = {
     "namespaces": lambda entry: entry.name,
@@ -152,8 +153,15 @@ def questions(task: Task, memory: Memory) -> Dict[Optional[str], Question]:
     for netns, path in _settings_to_read(task, memory):
         paths.setdefault(netns, {})[path] = None
     main = (TABLE_MAIN,)
+    links: Dict[Optional[str], Dict[str, None]] = {}
+    for netns, name in carriers(task.target, memory.owned):
+        links.setdefault(netns, {})[name] = None
     return {
-        netns: Question(tuple(sorted({TABLE_MAIN, *extra})) if extra else main, tuple(paths.get(netns, ())))
+        netns: Question(
+            tuple(sorted({TABLE_MAIN, *extra})) if extra else main,
+            tuple(paths.get(netns, ())),
+            tuple(links.get(netns, ())),
+        )
         for netns, extra in tables.items()
     }
 

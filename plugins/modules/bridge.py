@@ -50,6 +50,14 @@ options:
     description: Whether ports filter by VLAN.
     type: bool
     default: false
+  uplink:
+    description:
+      - An interface, in the same namespace, that exists already and isn't ours. It becomes a port of the bridge, which
+        takes over its addresses, with their lifetimes, and its routes in one step; its MAC address and MTU, too, unless
+        told otherwise. So guests on the bridge are on the same LAN as the host.
+      - All of it, and what has come meanwhile, goes back to the interface when this is left out again or the bridge is
+        removed.
+    type: str
   guests:
     description:
       - Says that guests live on this switch, and which new connections there may be between them and others, IPv4
@@ -184,6 +192,7 @@ def main() -> None:
             "up": {"type": "bool", "default": True},
             "stp": {"type": "bool", "default": False},
             "vlan_filtering": {"type": "bool", "default": False},
+            "uplink": {"type": "str"},
             "guests": {
                 "type": "dict",
                 "options": {

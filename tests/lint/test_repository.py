@@ -21,7 +21,7 @@ LAYERS = (
     ("ansible_module",),
     ("netns", "sysctl", "files", "privilege", "tap"),
     ("containers",),
-    ("firewall", "peers", "probe"),
+    ("firewall", "peers", "probe", "uplink"),
     ("observe", "dockerd"),
     ("plan",),
     ("apply",),

@@ -8,7 +8,7 @@ import os
 from types import TracebackType
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple, Type, cast
 
-from .. import files, firewall, sysctl, tap
+from .. import files, firewall, sysctl, tap, uplink
 from .. import netns as namespaces
 from ..errors import HostwireError, KernelRefused
 from ..model import PublishedPort
@@ -140,6 +140,12 @@ class Executor:
                 self._enter(action.netns)
                 tap.create(action.name, action.owner)
                 self._indexes.pop(action.name, None)
+            elif isinstance(action, act.UplinkAttach):
+                self._enter(action.netns)
+                uplink.attach(action.name, action.link, action.addresses)
+            elif isinstance(action, act.UplinkDetach):
+                self._enter(action.netns)
+                uplink.detach(action.name, action.link, action.addresses, action.routes)
             elif isinstance(action, act.NetnsAdd):
                 self._leave()
                 self._create(action.netns)

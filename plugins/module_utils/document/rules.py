@@ -14,6 +14,7 @@ from .links import BRIDGE, Key, Placed, PrefixTable, WantedLink, place, placed_a
 from .prefix import WIDTH, Prefix, is_link_local
 from .published import ANY
 from .switches import addresses_on_switches
+from .uplinks import uplink_problems
 from .where import Where
 
 IPV6_LEAST_MTU = 1280  # RFC 8200, section 5
@@ -26,6 +27,7 @@ def rule_problems(topology: Topology, where: Where) -> List[str]:
         *_namespaces_twice(topology, where),
         *_two_owners(links),
         *_ports_of_bridges(links),
+        *uplink_problems(topology, where, links),
         *_small_mtus(links),
         *_addresses_in_namespaces(links),
         *addresses_on_switches(links),

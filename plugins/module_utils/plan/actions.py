@@ -170,6 +170,28 @@ class FlowsForget(NamedTuple):
     ports: Tuple[Tuple[Any, ...], ...]
 
 
+class UplinkAttach(NamedTuple):
+    """An interface becomes a port of the bridge ``name``, which takes over its work.
+
+    ``addresses`` are the bridge's own.
+    """
+
+    netns: Optional[str]
+    name: str
+    link: str
+    addresses: Tuple[str, ...]
+
+
+class UplinkDetach(NamedTuple):
+    """The opposite. ``addresses`` stay on the bridge; ``routes`` (prefix, table, metric) go."""
+
+    netns: Optional[str]
+    name: str
+    link: str
+    addresses: Tuple[str, ...]
+    routes: Tuple[Tuple[str, int, int], ...]
+
+
 Action = Union[
     NetnsAdd,
     NetnsDelete,
@@ -188,6 +210,8 @@ Action = Union[
     FileSet,
     TableSet,
     FlowsForget,
+    UplinkAttach,
+    UplinkDetach,
 ]
 
 _CLASSES: Tuple[Type[Any], ...] = (
@@ -208,6 +232,8 @@ _CLASSES: Tuple[Type[Any], ...] = (
     FileSet,
     TableSet,
     FlowsForget,
+    UplinkAttach,
+    UplinkDetach,
 )
 _BY_NAME: Dict[str, Type[Any]] = {cls.__name__: cls for cls in _CLASSES}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import Dict, Optional
 
-from ..model import Topology
-from .owned import UNKNOWN, Change, Owned, SysctlKey, nothing
+from ..model import Bridge, Topology
+from .owned import UNKNOWN, UPLINK, Change, Owned, SysctlKey, nothing
 from .routes import key_of
 
 _SETTINGS = ("up", "mtu", "bridge")
@@ -18,7 +18,7 @@ def claims(topology: Topology, settings: Dict[SysctlKey, str], files: Dict[str, 
     for namespace in topology.namespaces:
         claimed.namespaces[namespace.name] = UNKNOWN
     for bridge in topology.bridges:
-        claimed.links[(bridge.netns, bridge.name)] = UNKNOWN
+        _claim_bridge(claimed, bridge)
     for veth in topology.veths:
         for end in veth:
             if end.name:
@@ -38,6 +38,13 @@ def claims(topology: Topology, settings: Dict[SysctlKey, str], files: Dict[str, 
     for path in files:
         claimed.files[path] = None
     return claimed
+
+
+def _claim_bridge(claimed: Owned, bridge: Bridge) -> None:
+    claimed.links[(bridge.netns, bridge.name)] = UNKNOWN
+    if bridge.uplink is not None:  # then the bridge's addresses aren't all ours
+        claimed.settings[(bridge.netns, bridge.uplink, UPLINK)] = Change("", "")
+        claimed.addresses.update({(bridge.netns, bridge.name, address): None for address in bridge.addresses})
 
 
 def without(owned: Owned, claimed: Owned) -> Owned:

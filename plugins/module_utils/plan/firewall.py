@@ -36,6 +36,7 @@ def firewall_wants(topology: Topology) -> Dict[Optional[str], FirewallWant]:
         if netns is None:
             named = {name for name, _prefixes in _networks(topology, None)}
             named |= {interface.name for interface in topology.interfaces if interface.netns is None}
+            named |= {bridge.name for bridge in topology.bridges if bridge.netns is None and bridge.uplink is not None}
             want = want._replace(
                 named=tuple(sorted(named)),
                 let_through=topology.forwarding.networks,
@@ -65,6 +66,7 @@ def _guests(topology: Topology, netns: Optional[str]) -> Tuple[GuestNetwork, ...
     Protecting that would cut off everybody else's guests, Docker's too.
     """
     bridged = {interface.bridge for interface in topology.interfaces if interface.netns == netns}
+    bridged |= {bridge.name for bridge in topology.bridges if bridge.netns == netns and bridge.uplink is not None}
     defaults = [route for route in topology.routes if route.netns == netns and route.to in ("0.0.0.0/0", "::/0")]
     ways = [Nexthop(route.via, route.dev) for route in defaults]
     ways += [hop for route in defaults for hop in route.nexthops]

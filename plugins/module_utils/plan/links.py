@@ -21,6 +21,7 @@ from .addresses import plan_addresses, plan_foreign_addresses
 from .owned import UNKNOWN, Change
 from .ports import join, mend_link
 from .sheet import BEFORE_UP, LINK, MAKE_LINKS, MAKE_NAMESPACES, Sheet, kind_words, place
+from .uplinks import look_of, plan_bridge_addresses
 
 IPV6_MTU = 1280  # RFC 8200, 5: on a link with less the kernel has no IPv6 at all (hazard 22)
 VETH_MTU = 1500  # ETH_DATA_LEN, linux/if_ether.h: what the kernel gives a new veth
@@ -55,14 +56,15 @@ def plan_bridges(sheet: Sheet, wanted: Iterable[Bridge]) -> None:
     """Make missing bridges; mend those that differ."""
     for bridge in wanted:
         have = usable(sheet, bridge.netns, bridge.name, "bridge")
+        mac, mtu = look_of(sheet, bridge)
         if have is None:
-            _make_bridge(sheet, bridge)
+            _make_bridge(sheet, bridge._replace(mac=mac, mtu=mtu))
         else:
             sheet.after.links[(bridge.netns, bridge.name)] = have.index
             _mend_bridge_options(sheet, bridge, have)
-            mtu = bridge.mtu if bridge.mtu is not None else have.mtu
-            mend(sheet, End(bridge.name, bridge.netns, None, (), bridge.mac, mtu, bridge.up), have)
-        plan_addresses(sheet, bridge.netns, bridge.name, bridge.addresses, have)
+            want = End(bridge.name, bridge.netns, None, (), mac, mtu if mtu is not None else have.mtu, bridge.up)
+            mend(sheet, want, have, hears_routers=bridge.uplink is not None)
+        plan_bridge_addresses(sheet, bridge, have)
 
 
 def _make_bridge(sheet: Sheet, bridge: Bridge) -> None:
@@ -193,8 +195,8 @@ def usable(sheet: Sheet, netns: Optional[str], name: str, kind: str) -> Optional
     return have
 
 
-def mend(sheet: Sheet, want: Union[End, Tap], have: Link) -> None:
-    """Bring one of our links into agreement."""
+def mend(sheet: Sheet, want: Union[End, Tap], have: Link, hears_routers: bool = False) -> None:
+    """Bring one of our links into agreement. ``hears_routers``: it does as its uplink did."""
     netns, name = want.netns, want.name
     words: List[str] = []
     change = LinkChange(netns, name)
@@ -218,7 +220,7 @@ def mend(sheet: Sheet, want: Union[End, Tap], have: Link) -> None:
         words.append("mark as ours")
         change, undo = change._replace(alias=sheet.owned.mark), undo._replace(alias=have.alias)
     mend_link(sheet, want, have, words, change, undo)
-    if not want.bridge and have.accept_ra not in (None, 0):
+    if not want.bridge and not hears_routers and have.accept_ra not in (None, 0):
         path = f"net/ipv6/conf/{name}/accept_ra"
         line = sheet.line(f"{place(netns)}: {name}: accept_ra {have.accept_ra} -> 0")
         sheet.do(BEFORE_UP, line, SysctlSet(netns, path, "0"), SysctlSet(netns, path, str(have.accept_ra)))

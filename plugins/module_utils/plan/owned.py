@@ -14,6 +14,7 @@ SysctlKey = Tuple[Optional[str], str]  # namespace, slash path
 
 # A namespace or link that was about to be made when the run was killed: its number was never learned.
 UNKNOWN = 0
+UPLINK = "uplink"  # the property of an interface that isn't ours: which bridge of ours does its work
 
 
 class Change(NamedTuple):

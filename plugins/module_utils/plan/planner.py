@@ -21,6 +21,7 @@ from .routes import plan_routes, take_routes
 from .settings import plan_files, plan_settings, take_files, take_settings
 from .sheet import Sheet
 from .taps import plan_taps
+from .uplinks import plan_uplinks, take_uplinks
 
 
 class Wish(NamedTuple):
@@ -71,6 +72,7 @@ def make_plan(
     unwanted = list(doomed.links)
     if wish.whole:
         unwanted += [key for key in removal.marked_links(sheet, wanted.links) if key not in doomed.links]
+    take_uplinks(sheet, wish.topology, wish.whole, unwanted)
     removal.take_links(sheet, unwanted)
     removal.take_namespaces(sheet, doomed.namespaces, processes)
     removal.take_interface_settings(sheet, doomed.settings)
@@ -85,6 +87,7 @@ def make_plan(
     if not wish.whole:
         plan_other_ports(sheet, wish.topology, wish.stored)
     plan_interfaces(sheet, wish.topology.interfaces)
+    plan_uplinks(sheet, wish.topology.bridges)
     plan_routes(sheet, wish.topology.routes)
     plan_firewall(sheet, tables, wish.firewall, wish.firewall_before)
     plan_settings(sheet, wish.settings)
@@ -105,6 +108,7 @@ def _forget_containers(owned: Owned) -> None:
 def _unmentioned(wish: Wish, doomed: Owned) -> List[AddressKey]:
     """The addresses to take from interfaces that the document has no entry for: those with one get what it says."""
     mentioned = {(interface.netns, interface.name) for interface in wish.topology.interfaces}
+    mentioned.update((bridge.netns, bridge.name) for bridge in wish.topology.bridges)
     return [key for key in doomed.addresses if key[:2] not in mentioned]
 
 

@@ -10,13 +10,14 @@ from ..document.gateways import connected_by_document, told_by_document, unreach
 from ..document.links import BRIDGE, FOREIGN, Key, Placed, WantedLink, place, placed_addresses, wanted_links, ways
 from ..document.prefix import is_link_local, known_ip, known_prefix
 from ..document.rules import IPV6_LEAST_MTU
-from ..model import CONTAINER, HostView, Link, NamespaceView, Topology
-from ..rtnetlink.constants import ROUTE_PROTOCOL, RTN_UNICAST
+from ..model import CONTAINER, Bridge, HostView, Link, NamespaceView, Topology
+from ..rtnetlink.constants import ROUTE_PROTOCOL, RTN_UNICAST, RTPROT_KERNEL
 from ..suggestion import suggestion
 from .overlap import ForeignAddress, ForeignRoute, on_every_link, overlap_problems
 
 AddressKey = Tuple[Optional[str], str, str]  # namespace, interface, address
 _EVERYTHING_KNOWN = Where()
+_NOTHING_ATTACHED: Dict[Key, str] = {}
 
 
 class _Scene(NamedTuple):
@@ -32,6 +33,7 @@ class _Scene(NamedTuple):
     owned_links: Container[Key]
     owned_addresses: Container[AddressKey]
     fragment: bool
+    attached: Mapping[Key, str]  # a bridge that does an interface's work, and that interface
 
 
 def container_problems(topology: Topology, reasons: Mapping[str, str], where: Where) -> List[str]:
@@ -47,13 +49,14 @@ def problems(
     where: Where = _EVERYTHING_KNOWN,
     owned_addresses: Container[AddressKey] = (),
     fragment: bool = False,
+    attached: Mapping[Key, str] = _NOTHING_ATTACHED,
 ) -> List[str]:
     """One line per rule that the document breaks on this host, in the form of document.read's problems.
 
     ``host`` holds a view of each namespace that the document names and the host has; ``owned_links`` and
     ``owned_addresses`` (on links that aren't ours) are what this document made in an earlier run: they count as gone
-    unless it still asks for them, or is a ``fragment``, which leaves the rest as it is. A document with state absent
-    breaks no rule.
+    unless it still asks for them, or is a ``fragment``, which leaves the rest as it is. ``attached``: the bridges with
+    an uplink, and what that is; without one they give its addresses back. A document with state absent breaks no rule.
     """
     if not topology.present:
         return []
@@ -65,7 +68,7 @@ def problems(
     namespaces = {namespace.name for namespace in topology.namespaces}
     scene = _Scene(
         topology, where, host, links, made, namespaces, set(host.names),
-        () if fragment else owned_links, owned_addresses, fragment,
+        () if fragment else owned_links, owned_addresses, fragment, attached,
     )  # fmt: skip
     return [
         *_uplinks(scene),
@@ -104,13 +107,45 @@ def warnings(topology: Topology, host: HostView, where: Where = _EVERYTHING_KNOW
                 f"{path}.bridge: as a port of {interface.bridge}, {interface.name} can't be reached any more by "
                 f"{', '.join(useless)}"
             )
-    return found
+    return found + [line for i, bridge in enumerate(topology.bridges) for line in _leases(bridge, host, where, i)]
+
+
+def _leases(bridge: Bridge, host: HostView, where: Where, position: int) -> Iterator[str]:
+    """A DHCP client that listens on a port of a bridge hears nothing any more."""
+    view = host.views.get(bridge.netns)
+    baggage = view.baggage.get(bridge.uplink or "") if view else None
+    leases = [address for address in baggage.leases if ":" not in address] if baggage else []
+    if leases:
+        yield (
+            f"{where.path('bridges', position)}.uplink: {bridge.uplink} has {', '.join(leases)} by DHCP; it moves, but "
+            f"from now on the DHCP client has to renew it on {bridge.name}"
+        )
 
 
 def _uplinks(scene: _Scene) -> Iterator[str]:
+    """Each uplink is there and works: the bridge has no other way to the LAN."""
+    told = {link.key: link.up for link in scene.links if link.kind == FOREIGN}
     for position, bridge in enumerate(scene.topology.bridges):
-        if bridge.uplink is not None:
-            yield f"{scene.where.path('bridges', position)}.uplink: is not available in this version; leave it out"
+        view = scene.host.views.get(bridge.netns)
+        if bridge.uplink is None or view is None or bridge.uplink in scene.made.get(bridge.netns, ()):
+            continue
+        path = f"{scene.where.path('bridges', position)}.uplink"
+        link = view.links.get(bridge.uplink)
+        if link is None:
+            hint = suggestion(bridge.uplink, sorted(_foreign_links(scene, bridge.netns)))
+            yield f'{path}: no interface named "{bridge.uplink}" {place(bridge.netns)}{hint}'
+        elif not link.up and not told.get((bridge.netns, bridge.uplink)):
+            entry = f"interfaces: [{{name: {bridge.uplink}, up: true}}]"
+            yield f"{path}: {bridge.uplink} is down; say {entry} to set it up"
+
+
+def _uplinks_of(scene: _Scene, netns: Optional[str]) -> Dict[str, str]:
+    """The link that does another's work: what is on the one, is or will be on the other."""
+    doing = {bridge.uplink: bridge.name for bridge in scene.topology.bridges if bridge.netns == netns and bridge.uplink}
+    if not scene.fragment:
+        given_back = {name: nic for (where, name), nic in scene.attached.items() if where == netns and nic not in doing}
+        doing.update({name: nic for name, nic in given_back.items() if name not in doing.values()})
+    return doing
 
 
 def _unknown_namespaces(scene: _Scene) -> Iterator[str]:
@@ -212,28 +247,39 @@ def _ways_that_are_down(scene: _Scene) -> Iterator[str]:
 def _foreign_addresses(scene: _Scene, view: NamespaceView) -> List[ForeignAddress]:
     """The addresses in a namespace that this document hasn't made and whose interface it doesn't make."""
     made = scene.made.get(view.netns, set())
+    uplinks = _uplinks_of(scene, view.netns)
+    shared = {*uplinks.values(), *uplinks}
+    foreign = _foreign_links(scene, view.netns)
     found: List[ForeignAddress] = []
-    for name, link in _foreign_links(scene, view.netns).items():
-        if name in made:
-            continue  # somebody else's where ours is to be: a conflict of its own
+    for name, link in view.links.items():
+        if name not in shared and (name in made or name not in foreign):
+            continue  # ours, or somebody else's where ours is to be: a conflict of its own
         for address in view.addresses.get(link.index, ()):
             if (view.netns, name, address.address) not in scene.owned_addresses:
                 own = known_prefix(address.address)
                 network = known_prefix(f"{address.peer}/{own.length}") if address.peer else own
                 if not on_every_link(own):
-                    found.append(ForeignAddress(name, own, network))
+                    found.append(ForeignAddress(uplinks.get(name, name), own, network))
     return found
 
 
 def _foreign_routes(scene: _Scene, view: NamespaceView, with_ours: bool = False) -> List[ForeignRoute]:
     """The routes that lead somewhere, not through this document's interfaces, and not made by one of ours."""
     made = scene.made.get(view.netns, set())
+    uplinks = _uplinks_of(scene, view.netns)
+    shared = {*uplinks.values(), *uplinks}
     names = {link.index: name for name, link in view.links.items()}
     ours = {index for index, name in names.items() if name in made or (view.netns, name) in scene.owned_links}
+    ours -= {index for index, name in names.items() if name in shared}
+    told = {index for index, name in names.items() if name in shared}  # by their addresses, as far as the kernel goes
+    names = {index: uplinks.get(name, name) for index, name in names.items()}
     return [
         ForeignRoute(known_prefix(route.to), route.via, names.get(route.dev or 0))
         for route in view.routes
-        if route.type == RTN_UNICAST and (with_ours or route.protocol != ROUTE_PROTOCOL) and route.dev not in ours
+        if route.type == RTN_UNICAST
+        and (with_ours or route.protocol != ROUTE_PROTOCOL)
+        and route.dev not in ours
+        and not (route.dev in told and route.protocol == RTPROT_KERNEL)
     ]
 
 
@@ -270,6 +316,7 @@ def _gateways(scene: _Scene) -> Iterator[str]:
         if view is None:
             continue
         working = {name for name, link in view.links.items() if up.get((netns, name), link.up)}
+        working |= {doing for done_for, doing in _uplinks_of(scene, netns).items() if done_for in working}
         for address in _foreign_addresses(scene, view):
             if address.link in working:
                 connected[netns].add_address(address.own, address.network, address.link)

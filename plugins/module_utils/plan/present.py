@@ -117,12 +117,13 @@ def _bridges(sheet: Sheet, named: Topology, filtered: bool) -> Iterable[Bridge]:
         link = _ours(sheet, bridge.netns, bridge.name, "bridge")
         if link is not None:
             yield bridge._replace(
-                addresses=_addresses(sheet, bridge.netns, link, bridge.addresses),
+                addresses=_addresses_of_bridge(sheet, bridge, link),
                 mac=link.mac if bridge.mac is not None else None,
                 mtu=link.mtu if bridge.mtu is not None else None,
                 up=link.up,
                 stp=bool(link.stp),
                 vlan_filtering=bool(link.vlan_filtering),
+                uplink=_uplink(sheet, bridge, link),
                 guests=_guests(sheet, named, bridge) if bridge.guests is not None and filtered else None,
             )
 
@@ -138,6 +139,17 @@ def _guests(sheet: Sheet, named: Topology, bridge: Bridge) -> Optional[GuestPoli
         if (port.netns, port.bridge) == (bridge.netns, bridge.name)
     ]
     return bridge.guests._replace(among=any(link is not None and not link.isolated for link in links))
+
+
+def _addresses_of_bridge(sheet: Sheet, bridge: Bridge, link: Link) -> Tuple[str, ...]:
+    """Of one that does an uplink's work only those that the document names: others are the uplink's."""
+    found = _addresses(sheet, bridge.netns, link, bridge.addresses)
+    return found if bridge.uplink is None else tuple(address for address in found if address in bridge.addresses)
+
+
+def _uplink(sheet: Sheet, bridge: Bridge, link: Link) -> Optional[str]:
+    nic = sheet.link(bridge.netns, bridge.uplink) if bridge.uplink is not None else None
+    return bridge.uplink if nic is not None and nic.master == link.index else None
 
 
 def _veths(sheet: Sheet, named: Topology) -> Iterable[Veth]:

@@ -8,7 +8,7 @@ from typing import Any, Container, Dict, Iterable, List, Optional
 from ..model import Link, LinkKey, NamespaceView
 from ..netns import Process
 from .actions import Action, AddressAdd, LinkChange, NetnsAdd, NetnsDelete, SysctlSet
-from .owned import SettingKey
+from .owned import UPLINK, SettingKey
 from .settings import current
 from .sheet import LINK, TAKE_NAMESPACES, Sheet, kind_words, place
 
@@ -103,6 +103,8 @@ def _remake(sheet: Sheet, name: str, namespace: NamespaceView) -> List[Action]:
 def take_interface_settings(sheet: Sheet, unwanted: Iterable[SettingKey]) -> None:
     """Put properties of other people's interfaces back to what they were, unless somebody has changed them since."""
     for netns, name, field in unwanted:
+        if field == UPLINK:
+            continue
         change = sheet.after.settings.pop((netns, name, field), None)
         have = sheet.link(netns, name)
         if change is None or have is None:

@@ -65,7 +65,7 @@ def _staying(sheet: Sheet, namespace: NamespaceView) -> _Index:
     doomed = {
         link.index
         for link in namespace.links.values()
-        if (namespace.netns, link.name) in sheet.gone or (namespace.netns, link.name) in sheet.falling
+        if any((namespace.netns, link.name) in group for group in (sheet.gone, sheet.falling, sheet.leaving))
     }
     index: _Index = {}
     for route in namespace.routes:

@@ -26,6 +26,7 @@ from .owned import UNKNOWN, Owned, copy
 
 # The order of work. Tens order everything; within ten the work of one namespace stays together.
 CLOSE = 0  # forwarding off, before what protected goes
+DETACH = 5  # what a bridge does for an interface goes back to that, before the bridge goes
 TAKE_LINKS = 10
 TAKE_NAMESPACES = 20
 MAKE_NAMESPACES = 30
@@ -36,7 +37,8 @@ LINK = 71
 ADDRESS = 72
 UNROUTE = 73
 UNADDRESS = 74  # behind ADDRESS: a link that loses its last address loses its routes (hazard 26)
-ROUTE = 75
+ATTACH = 75  # a bridge takes over an interface's work; routes of the document may need that
+ROUTE = 76
 OPEN = 80  # forwarding on
 SYSCTL = 81  # behind it: toggling forwarding rewrites other settings (hazard 30)
 FILES = 90
@@ -71,6 +73,7 @@ class Sheet:
         self.falling: Set[LinkKey] = (
             set()
         )  # links that the plan takes down: they lose routes and IPv6 addresses (hazard 23)
+        self.leaving: Set[LinkKey] = set()  # bridges that give an uplink back: their routes move or go
 
     def line(self, text: str) -> int:
         """Add a readable line; steps that belong to it carry its number."""
@@ -164,9 +167,16 @@ class Sheet:
             actions.append(SysctlSet(netns, f"net/ipv6/conf/{link.name}/accept_ra", str(link.accept_ra)))
         if master:  # by itself, for the bridge may be made again only after this link: then it fetches its ports
             actions += self.replug(netns, link, master)
+        leaving = (
+            netns,
+            link.name,
+        ) in self.leaving  # then only what the document gave it: the rest isn't here any more
         for address in namespace.addresses.get(link.index, ()):
-            if address.scope != 253:  # RT_SCOPE_LINK: the kernel makes those itself
+            own = (netns, link.name, address.address) in self.owned.addresses
+            if address.scope != 253 and (own or not leaving):  # RT_SCOPE_LINK: the kernel makes those itself
                 actions.append(AddressAdd(netns, link.name, address.address))
+        if leaving:
+            return actions
         return actions + [
             self.remake_route(netns, route)
             for route in namespace.routes

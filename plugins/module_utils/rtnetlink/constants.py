@@ -14,6 +14,7 @@ NLM_F_DUMP = 0x300
 NLM_F_REPLACE = 0x100
 NLM_F_EXCL = 0x200
 NLM_F_CREATE = 0x400
+NLM_F_APPEND = 0x800
 NLM_F_CAPPED = 0x100  # on an error: the request is not repeated in it
 NLM_F_ACK_TLVS = 0x200  # on an error: extended attributes follow
 NLMSGERR_ATTR_MSG = 1
@@ -37,8 +38,10 @@ RTM_GETROUTE = 26
 RTM_NEWNEIGH = 28
 RTM_DELNEIGH = 29
 RTM_GETNEIGH = 30
+RTM_GETRULE = 34
 RTM_GETNETCONF = 82
 
+RTN_UNSPEC = 0
 RTN_UNICAST = 1
 RTN_LOCAL = 2
 RTN_BLACKHOLE = 6
@@ -63,8 +66,11 @@ RTA_GATEWAY = 5
 RTA_PRIORITY = 6
 RTA_PREFSRC = 7
 RTA_MULTIPATH = 9
+RTA_CACHEINFO = 12
 RTA_TABLE = 15
 RTA_VIA = 18
+RTA_EXPIRES = 23
+RTA_NH_ID = 30
 
 RTEXT_FILTER_SKIP_STATS = 1 << 3
 RTM_F_CLONED = 0x200
@@ -105,17 +111,31 @@ VETH_INFO_PEER = 1  # linux/veth.h
 # linux/if_addr.h
 IFA_ADDRESS = 1
 IFA_LOCAL = 2
+IFA_LABEL = 3
+IFA_CACHEINFO = 6
 IFA_FLAGS = 8
+IFA_TARGET_NETNSID = 10
 IFA_F_SECONDARY = 0x01
+IFA_F_NODAD = 0x02
 IFA_F_DADFAILED = 0x08
 IFA_F_TENTATIVE = 0x40
 IFA_F_PERMANENT = 0x80
+# What somebody may ask for: no check for duplicates, home address, temporary ones derived, no prefix route, multicast
+# joined. The kernel sets the others itself.
+IFA_F_GIVEN = 0x02 | 0x10 | 0x100 | 0x200 | 0x400
 
 # linux/neighbour.h
 NDA_DST = 1
 NDA_LLADDR = 2
+NDA_PROTOCOL = 12
+NTF_PROXY = 0x08
 NUD_PERMANENT = 0x80
 NUD_NOARP = 0x40
+
+# linux/fib_rules.h
+FRA_IIFNAME = 3
+FRA_PRIORITY = 6
+FRA_OIFNAME = 17
 
 # linux/netconf.h
 NETCONFA_IFINDEX = 1

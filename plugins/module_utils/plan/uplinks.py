@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Interfaces whose work a bridge does: taken over, and given back with all that has come meanwhile."""
+
+from __future__ import annotations
+
+from typing import Iterable, List, NamedTuple, Optional, Set, Tuple
+
+from ..model import Baggage, Bridge, Link, LinkKey, Topology
+from .actions import UplinkAttach, UplinkDetach
+from .addresses import plan_addresses, plan_foreign_addresses
+from .owned import UPLINK, Change, Owned, SettingKey
+from .sheet import ATTACH, DETACH, Sheet, place
+
+DEFAULT_MTU = 1500  # ETH_DATA_LEN, linux/if_ether.h: of a bridge without ports
+
+
+class Attachment(NamedTuple):
+    """An interface and the bridge that does its work."""
+
+    netns: Optional[str]
+    nic: str
+    bridge: str
+
+    @property
+    def key(self) -> SettingKey:
+        """What it is remembered under."""
+        return self.netns, self.nic, UPLINK
+
+
+def attachments(owned: Owned) -> List[Attachment]:
+    """All that the document has made, or was about to make when a run was killed."""
+    settings = owned.settings.items()
+    return [Attachment(key[0], key[1], change.after) for key, change in settings if key[2] == UPLINK]
+
+
+def attachment_of(owned: Owned, bridge: Bridge) -> Optional[Attachment]:
+    """The interface whose work this bridge does by now."""
+    mine = [one for one in attachments(owned) if (one.netns, one.bridge) == (bridge.netns, bridge.name)]
+    return mine[0] if mine else None
+
+
+def carriers(topology: Topology, owned: Owned) -> Iterable[LinkKey]:
+    """The links whose baggage has to be known to plan this."""
+    for bridge in topology.bridges:
+        if bridge.uplink is not None:
+            yield bridge.netns, bridge.uplink
+            yield bridge.netns, bridge.name
+    for one in attachments(owned):
+        yield one.netns, one.nic
+        yield one.netns, one.bridge
+
+
+def take_uplinks(sheet: Sheet, wanted: Topology, whole: bool, gone: Iterable[LinkKey]) -> None:
+    """Give back what the document no longer asks for, before its bridge goes."""
+    bridges = {(bridge.netns, bridge.name): bridge for bridge in wanted.bridges}
+    doomed: Set[LinkKey] = set(gone)
+    for one in attachments(sheet.owned):
+        key = (one.netns, one.bridge)
+        bridge = bridges.get(key)
+        if bridge is not None and bridge.uplink == one.nic:
+            continue
+        if bridge is not None and bridge.uplink is not None:
+            sheet.conflicts.append(
+                f"bridge {one.bridge}: {one.nic} is its uplink: leave uplink out first, then say {bridge.uplink}"
+            )
+        elif bridge is not None or key in doomed or whole:
+            _detach(sheet, one)
+
+
+def _detach(sheet: Sheet, one: Attachment) -> None:
+    netns = one.netns
+    sheet.after.settings.pop(one.key, None)
+    own = tuple(address for where, link, address in sheet.owned.addresses if (where, link) == (netns, one.bridge))
+    for address in own:
+        sheet.after.addresses.pop((netns, one.bridge, address), None)
+    bridge, nic = sheet.link(netns, one.bridge), sheet.link(netns, one.nic)
+    if bridge is None or not sheet.is_ours(netns, bridge):
+        return
+    sheet.leaving.add((netns, one.bridge))
+    baggage = sheet.view.views[netns].baggage[one.bridge]
+    routes = tuple(key[1:] for key in sheet.owned.routes if key[0] == netns)
+    moving = baggage._replace(
+        addresses=tuple(address for address in baggage.addresses if address not in own),
+        routes=tuple(route for route in baggage.routes if route not in routes),
+    )
+    if nic is None:
+        if moving.addresses:
+            sheet.conflicts.append(
+                f"{place(netns)}: {one.nic} is gone, and {one.bridge} has its addresses "
+                f"({', '.join(moving.addresses)}): put it back, or take them from {one.bridge} first"
+            )
+        return
+    if nic.master not in (None, bridge.index):
+        sheet.conflicts.append(f"{place(netns)}: {one.nic} is a port of another bridge by now; take it out there first")
+        return
+    if nic.master is None and not any(moving[:4]):
+        return
+    _refuse_obstacles(sheet, one, one.bridge, baggage)
+    line = sheet.line(f"{place(netns)}: {one.nic}: no longer the uplink of {one.bridge}{_words(moving, 'takes back')}")
+    undo = UplinkAttach(netns, one.bridge, one.nic, own)
+    sheet.do(DETACH, line, UplinkDetach(netns, one.bridge, one.nic, own, routes), undo)
+
+
+def plan_uplinks(sheet: Sheet, wanted: Iterable[Bridge]) -> None:
+    """See that each bridge with an uplink does the work of that interface, all of it."""
+    for bridge in wanted:
+        nic = sheet.link(bridge.netns, bridge.uplink) if bridge.uplink is not None else None
+        if nic is not None:
+            _attach(sheet, bridge, nic)
+
+
+def _attach(sheet: Sheet, bridge: Bridge, nic: Link) -> None:
+    netns = bridge.netns
+    one = Attachment(netns, nic.name, bridge.name)
+    what = f"bridge {bridge.name}: uplink {nic.name}"
+    if nic.alias.startswith("hostwire:"):
+        sheet.conflicts.append(f"{what}: it belongs to the document {nic.alias[9:]!r}")
+        return
+    if nic.kind == "bridge":
+        sheet.conflicts.append(f"{what}: it is a bridge itself, and can't be a port of another")
+        return
+    have = sheet.link(netns, bridge.name)
+    master = sheet.names(netns).get(nic.master or 0)
+    if master is not None and master != bridge.name:
+        sheet.conflicts.append(f"{what}: it is a port of {master} already; take it out there first")
+        return
+    sheet.after.settings[one.key] = Change("none", bridge.name)
+    baggage = sheet.view.views[netns].baggage[nic.name]
+    if have is not None and nic.master == have.index and not any(baggage[:4]):
+        return
+    _refuse_obstacles(sheet, one, nic.name, baggage)
+    line = sheet.line(f"{place(netns)}: {nic.name}: uplink of {bridge.name}{_words(baggage, 'which takes over')}")
+    own = tuple(address for address in bridge.addresses if address not in baggage.addresses)
+    sheet.do(
+        ATTACH,
+        line,
+        UplinkAttach(netns, bridge.name, nic.name, own),
+        UplinkDetach(netns, bridge.name, nic.name, own, ()),
+    )
+
+
+def _refuse_obstacles(sheet: Sheet, one: Attachment, link: str, baggage: Baggage) -> None:
+    for obstacle in baggage.obstacles:
+        sheet.conflicts.append(
+            f"bridge {one.bridge}: uplink {one.nic}: the work of {link} can't move: {obstacle}; change that first"
+        )
+
+
+def _words(baggage: Baggage, verb: str) -> str:
+    parts = list(baggage.addresses)
+    for count, noun in ((len(baggage.routes), "route"), (baggage.neighbours, "fixed neighbour")):
+        if count:
+            parts.append(f"{count} {noun}{'' if count == 1 else 's'}")
+    return f", {verb} {', '.join(parts)}" if parts else ""
+
+
+def plan_bridge_addresses(sheet: Sheet, bridge: Bridge, have: Optional[Link]) -> None:
+    """Just the document's addresses; with an uplink they are beside those that came with it, or come (a lease)."""
+    netns, name = bridge.netns, bridge.name
+    shares = attachment_of(sheet.owned, bridge) is not None
+    wanted = bridge.addresses
+    if bridge.uplink is not None and sheet.link(netns, bridge.uplink) is not None:
+        arriving = sheet.view.views[netns].baggage[bridge.uplink].addresses
+        wanted = tuple(address for address in wanted if address not in arriving)
+    if shares and have is not None:
+        plan_foreign_addresses(sheet, netns, name, wanted, have)
+    else:
+        plan_addresses(sheet, netns, name, wanted, have)
+    for address in wanted:
+        if bridge.uplink is None:
+            sheet.after.addresses.pop((netns, name, address), None)
+        elif not shares:
+            sheet.after.addresses[(netns, name, address)] = None
+
+
+def look_of(sheet: Sheet, bridge: Bridge) -> Tuple[Optional[str], Optional[int]]:
+    """The MAC address and MTU that a bridge is to have; None leaves them as they are.
+
+    Those of its uplink, so that the LAN notices nothing (hazards 3 and 21). Without one any more, its own MAC again,
+    and the MTU that the kernel would choose.
+    """
+    nic = sheet.link(bridge.netns, bridge.uplink) if bridge.uplink is not None else None
+    if nic is not None:
+        return bridge.mac or nic.mac, bridge.mtu or nic.mtu
+    had_one, have = attachment_of(sheet.owned, bridge), sheet.link(bridge.netns, bridge.name)
+    if had_one is None or have is None:
+        return bridge.mac, bridge.mtu
+    links = sheet.view.views[bridge.netns].links.values()
+    mtus = [link.mtu for link in links if link.master == have.index and link.name != had_one.nic]
+    return bridge.mac or sheet.stable_mac(bridge.netns, bridge.name), bridge.mtu or min(mtus, default=DEFAULT_MTU)

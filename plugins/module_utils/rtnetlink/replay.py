@@ -1,0 +1,322 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a link holds, as the kernel tells it, said again for another link: addresses, routes, fixed neighbours.
+
+Attributes are handed on as they came, also those that nothing else here knows (metrics, labels, preferences): what
+moves arrives as it was.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from typing import Callable, Dict, List, NamedTuple, Optional, Tuple, TypeVar
+
+from .channel import Channel
+from .constants import (
+    FRA_IIFNAME,
+    FRA_OIFNAME,
+    FRA_PRIORITY,
+    IFA_ADDRESS,
+    IFA_CACHEINFO,
+    IFA_F_DADFAILED,
+    IFA_F_GIVEN,
+    IFA_F_NODAD,
+    IFA_FLAGS,
+    IFA_LABEL,
+    IFA_LOCAL,
+    IFA_TARGET_NETNSID,
+    NDA_DST,
+    NDA_LLADDR,
+    NDA_PROTOCOL,
+    NLM_F_APPEND,
+    NLM_F_CREATE,
+    NLM_F_REPLACE,
+    NTF_PROXY,
+    NUD_PERMANENT,
+    RT_SCOPE_LINK,
+    RT_TABLE_LOCAL,
+    RT_TABLE_UNSPEC,
+    RTA_CACHEINFO,
+    RTA_DST,
+    RTA_EXPIRES,
+    RTA_GATEWAY,
+    RTA_MULTIPATH,
+    RTA_NH_ID,
+    RTA_OIF,
+    RTA_PRIORITY,
+    RTA_TABLE,
+    RTA_VIA,
+    RTM_DELADDR,
+    RTM_DELNEIGH,
+    RTM_DELROUTE,
+    RTM_F_CLONED,
+    RTM_GETADDR,
+    RTM_GETNEIGH,
+    RTM_GETROUTE,
+    RTM_GETRULE,
+    RTM_NEWADDR,
+    RTM_NEWNEIGH,
+    RTM_NEWROUTE,
+    RTN_UNICAST,
+    RTN_UNSPEC,
+    RTNH_F_ONLINK,
+    RTPROT_KERNEL,
+)
+from .wire import Message, attribute, attributes, c_string, u32
+
+_IFADDR = struct.Struct("=BBBBI")  # struct ifaddrmsg: family, prefix length, flags, scope, link index
+_RTMSG = struct.Struct("=BBBBBBBBI")  # struct rtmsg: family, lengths, tos, table, protocol, scope, type, flags
+_NDMSG = struct.Struct("=BxHiHBB")  # struct ndmsg: family, padding, link index, state, flags, type
+_FIB_RULE = struct.Struct("=BBBBBBBBI")  # struct fib_rule_hdr
+_NEXTHOP = struct.Struct("=HBBi")  # struct rtnexthop: length, flags, weight - 1, link index
+_EXPIRES = struct.Struct("=8xi")  # in struct rta_cacheinfo, in hundredths of a second (USER_HZ)
+_FAMILIES = (socket.AF_INET, socket.AF_INET6)
+_ANY = {socket.AF_INET: "0.0.0.0/0", socket.AF_INET6: "::/0"}
+
+Parts = Dict[int, bytes]
+T = TypeVar("T")
+
+
+class HeldAddress(NamedTuple):
+    """An address of a link: its text with prefix length, IFA_F_* flags, header and attributes."""
+
+    address: str
+    scope: int
+    flags: int
+    header: Tuple[int, ...]
+    parts: Parts
+
+    @property
+    def is_ipv6(self) -> bool:
+        """Whether it is an address of IPv6."""
+        return ":" in self.address
+
+    @property
+    def is_link_local(self) -> bool:
+        """Whether it is an IPv6 address that each link has for itself."""
+        return self.scope == RT_SCOPE_LINK and self.is_ipv6
+
+
+class HeldRoute(NamedTuple):
+    """A route through a link, with what identifies it; ``header`` is its rtmsg."""
+
+    to: str
+    table: int
+    metric: int
+    protocol: int
+    header: Tuple[int, ...]
+    parts: Parts
+
+    @property
+    def is_ipv6(self) -> bool:
+        """Whether it is a route of IPv6."""
+        return self.header[0] == socket.AF_INET6
+
+
+class HeldNeighbour(NamedTuple):
+    """A neighbour that somebody wrote down (NUD_PERMANENT), or for whom the host answers (NTF_PROXY)."""
+
+    header: Tuple[int, ...]
+    parts: Parts
+
+
+def _each(channel: Channel, kind: int, request: bytes, read: Callable[[bytearray, int, int], Optional[T]]) -> List[T]:
+    return [found for found in channel.dump(kind, request, read) if found is not None]
+
+
+def _parts(buffer: bytearray, start: int, end: int) -> Parts:
+    return {number: bytes(buffer[begin:stop]) for number, begin, stop in attributes(buffer, start, end)}
+
+
+def _number(parts: Parts, number: int, otherwise: int = 0) -> int:
+    return int.from_bytes(parts[number], "little" if _LITTLE else "big") if number in parts else otherwise
+
+
+_LITTLE = struct.pack("=H", 1) == b"\1\0"
+
+
+def addresses_of(channel: Channel, index: int) -> List[HeldAddress]:
+    """The addresses of a link, in the kernel's order, without those that somebody else on the network has."""
+
+    def read(buffer: bytearray, start: int, end: int) -> Optional[HeldAddress]:
+        header = _IFADDR.unpack_from(buffer, start)
+        if header[4] != index or header[0] not in _FAMILIES:
+            return None
+        parts = _parts(buffer, start + _IFADDR.size, end)
+        flags = _number(parts, IFA_FLAGS, header[2])
+        own = parts.get(IFA_LOCAL) or parts[IFA_ADDRESS]
+        text = f"{socket.inet_ntop(header[0], own)}/{header[1]}"
+        return None if flags & IFA_F_DADFAILED else HeldAddress(text, header[3], flags, header, parts)
+
+    return _each(channel, RTM_GETADDR, _IFADDR.pack(0, 0, 0, 0, 0), read)
+
+
+def give_address(held: HeldAddress, index: int, names: Tuple[str, str]) -> List[Message]:
+    """The messages that give the address to the link with this index; ``names``: of the link it was on, and of that.
+
+    With its lifetimes, counted on. An IPv6 address has been checked for duplicates on this network already, and is to
+    be usable at once (hazard 28): it comes without a check, and the mark of that is taken off again.
+    """
+    family, length, _flags, scope, _old = held.header
+    left_out = (IFA_FLAGS, IFA_LABEL, IFA_TARGET_NETNSID)
+    parts = b"".join(attribute(number, part) for number, part in held.parts.items() if number not in left_out)
+    if IFA_LABEL in held.parts:
+        old, new = names
+        label = held.parts[IFA_LABEL][:-1].decode(errors="surrogateescape")
+        renamed = (new + label[len(old) :]) if label.startswith(old) else new
+        parts += attribute(IFA_LABEL, renamed[:15].encode(errors="surrogateescape") + b"\0")
+    head = _IFADDR.pack(family, length, 0, scope, index)
+    given = held.flags & IFA_F_GIVEN
+    unchecked = (given | IFA_F_NODAD) if family == socket.AF_INET6 else given
+    flags = dict.fromkeys((unchecked, given))
+    mode = NLM_F_CREATE | NLM_F_REPLACE
+    return [Message(RTM_NEWADDR, mode, head + parts + u32(IFA_FLAGS, value)) for value in flags]
+
+
+def take_address(held: HeldAddress, index: int) -> Message:
+    """Take the address from the link with this index; EADDRNOTAVAIL if it hasn't got it."""
+    family, length, _flags, scope, _old = held.header
+    parts = b"".join(
+        attribute(number, held.parts[number]) for number in (IFA_LOCAL, IFA_ADDRESS) if number in held.parts
+    )
+    return Message(RTM_DELADDR, 0, _IFADDR.pack(family, length, 0, scope, index) + parts)
+
+
+def routes_of(channel: Channel, index: int) -> List[HeldRoute]:
+    """The unicast routes through a link, in every table but the kernel's own (local); those by a gateway last."""
+
+    def read(buffer: bytearray, start: int, end: int) -> Optional[HeldRoute]:
+        header = _RTMSG.unpack_from(buffer, start)
+        if header[0] not in _FAMILIES or header[7] != RTN_UNICAST or header[8] & RTM_F_CLONED:
+            return None
+        parts = _parts(buffer, start + _RTMSG.size, end)
+        table = _number(parts, RTA_TABLE, header[4])
+        if table == RT_TABLE_LOCAL or index not in _devices(parts):
+            return None
+        to = f"{socket.inet_ntop(header[0], parts[RTA_DST])}/{header[1]}" if RTA_DST in parts else _ANY[header[0]]
+        return HeldRoute(to, table, _number(parts, RTA_PRIORITY), header[5], header, parts)
+
+    found = _each(channel, RTM_GETROUTE, _RTMSG.pack(0, 0, 0, 0, RT_TABLE_UNSPEC, 0, 0, 0, 0), read)
+    return sorted(found, key=_has_gateway)
+
+
+def _has_gateway(route: HeldRoute) -> bool:
+    return any(number in route.parts for number in (RTA_GATEWAY, RTA_VIA, RTA_MULTIPATH))
+
+
+def _devices(parts: Parts) -> List[int]:
+    found = [_number(parts, RTA_OIF)] if RTA_OIF in parts else []
+    multipath, start = parts.get(RTA_MULTIPATH, b""), 0
+    while start + _NEXTHOP.size <= len(multipath):
+        size, _flags, _weight, index = _NEXTHOP.unpack_from(multipath, start)
+        found.append(index)
+        start += max((size + 3) & ~3, _NEXTHOP.size)
+    return found
+
+
+def uses_nexthop_object(route: HeldRoute) -> bool:
+    """Whether the route's way is an object of its own (``ip nexthop``), which knows the link."""
+    return RTA_NH_ID in route.parts
+
+
+def give_route(route: HeldRoute, old: int, new: int, metric: Optional[int] = None) -> Message:
+    """The route with link ``new`` for ``old``, beside the one that is there; EEXIST if it is there already.
+
+    An IPv6 route by a gateway takes the other's place at once: the kernel would take it for one more way of the same
+    route. ``metric``: another one than it has.
+    """
+    instead = route.is_ipv6 and _has_gateway(route) and metric is None
+    mode = NLM_F_CREATE | (NLM_F_REPLACE if instead else NLM_F_APPEND)
+    parts = dict(route.parts)
+    if metric is not None:
+        parts[RTA_PRIORITY] = u32(0, metric)[4:]
+    return Message(RTM_NEWROUTE, mode, _route_body(route, parts, old, new, expires=True))
+
+
+def take_route(route: HeldRoute) -> Message:
+    """Delete just this route; ESRCH if there is none."""
+    return Message(RTM_DELROUTE, 0, _route_body(route, route.parts, 0, 0, expires=False))
+
+
+def _route_body(route: HeldRoute, parts: Parts, old: int, new: int, expires: bool) -> bytes:
+    header = (*route.header[:8], route.header[8] & RTNH_F_ONLINK)
+    body = _RTMSG.pack(*header)
+    for number, part in parts.items():
+        if number == RTA_OIF:
+            index = _number(parts, RTA_OIF)
+            body += u32(RTA_OIF, new if index == old else index)
+        elif number == RTA_MULTIPATH:
+            body += attribute(RTA_MULTIPATH, _other_link(part, old, new))
+        elif number != RTA_CACHEINFO:
+            body += attribute(number, part)
+    if expires and route.is_ipv6 and len(parts.get(RTA_CACHEINFO, b"")) >= _EXPIRES.size:
+        (hundredths,) = _EXPIRES.unpack_from(parts[RTA_CACHEINFO])
+        if hundredths > 0:
+            body += u32(RTA_EXPIRES, max(1, hundredths // 100))
+    return body
+
+
+def _other_link(multipath: bytes, old: int, new: int) -> bytes:
+    changed, start = bytearray(multipath), 0
+    while start + _NEXTHOP.size <= len(changed):
+        size, flags, weight, index = _NEXTHOP.unpack_from(changed, start)
+        _NEXTHOP.pack_into(changed, start, size, flags & RTNH_F_ONLINK, weight, new if index == old else index)
+        start += max((size + 3) & ~3, _NEXTHOP.size)
+    return bytes(changed)
+
+
+def is_the_kernels(route: HeldRoute) -> bool:
+    """Whether the kernel made the route along with an address (or a program that manages those says so)."""
+    return route.protocol == RTPROT_KERNEL
+
+
+def neighbours_of(channel: Channel, index: int) -> List[HeldNeighbour]:
+    """The neighbours on a link that were written down, and those that the host answers for there."""
+    found: List[HeldNeighbour] = []
+    for flags in (0, NTF_PROXY):
+
+        def read(buffer: bytearray, start: int, end: int) -> Optional[HeldNeighbour]:
+            header = _NDMSG.unpack_from(buffer, start)
+            family, _pad, link, state, marks, kind = header
+            if family not in _FAMILIES or link != index or not (state & NUD_PERMANENT or marks & NTF_PROXY):
+                return None
+            parts = _parts(buffer, start + _NDMSG.size, end)
+            kept = {number: parts[number] for number in (NDA_DST, NDA_LLADDR, NDA_PROTOCOL) if number in parts}
+            by_hand = kind in (RTN_UNSPEC, RTN_UNICAST)  # the kernel's own are for broadcast and multicast
+            return HeldNeighbour(header, kept) if by_hand and NDA_DST in kept else None
+
+        found += _each(channel, RTM_GETNEIGH, _NDMSG.pack(0, 0, 0, 0, flags, 0), read)
+    return found
+
+
+def give_neighbour(held: HeldNeighbour, index: int) -> Message:
+    """The neighbour on the link with this index."""
+    return Message(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, _neighbour_body(held, index))
+
+
+def take_neighbour(held: HeldNeighbour, index: int) -> Message:
+    """Forget the neighbour on the link with this index; ENOENT if it isn't known there."""
+    return Message(RTM_DELNEIGH, 0, _neighbour_body(held, index))
+
+
+def _neighbour_body(held: HeldNeighbour, index: int) -> bytes:
+    family, _pad, _old, state, flags, kind = held.header
+    body = _NDMSG.pack(family, 0, index, state, flags, kind)
+    return body + b"".join(attribute(number, part) for number, part in held.parts.items())
+
+
+def rules_that_name(channel: Channel, link: str) -> List[int]:
+    """The priorities of the policy rules (``ip rule``) for what comes in or goes out by this link."""
+
+    def read(buffer: bytearray, start: int, end: int) -> Optional[int]:
+        parts = _parts(buffer, start + _FIB_RULE.size, end)
+        named = {c_string(bytearray(parts[n]), 0, len(parts[n])) for n in (FRA_IIFNAME, FRA_OIFNAME) if n in parts}
+        return _number(parts, FRA_PRIORITY) if link in named else None
+
+    return _each(channel, RTM_GETRULE, _FIB_RULE.pack(0, 0, 0, 0, 0, 0, 0, 0, 0), read)
+
+
+def is_lasting(held: HeldAddress) -> bool:
+    """Whether the address has no end; one of a lease has."""
+    part = held.parts.get(IFA_CACHEINFO, b"\xff" * 8)
+    return part[4:8] == b"\xff" * 4  # struct ifa_cacheinfo: preferred, valid

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A bridge takes over the work of an interface, or gives it back: addresses, routes and fixed neighbours, in one go.
+
+What is there when it happens is what moves: a lease that was renewed a moment ago comes along as it is now. At no time
+is an address nowhere, so that whoever finds this half done can finish it either way: first the other link gets the
+addresses too, then the interface changes hands, then the routes follow, and only then the first link loses what it had
+(hazard 4). All but reading is four batches of messages, a millisecond or so; nothing goes down meanwhile (hazard 23).
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import Container, FrozenSet, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+
+from . import sysctl
+from .document.prefix import known_prefix
+from .errors import HostwireError, KernelRefused
+from .model import Baggage, Link
+from .rtnetlink import replay
+from .rtnetlink.channel import Channel
+from .rtnetlink.constants import RTPROT_RA
+from .rtnetlink.links import change_link
+from .rtnetlink.wire import Message
+
+RouteName = Tuple[str, int, int]  # prefix, table, metric
+
+# How a host behaves on the LAN. The bridge does as the interface did.
+SETTINGS = (
+    *(f"net/ipv4/conf/{{}}/{name}" for name in (
+        "accept_redirects", "accept_source_route", "arp_announce", "arp_filter", "arp_ignore", "forwarding",
+        "log_martians", "promote_secondaries", "proxy_arp", "rp_filter", "secure_redirects", "send_redirects",
+    )),
+    *(f"net/ipv6/conf/{{}}/{name}" for name in (
+        "disable_ipv6", "stable_secret", "addr_gen_mode", "accept_ra_defrtr", "accept_ra_pinfo", "accept_ra_rtr_pref",
+        "accept_ra_rt_info_max_plen", "accept_redirects", "autoconf", "forwarding", "ra_defrtr_metric", "use_tempaddr",
+        "accept_ra",
+    )),
+)  # fmt: skip
+_ROUTER_METRIC = 1024  # IP6_RT_PRIO_USER, net/ip6_route.h: of a route from an advertisement
+_GONE = frozenset((errno.EADDRNOTAVAIL, errno.ESRCH, errno.ENOENT))
+_THERE = frozenset((errno.EEXIST,))
+
+
+class Stay(NamedTuple):
+    """What doesn't move: addresses of the first link that remain there, and routes that go with the document."""
+
+    addresses: FrozenSet[str] = frozenset()
+    routes: FrozenSet[RouteName] = frozenset()
+
+
+class _Move(NamedTuple):
+    """From one link to another, each with its index; the interface ``port`` becomes one of ``master`` (0: of none)."""
+
+    source: str
+    source_index: int
+    target: str
+    target_index: int
+    port: int
+    master: int
+    stay: Stay
+
+
+def read_baggage(channel: Channel, link: Link) -> Baggage:
+    """What a link of the channel's namespace holds."""
+    addresses = [held for held in replay.addresses_of(channel, link.index) if not held.is_link_local]
+    routes = replay.routes_of(channel, link.index)
+    objects = [
+        f"route {route.to} leads through a nexthop object" for route in routes if replay.uses_nexthop_object(route)
+    ]
+    rules = [f"policy rule {number} names it" for number in replay.rules_that_name(channel, link.name)]
+    return Baggage(
+        tuple(held.address for held in addresses),
+        tuple(held.address for held in addresses if not replay.is_lasting(held)),
+        tuple((route.to, route.table, route.metric) for route in routes if not _comes_by_itself(route)),
+        len(replay.neighbours_of(channel, link.index)),
+        (*objects, *rules),
+    )
+
+
+def _comes_by_itself(route: replay.HeldRoute) -> bool:
+    return replay.is_the_kernels(route) or (route.is_ipv6 and route.protocol == RTPROT_RA)
+
+
+def attach(bridge: str, nic: str, addresses: Iterable[str]) -> None:
+    """The interface becomes a port, and the bridge does its work; ``addresses`` are the bridge's own.
+
+    In the thread's namespace. Raises KernelRefused, and then all is as it was before.
+    """
+    with Channel() as channel:
+        nic_index, bridge_index = _index(channel, nic), _index(channel, bridge)
+        for path in SETTINGS:
+            _same_setting(path.format(nic), path.format(bridge))
+        _carry(channel, _Move(nic, nic_index, bridge, bridge_index, nic_index, bridge_index, Stay()), tuple(addresses))
+
+
+def detach(bridge: str, nic: str, addresses: Iterable[str], routes: Iterable[RouteName]) -> None:
+    """The interface is a port no longer, and does its work itself again; ``addresses`` and ``routes`` are the
+    document's own: the ones stay on the bridge, the others go.
+
+    In the thread's namespace. Raises KernelRefused, and then all is as it was before.
+    """
+    with Channel() as channel:
+        nic_index, bridge_index = _index(channel, nic), _index(channel, bridge)
+        stay = Stay(frozenset(addresses), frozenset(routes))
+        _carry(channel, _Move(bridge, bridge_index, nic, nic_index, nic_index, 0, stay), ())
+
+
+def _index(channel: Channel, name: str) -> int:
+    try:
+        return channel.index_of(name)
+    except OSError as error:
+        raise KernelRefused(f"interface {name}", error.errno or errno.ENODEV) from error
+
+
+def _same_setting(path: str, other: str) -> None:
+    value = sysctl.read(path)
+    if value is None:
+        return
+    now = sysctl.read(other)
+    if value != now and (now is not None or path.endswith("stable_secret")):  # which can't be read until it is set
+        sysctl.write(other, value)
+
+
+def _carry(channel: Channel, move: _Move, own: Sequence[str]) -> None:
+    """``own``: addresses of the second link that are to remain there if the move comes to nothing."""
+    try:
+        _give(channel, move)
+    except HostwireError:
+        back = _Move(
+            move.target, move.target_index, move.source, move.source_index, move.port,
+            move.source_index if not move.master else 0, Stay(frozenset(own)),
+        )  # fmt: skip
+        _give(channel, back)
+        _take(channel, back)
+        raise
+    _take(channel, move)
+
+
+def _give(channel: Channel, move: _Move) -> None:
+    """The second link gets all that the first one has, and the interface its new place."""
+    names = (move.source, move.target)
+    has_its_own = any(held.is_link_local for held in replay.addresses_of(channel, move.port)) and not move.master
+    given = [
+        (held.address, message)
+        for held in _in_the_order_of_giving(_addresses(channel, move))
+        if held.address not in move.stay.addresses and not (held.is_link_local and has_its_own)
+        for message in replay.give_address(held, move.target_index, names)
+    ]
+    held_neighbours = replay.neighbours_of(channel, move.source_index)
+    neighbours = [(f"{move.target}: neighbour", replay.give_neighbour(h, move.target_index)) for h in held_neighbours]
+    _transact(channel, [*((f"{move.target}: address {address}", message) for address, message in given), *neighbours])
+    _transact(channel, [(f"{move.target}: bridge", change_link(move.port, master=move.master))])
+    connected = {known_prefix(address).network for address in move.stay.addresses}
+    there = {(route.to, route.table, route.metric) for route in replay.routes_of(channel, move.target_index)}
+    work: List[Tuple[str, Message]] = []
+    for route in replay.routes_of(channel, move.source_index):
+        name = (route.to, route.table, route.metric)
+        if name in move.stay.routes or (replay.is_the_kernels(route) and (name in there or route.to in connected)):
+            continue
+        metric = _metric_beside_the_routers(route, move.source)
+        if metric is None or (route.to, route.table, metric) not in there:
+            message = replay.give_route(route, move.source_index, move.target_index, metric)
+            work.append((f"{move.target}: route {route.to}", message))
+    # Neighbours once more: a link that loses its carrier forgets those that the host answers for.
+    _transact(channel, [*work, *neighbours], _THERE)
+
+
+def _addresses(channel: Channel, move: _Move) -> List[replay.HeldAddress]:
+    return replay.addresses_of(channel, move.source_index)
+
+
+def _in_the_order_of_giving(held: Sequence[replay.HeldAddress]) -> List[replay.HeldAddress]:
+    """The kernel lists IPv4 addresses in the order in which they were given, and IPv6 ones the other way round."""
+    return [one for one in held if not one.is_ipv6] + [one for one in reversed(held) if one.is_ipv6]
+
+
+def _metric_beside_the_routers(route: replay.HeldRoute, source: str) -> Optional[int]:
+    """A route that the kernel made of an advertisement comes again with the next one, which it asks for.
+
+    It must not find ours in its place, for then it drops the advertisement (ndisc_router_discovery, net/ipv6/ndisc.c):
+    ours is one worse, serves until then, and ends when the advertised one would have.
+    """
+    if not route.is_ipv6 or route.protocol != RTPROT_RA or sysctl.read(f"net/ipv6/conf/{source}/accept_ra") == "0":
+        return None
+    preferred = int(sysctl.read(f"net/ipv6/conf/{source}/ra_defrtr_metric") or _ROUTER_METRIC)
+    return route.metric + 1 if route.metric in (preferred, _ROUTER_METRIC) else None
+
+
+def _take(channel: Channel, move: _Move) -> None:
+    """The first link loses what the second one has by now. An IPv6 link-local address each keeps for itself."""
+    index = move.source_index
+    work: List[Tuple[str, Message]] = []
+    for route in replay.routes_of(channel, index):
+        if not replay.is_the_kernels(route):
+            work.append((f"{move.source}: route {route.to}", replay.take_route(route)))
+    for held_neighbour in replay.neighbours_of(channel, index):
+        work.append((f"{move.source}: neighbour", replay.take_neighbour(held_neighbour, index)))
+    for held in reversed(_addresses(channel, move)):  # a primary address takes its secondaries along (hazard 26)
+        if not held.is_link_local and held.address not in move.stay.addresses:
+            work.append((f"{move.source}: address {held.address}", replay.take_address(held, index)))
+    _transact(channel, work, _GONE)
+    late = [route for route in replay.routes_of(channel, index) if replay.is_the_kernels(route) and not _of_link(route)]
+    if not any(not held.is_link_local for held in _addresses(channel, move)):
+        _transact(channel, [(f"{move.source}: route {route.to}", replay.take_route(route)) for route in late], _GONE)
+
+
+def _of_link(route: replay.HeldRoute) -> bool:
+    return route.to.startswith(("fe80:", "ff00:"))
+
+
+def _transact(channel: Channel, work: Sequence[Tuple[str, Message]], harmless: Container[int] = ()) -> None:
+    """Send the messages; KernelRefused for the first one that was refused for another reason than a harmless one."""
+    for (subject, _message), refusal in zip(work, channel.transact([message for _subject, message in work])):
+        if refusal is not None and refusal.errno not in harmless:
+            raise KernelRefused(subject, refusal.errno, refusal.detail)

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A bridge takes over its host's NIC, and gives it back: nothing is lost, and hardly anybody notices."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any, Dict, Optional
+
+import pytest
+
+from ansible_collections.hostwire.linux.plugins.module_utils import engine
+from ansible_collections.hostwire.linux.plugins.module_utils.errors import HostwireError, KernelRefused
+from ansible_collections.hostwire.linux.plugins.module_utils.rtnetlink.channel import Channel
+from ansible_collections.hostwire.linux.tests.kernel import lan, world
+
+Document = Dict[str, Any]
+BRIDGED: Document = {"bridges": [{"name": "br0", "uplink": "eth0"}]}
+NOTHING: Document = {"state": "absent"}
+LONGEST_GAP = 1.0  # seconds
+
+pytestmark = pytest.mark.usefixtures("private_host")
+
+
+def ip(*words: str) -> str:
+    return subprocess.check_output(["ip", *words], text=True)
+
+
+def mac(link: str) -> str:
+    return ip("-br", "link", "show", "dev", link).split()[2]
+
+
+def reached(address: str, netns: str = "lan") -> bool:
+    command = ["ip", "netns", "exec", netns, "ping", "-qc1", "-W2", address]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def test_a_bridge_takes_over_all_that_its_uplink_does_and_gives_it_back() -> None:
+    lan.build()
+    before, work, its_mac = world.image(), lan.work_of("eth0"), mac("eth0")
+    assert work["neighbours"], work
+    predicted = engine.run(BRIDGED, check=True)
+    assert world.differences(before, world.image()) == []
+
+    done = engine.run(BRIDGED)
+    assert done.plan == predicted.plan
+    assert done.after == {"name": "main", **BRIDGED}
+    assert world.differences(work, lan.work_of("br0")) == []
+    assert [entry["scope"] for entry in lan.addresses("eth0")] == ["link"]  # each link keeps a link-local one
+    assert mac("br0") == its_mac
+    assert "mtu 1450" in ip("link", "show", "dev", "br0")
+    assert engine.run(BRIDGED).plan == ()
+
+    predicted = engine.run(NOTHING, check=True)
+    done = engine.run(NOTHING)
+    assert done.plan == predicted.plan
+    assert world.differences(work, lan.work_of("eth0")) == []
+    assert world.differences(before, world.image()) == []
+    assert engine.run(NOTHING).plan == ()
+
+
+@pytest.mark.parametrize("address", ["192.168.1.2", "192.168.1.20", "2001:db8:1::2"])
+@pytest.mark.parametrize("strict", [False, True], ids=["rp_filter-0", "rp_filter-1"])
+def test_03_04_the_host_is_never_away_for_more_than_a_second(address: str, strict: bool) -> None:
+    for name in ("all", "default"):
+        Path(f"/proc/sys/net/ipv4/conf/{name}/rp_filter").write_text(str(int(strict)))
+    lan.build()
+    for document in (BRIDGED, NOTHING):
+        with lan.pinged(address) as gap:
+            engine.run(document)
+        print(f"{address}: {gap.answers} answers, the longest gap {gap.seconds * 1000:.0f} ms")
+        assert gap.seconds <= LONGEST_GAP
+        ip("-n", "lan", "neigh", "flush", "all")
+        assert reached(address), "also by those who have to ask for its MAC address again"
+
+
+def test_what_came_meanwhile_goes_back_too() -> None:
+    lan.build()
+    engine.run(BRIDGED)
+    lan.batch("""
+        address change 192.168.9.5/24 dev br0 valid_lft 7200 preferred_lft 7200
+        address add 192.168.1.99/24 dev br0 valid_lft 600 preferred_lft 600
+        address del 192.168.1.20/24 dev br0
+        route replace default via 192.168.1.3
+        route add 203.0.113.0/24 via 192.168.1.1 dev br0 table 9
+    """)
+    assert engine.run(BRIDGED).plan == ()
+    work = lan.work_of("br0")
+    engine.run(NOTHING)
+    assert world.differences(work, lan.work_of("eth0")) == []
+    assert "valid_lft 7" in ip("address", "show", "dev", "eth0", "to", "192.168.9.5")
+    assert ip("route", "show", "table", "9").startswith("203.0.113.0/24 via 192.168.1.1 dev eth0")
+
+
+def test_without_its_uplink_a_bridge_keeps_what_the_document_gave_it() -> None:
+    lan.build()
+    work = lan.work_of("eth0")
+    inner = {
+        "namespaces": [{"name": "red"}],
+        "veths": [
+            {"name": "r", "bridge": "br0", "peer": {"name": "eth0", "netns": "red", "addresses": ["10.5.0.2/24"]}}
+        ],
+        "routes": [{"to": "10.6.0.0/16", "via": "10.5.0.2"}],
+    }
+    alone = {**inner, "bridges": [{"name": "br0", "addresses": ["10.5.0.1/24"]}]}
+    bridged = {**inner, "bridges": [{"name": "br0", "addresses": ["10.5.0.1/24"], "uplink": "eth0"}]}
+    engine.run(alone)
+    first = world.image()
+    for dummy in range(2):
+        engine.run(bridged)
+        assert engine.run(bridged).plan == ()
+        assert reached("10.5.0.1", "red")
+        assert ip("route", "get", "10.6.0.1").startswith("10.6.0.1 via 10.5.0.2 dev br0")
+        assert ip("route", "get", "203.0.113.1").startswith("203.0.113.1 via 192.168.1.1 dev br0")
+        engine.run(alone)
+        assert engine.run(alone).plan == ()
+        assert world.differences(work, lan.work_of("eth0")) == []
+        assert world.differences(first["rooms"], world.image()["rooms"]) == []
+
+
+def test_an_address_that_the_document_says_and_the_uplink_has_goes_back_with_it() -> None:
+    lan.build()
+    before = world.image()
+    document = {"bridges": [{"name": "br0", "uplink": "eth0", "addresses": ["192.168.1.2/24", "192.168.1.50/24"]}]}
+    engine.run(document)
+    assert engine.run(document).plan == ()
+    assert reached("192.168.1.50")
+    engine.run(BRIDGED)
+    assert not reached("192.168.1.50")
+    assert reached("192.168.1.2")
+    engine.run(NOTHING)
+    assert world.differences(before, world.image()) == []
+
+
+def test_routes_of_the_document_lead_by_what_the_uplink_brings() -> None:
+    lan.build()
+    before = world.image()
+    routes = [
+        {"to": "203.0.113.0/24", "via": "192.168.1.3"},
+        {"to": "203.0.114.0/24", "via": "192.168.1.3", "dev": "br0"},
+    ]
+    engine.run({"routes": routes[:1]})
+    document = {**BRIDGED, "routes": routes}
+    engine.run(document)
+    assert engine.run(document).plan == ()
+    engine.run({"routes": routes[:1]})
+    assert ip("route", "get", "203.0.113.1").startswith("203.0.113.1 via 192.168.1.3 dev eth0")
+    assert engine.run({"routes": routes[:1]}).plan == ()
+    engine.run(document)
+    engine.run(NOTHING)
+    assert world.differences(before, world.image()) == []
+
+
+def test_guests_on_the_bridge_are_on_the_lan() -> None:
+    lan.build()
+    before = world.image()
+    document = {
+        **BRIDGED,
+        "namespaces": [{"name": "guest"}],
+        "veths": [
+            {"name": "g", "bridge": "br0", "peer": {"name": "eth0", "netns": "guest", "addresses": ["192.168.1.30/24"]}}
+        ],
+        "routes": [{"netns": "guest", "to": "default", "via": "192.168.1.1"}],
+    }
+    engine.run(document)
+    lan.until(lambda: reached("192.168.1.30"))
+    assert reached("192.168.1.1", "guest")
+    assert reached("192.168.1.2", "guest")
+    assert engine.run(document).plan == ()
+    engine.run(NOTHING)
+    assert world.differences(before, world.image()) == []
+
+
+def killed_at(document: Document, batch: int) -> bool:
+    """Whether a run was killed before its n-th batch of messages: it has fewer of them otherwise."""
+    child = os.fork()
+    if child == 0:
+        try:
+            transact, count = Channel.transact, [0]
+
+            def counted(channel: Channel, messages: Any) -> Any:
+                count[0] += 1
+                if count[0] > batch:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return transact(channel, messages)
+
+            Channel.transact = counted  # type: ignore[method-assign]
+            engine.run(document, hook=lambda position, when: None)  # with a hook each step is a batch
+        finally:
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("following", [BRIDGED, NOTHING], ids=["bridged", "absent"])
+@pytest.mark.parametrize("going", [BRIDGED, NOTHING], ids=["there", "back"])
+def test_a_run_killed_at_any_moment_loses_nothing(going: Document, following: Document) -> None:
+    lan.build()
+    before, work = world.image(), lan.work_of("eth0")
+    batches = 0
+    while True:
+        if going is NOTHING:
+            engine.run(BRIDGED)
+        if not killed_at(going, batches):
+            break
+        assert reached("192.168.1.1", "lan")
+        predicted = engine.run(following, check=True)
+        assert engine.run(following).plan == predicted.plan, f"batch {batches}"
+        assert engine.run(following).plan == (), f"batch {batches}"
+        assert world.differences(work, lan.work_of("br0" if following is BRIDGED else "eth0")) == [], f"batch {batches}"
+        assert reached("192.168.1.2")
+        engine.run(NOTHING)
+        assert world.differences(before, world.image()) == [], f"batch {batches}"
+        batches += 1
+    assert batches > 5
+
+
+@pytest.mark.parametrize("going", [BRIDGED, NOTHING], ids=["there", "back"])
+def test_a_run_that_fails_at_any_step_puts_everything_back(going: Document) -> None:
+    lan.build()
+    if going is NOTHING:
+        engine.run(BRIDGED)
+    before, work = world.image(), lan.work_of("eth0" if going is BRIDGED else "br0")
+    step = 0
+    while (refusal := _refused_at(going, step)) is not None:
+        assert refusal.problems[-1] == "everything was put back as it was"
+        assert world.differences(before, world.image()) == [], f"step {step}"
+        assert world.differences(work, lan.work_of("eth0" if going is BRIDGED else "br0")) == [], f"step {step}"
+        step += 1
+    assert step > 1
+
+
+def _refused_at(document: Document, step: int) -> Optional[HostwireError]:
+    """The error of a run that fails right after this step; None if it has fewer and comes through."""
+
+    def refuse(position: int, when: str) -> None:
+        if (position, when) == (step, "after"):
+            raise KernelRefused("a step", 1)
+
+    try:
+        engine.run(document, hook=refuse)
+    except HostwireError as error:
+        return error
+    return None
