@@ -103,22 +103,22 @@ def _beforehand(sheet: Sheet, netns: Optional[str], path: str, value: str, line:
                 was = str(link.accept_ra or 0)
                 sheet.do(LINK, line, SysctlSet(netns, accept, "2"), SysctlSet(netns, accept, was))
                 sheet.after.sysctls.setdefault((netns, accept), Change(was, "2"))
-    if path == sysctl.IPV4_FORWARDING:  # the kernel sets this to the opposite of the switch (hazard 30)
-        redirects = _before_us(sheet, netns, namespace.sysctls.get(ACCEPT_REDIRECTS))
-        if redirects not in (None, "0") and value == "1":
-            sheet.after.sysctls.setdefault((netns, ACCEPT_REDIRECTS), Change(redirects, "0"))
 
 
 def _afterwards(sheet: Sheet, netns: Optional[str], path: str, value: str, line: int) -> None:
     """Put back at once what a switch sets along with itself (hazard 30)."""
     namespace = sheet.namespace(netns)
     redirects = namespace.sysctls.get(ACCEPT_REDIRECTS) if namespace is not None else None
+    if redirects is None or path != sysctl.IPV4_FORWARDING:
+        return
     if redirects != _before_us(sheet, netns, redirects):  # a run of ours that was killed left it like that
         return
-    if path == sysctl.IPV4_FORWARDING and value == "0" and redirects == "0":
+    opposite = "0" if value == "1" else "1"  # what the kernel makes of it
+    if redirects != opposite:
         same = SysctlSet(netns, ACCEPT_REDIRECTS, redirects)
         sheet.do(SYSCTL, line, same, same)
-        sheet.after.sysctls.setdefault((netns, ACCEPT_REDIRECTS), Change("0", "0", "1"))  # if killed in between
+        kept = Change(redirects, redirects, opposite)  # if killed in between
+        sheet.after.sysctls.setdefault((netns, ACCEPT_REDIRECTS), kept)
 
 
 def _before_us(sheet: Sheet, netns: Optional[str], redirects: Optional[str]) -> Optional[str]:
