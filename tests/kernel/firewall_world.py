@@ -220,7 +220,7 @@ def blocked(room: Optional[str], address: str, number: int, server: socket.socke
 
 
 def ping(room: Optional[str], address: str, patience: float = PATIENCE) -> bool:
-    """Whether an echo request of a room is answered."""
+    """Whether an echo request of a room is answered; an IPv6 address may end in ``%`` and an interface's number."""
     family, protocol, kind, answer = (
         (socket.AF_INET6, socket.IPPROTO_ICMPV6, 128, 129)
         if ":" in address
@@ -232,10 +232,14 @@ def ping(room: Optional[str], address: str, patience: float = PATIENCE) -> bool:
     request = struct.pack(">BBH", kind, 0, 0) + number
     words = sum(struct.unpack(">4H", request))
     checksum = ~(words + (words >> 16)) & 0xFFFF  # RFC 1071; the kernel writes IPv6's itself
+    to, _percent, scope = address.partition("%")
+    where = (to, 0, 0, int(scope or 0)) if family == socket.AF_INET6 else (to, 0)
     deadline = time.monotonic() + patience
+    if family == socket.AF_INET6:
+        client.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, 0)  # who asks all others doesn't answer
     with client:
         try:
-            client.sendto(request[:2] + struct.pack(">H", checksum) + number, (address, 0))
+            client.sendto(request[:2] + struct.pack(">H", checksum) + number, where)
             while True:
                 client.settimeout(max(deadline - time.monotonic(), 0.001))
                 packet = client.recv(128)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from pathlib import Path
 from typing import NamedTuple, Optional
 
@@ -198,6 +199,23 @@ def test_security_no_address_of_the_host_answers_to_a_guest_that_routes_it_onto_
         assert not arrives(RED)
 
 
+@pytest.mark.parametrize("address", ["fe80::ff:fe00:100", "ff02::1"])
+def test_security_the_hosts_link_local_address_and_what_everybody_listens_to_are_closed_too(
+    world: int, address: str
+) -> None:
+    with inside("red"):
+        way = f"{address}%{socket.if_nametoindex('eth0')}"
+    batch(["link set veth-blue down"])  # nobody but the host is there to answer
+    apply(routed(OPEN))
+    deadline = time.monotonic() + 4 * PATIENCE
+    while not ping("red", way, NEVER):  # the kernel still looks whether the address is unique
+        assert time.monotonic() < deadline
+    apply(routed(OPEN._replace(to_host=False)))
+    assert not ping("red", way, NEVER)
+    batch(["neighbour flush all", "neighbour flush nud permanent"])  # and still host and guest find each other
+    assert ping(None, "fd00:15::1")
+
+
 def test_security_isolated_guests_dont_reach_each_other_by_way_of_the_host(each_world: int) -> None:
     sysctl("net/ipv4/conf/all/send_redirects", 0)
     sysctl("net/ipv4/conf/v-net-0/send_redirects", 0)
@@ -209,6 +227,17 @@ def test_security_isolated_guests_dont_reach_each_other_by_way_of_the_host(each_
         assert call("red", BLUE, 80, blue) == RED  # so the attack is a real one
         apply(routed(OPEN._replace(among=False)))
         assert blocked("red", BLUE, 80, blue)
+
+
+def test_isolated_guests_reach_what_is_beyond_an_uplink(each_world: int) -> None:
+    """The uplink's port isn't isolated: here blue is what a LAN would be."""
+    iptables("-P FORWARD DROP")
+    isolate()
+    batch(["link set veth-blue type bridge_slave isolated off"])
+    apply(routed(OPEN._replace(among=False)))
+    with listening("blue", 80) as blue, listening("red", 80) as red:
+        assert call("red", BLUE, 80, blue) == RED
+        assert call("blue", RED, 80, red) == BLUE
 
 
 @pytest.mark.parametrize(("family", "to", "host"), [(4, BLUE, HOST), (6, "fd00:15::2", HOST6)])
