@@ -22,6 +22,7 @@ from ansible_collections.hostwire.linux.tests.kernel.firewall_world import (
     iptables,
     listening,
     ping,
+    sysctl,
 )
 
 CLOSED = {"to_host": False, "from_host": False, "among": False, "outside": False}
@@ -228,6 +229,28 @@ def test_a_host_only_network_stays_alone_beside_one_that_is_masqueraded() -> Non
         for document in documents:
             engine.run({"name": document["name"], "state": "absent"})
         assert world.differences(before, world.image()) == []
+
+
+@pytest.mark.parametrize("bridge_nf", [0, 1])
+def test_guests_on_the_lan_are_kept_from_each_other_and_not_from_the_lan(bridge_nf: int) -> None:
+    world.build_surroundings()
+    sysctl("net/bridge/bridge-nf-call-iptables", bridge_nf)
+    iptables("-P FORWARD DROP")
+    before = world.image()
+    document = switch({"among": False})
+    document["bridges"][0] = {"name": "v-net-0", "uplink": "eth0", "guests": {"among": False}}
+    for number, cable in enumerate(document["veths"], 101):
+        cable["peer"]["addresses"] = [f"192.168.1.{number}/24"]
+    engine.run(document)
+    assert engine.run(document).plan == ()
+    assert isolated() == {**dict.fromkeys(("veth-red", "veth-blue", "tap0"), True), "eth0": False}
+    with listening("red", 80) as red, listening("lan", 80) as lan, listening(None, 80) as host:
+        assert call("lan", "192.168.1.101", 80, red) == "192.168.1.3"
+        assert call("red", "192.168.1.3", 80, lan) == "192.168.1.101"
+        assert call("red", "192.168.1.2", 80, host) == "192.168.1.101"
+        assert blocked("blue", "192.168.1.101", 80, red)
+    engine.run(NOTHING)
+    assert world.differences(before, world.image()) == []
 
 
 @contextlib.contextmanager
