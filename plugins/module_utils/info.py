@@ -78,6 +78,7 @@ def _link(link: Link, names: Dict[int, str], addresses: tuple[Address, ...]) -> 
         "mtu": link.mtu,
         "mac": link.mac,
         "bridge": names.get(link.master or 0),
+        "isolated": link.isolated,
         "altnames": list(link.altnames),
         "owner": link.alias[len("hostwire:") :] if link.alias.startswith("hostwire:") else None,
         "addresses": [address.address for address in addresses],

@@ -82,6 +82,10 @@ host:
           description: The bridge or other interface that it is a port of, or null.
           type: str
           returned: success
+        isolated:
+          description: Whether it is kept from the other isolated ports of its bridge, null if it is no bridge's port.
+          type: bool
+          returned: success
         altnames:
           description: Its other names.
           type: list

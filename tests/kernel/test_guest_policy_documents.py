@@ -14,6 +14,7 @@ import pytest
 
 from ansible_collections.hostwire.linux.plugins.module_utils import engine
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import MissingOnHost, VerificationFailed
+from ansible_collections.hostwire.linux.plugins.module_utils.info import info
 from ansible_collections.hostwire.linux.tests.kernel import world
 from ansible_collections.hostwire.linux.tests.kernel.firewall_world import (
     PATIENCE,
@@ -89,6 +90,13 @@ def test_ports_of_isolated_guests_and_no_others_are_isolated() -> None:
         **dict.fromkeys(("veth-red", "veth-blue", "tap0", "plain1"), True),
         **dict.fromkeys(("plain0", "eth1"), False),  # a way out of the switch isn't a guest
     }
+
+
+def test_what_is_told_of_a_host_says_which_ports_are_isolated() -> None:
+    engine.run(switch({"among": False}))
+    told = {link["name"]: link["isolated"] for link in info()["host"]["links"]}
+    assert told == {"lo": None, "v-net-0": None, **isolated()}
+    assert told["tap0"] is True
 
 
 def test_guests_that_are_isolated_reach_the_host_and_not_each_other() -> None:
