@@ -119,9 +119,10 @@ class Gap:
 
 
 @contextlib.contextmanager
-def pinged(address: str, netns: str = "lan") -> Iterator[Gap]:
+def pinged(address: str, source: Optional[str] = None) -> Iterator[Gap]:
     """From the LAN, every 10 ms, from before the block until it has been over for half a second."""
-    command = ["ip", "netns", "exec", netns, "ping", "-D", "-i", "0.01", "-W", "1", address]
+    own = ["-I", source] if source else []
+    command = ["ip", "netns", "exec", "lan", "ping", "-D", "-i", "0.01", "-W", "1", *own, address]
     found = Gap()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as ping:
         try:

@@ -3,16 +3,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Iterator, List, Optional, Type
 
 import pytest
 
 from ansible_collections.hostwire.linux.plugins.module_utils import engine
-from ansible_collections.hostwire.linux.plugins.module_utils.errors import HostwireError, KernelRefused
+from ansible_collections.hostwire.linux.plugins.module_utils.errors import (
+    Conflict,
+    HostwireError,
+    InvalidValue,
+    KernelRefused,
+)
 from ansible_collections.hostwire.linux.plugins.module_utils.rtnetlink.channel import Channel
 from ansible_collections.hostwire.linux.tests.kernel import lan, world
 
@@ -243,3 +250,122 @@ def _refused_at(document: Document, step: int) -> Optional[HostwireError]:
     except HostwireError as error:
         return error
     return None
+
+
+def test_what_refuses_to_be_a_port_leaves_everything_as_it_was() -> None:
+    lan.build()
+    lan.batch("link add mv0 link eth0 type macvlan")
+    before, work = world.image(), lan.work_of("eth0")
+    with pytest.raises(KernelRefused, match=r"br0: bridge: the kernel refused: .*EBUSY"):
+        engine.run(BRIDGED)
+    assert world.differences(before, world.image()) == []
+    assert world.differences(work, lan.work_of("eth0")) == []
+
+
+@pytest.mark.parametrize(
+    ("deed", "kind", "message"),
+    [
+        (
+            "link set eth0 down",
+            InvalidValue,
+            r"uplink: eth0 is down; say interfaces: \[\{name: eth0, up: true",
+        ),
+        (
+            "link set eth0 name eth1",
+            InvalidValue,
+            r'uplink: no interface named "eth0" .*; did you mean "eth1"',
+        ),
+        ("link add br9 type bridge\nlink set eth0 master br9", Conflict, r"uplink eth0: it is a port of br9 already"),
+        ("rule add iif eth0 table 77 priority 99", Conflict, r"the work of eth0 can't move: policy rule 99 names it"),
+        (
+            "nexthop add id 7 via 192.168.1.3 dev eth0\nroute add 203.0.113.0/24 nhid 7",
+            Conflict,
+            r"the work of eth0 can't move: route 203.0.113.0/24 leads through a nexthop object",
+        ),
+        ("link add br0 type bridge", Conflict, r"bridge br0: host has a link of this name already"),
+    ],
+)
+def test_what_is_in_the_way_is_told_before_anything_changes(deed: str, kind: Type[HostwireError], message: str) -> None:
+    lan.build()
+    lan.batch(deed)
+    before = world.image()
+    with pytest.raises(kind, match=message):
+        engine.run(BRIDGED)
+    assert world.differences(before, world.image()) == []
+
+
+def test_one_nic_is_the_uplink_of_one_bridge() -> None:
+    lan.build()
+    lan.batch("link add eth1 type veth peer name eth1 netns lan\nlink set eth1 up")
+    engine.run(BRIDGED)
+    before = world.image()
+    with pytest.raises(Conflict, match="uplink eth0: it is a port of br0 already"):
+        engine.run({"name": "other", "bridges": [{"name": "br1", "uplink": "eth0"}]})
+    with pytest.raises(Conflict, match="eth0 is its uplink: leave uplink out first, then say eth1"):
+        engine.run({"bridges": [{"name": "br0", "uplink": "eth1"}]})
+    assert world.differences(before, world.image()) == []
+
+
+def test_04_a_run_over_ssh_through_the_nic_that_it_moves_comes_to_its_end(private_host: Path) -> None:
+    lan.build()
+    program = private_host / "run.py"
+    path = [directory for directory in sys.path if directory]
+    program.write_text(f"""
+import sys, time
+sys.path[:0] = {path!r}
+from ansible_collections.hostwire.linux.plugins.module_utils import engine
+for line in engine.run({{"bridges": [{{"name": "br0", "uplink": "eth0"}}] if sys.argv[1] == "there" else []}}).plan:
+    print(line)
+time.sleep(1)
+print("over")
+""")
+    with ssh_server(private_host) as client:
+        for way in ("there", "back"):
+            with lan.pinged("192.168.1.2") as gap:
+                ran = subprocess.run(
+                    [*client, f"{sys.executable} {program} {way}"],
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                    timeout=60,
+                )
+            assert (ran.returncode, ran.stdout.splitlines()[-1:]) == (0, ["over"]), ran.stderr
+            assert "uplink of br0" in ran.stdout
+            assert gap.seconds <= LONGEST_GAP
+    assert ip("-br", "address", "show", "dev", "eth0").split()[2] == "192.168.1.2/24"
+
+
+@contextlib.contextmanager
+def ssh_server(directory: Path) -> Iterator[List[str]]:
+    """An sshd on the host; its value is the client's command line, on the LAN."""
+    for name in ("key", "host_key"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(directory / name)], check=True)
+    config = directory / "sshd_config"
+    config.write_text(f"""
+ListenAddress 192.168.1.2
+HostKey {directory}/host_key
+AuthorizedKeysFile {directory}/key.pub
+PidFile none
+StrictModes no
+UsePAM no
+PermitRootLogin prohibit-password
+PasswordAuthentication no
+""")
+    Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+    options = [
+        "-F",
+        "none",
+        "-o",
+        "StrictHostKeyChecking=no",
+        "-o",
+        "UserKnownHostsFile=/dev/null",
+        "-o",
+        "LogLevel=ERROR",
+    ]
+    client = ["ip", "netns", "exec", "lan", "ssh", *options, "-i", str(directory / "key"), "root@192.168.1.2"]
+    with subprocess.Popen(["/usr/sbin/sshd", "-D", "-e", "-f", str(config)], stderr=subprocess.DEVNULL) as server:
+        try:
+            lan.until(lambda: subprocess.run([*client, "true"], check=False, capture_output=True).returncode == 0)
+            yield client
+        finally:
+            server.terminate()

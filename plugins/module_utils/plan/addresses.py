@@ -62,12 +62,11 @@ def take_foreign_addresses(sheet: Sheet, unwanted: Iterable[AddressKey]) -> None
 
 
 def _counts(entry: Address, wanted: Tuple[str, ...]) -> bool:
-    """Whether an address is ours to judge: not one that the kernel derived or an advertisement brought."""
-    if ":" not in entry.address:
-        return True
+    """Whether an address is ours to judge: not one that the kernel derived, or that came by advertisement or lease."""
     if entry.address in wanted:
         return True
-    return entry.scope != RT_SCOPE_LINK and bool(entry.flags & IFA_F_PERMANENT)
+    derived = ":" in entry.address and entry.scope == RT_SCOPE_LINK
+    return not derived and bool(entry.flags & IFA_F_PERMANENT)
 
 
 def _exchange(
