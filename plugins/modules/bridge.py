@@ -107,6 +107,12 @@ EXAMPLES = r"""
     netns: red
     mtu: 9000
 
+- name: A switch for guests who reach each other and the host, and nothing else
+  hostwire.linux.bridge:
+    name: host-only
+    addresses: [192.168.56.1/24]
+    guests: {outside: false}
+
 - name: No longer needed
   hostwire.linux.bridge:
     name: v-net-0

@@ -12,6 +12,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hostwire.linux.plugins.module_utils import engine
 from ansible_collections.hostwire.linux.plugins.module_utils.ansible_adapter import difference, sentence
 from ansible_collections.hostwire.linux.plugins.module_utils.ansible_module import LOG_LENGTH, own_path, unexpected
+from ansible_collections.hostwire.linux.plugins.module_utils.document import dump, read
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict
 from ansible_collections.hostwire.linux.tests.in_process import call
 
@@ -95,6 +96,15 @@ def test_no_option_but_the_documents_own_reaches_the_engine(asked: list[Any]) ->
             {"check": True, "fragment": True},
         ),
     ]
+
+
+@pytest.mark.parametrize(
+    ("said", "closed"), [({}, {}), ({"among": False}, {"among": False}), ({"to_host": "no"}, {"to_host": False})]
+)
+def test_what_a_task_says_of_guests_is_what_the_document_means(asked: list[Any], said: Any, closed: Any) -> None:
+    call("bridge", name="v-net-0", guests=said)
+    ((document, _options),) = asked
+    assert dump(read(document).topology)["bridges"] == [{"name": "v-net-0", "guests": closed}]
 
 
 @pytest.fixture
