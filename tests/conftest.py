@@ -26,6 +26,7 @@ SLOW = {
     "test_guest_modes.py",
     "test_kills.py",
     "test_modules.py",
+    "test_name_service.py",
     "test_named_database.py",
     "test_quiet.py",
 }
