@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.hostwire.linux.plugins.module_utils import files
@@ -57,6 +57,7 @@ def hosts_files(draw: st.DrawFn) -> bytes:
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@example(content=b"10.9.9.9 printer\r\n# caf\xe9\n10.9.9.9 printer\n" * 4000 + b"10.8.8.8 last", owner="guests")
 @given(content=hosts_files(), owner=st.sampled_from(["tasks", "guests"]))
 def test_any_file_comes_back_byte_for_byte(content: bytes, owner: str) -> None:
     with_block = joined(split(content, owner, "f"), owner, BLOCK)
