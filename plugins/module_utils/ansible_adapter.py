@@ -43,7 +43,9 @@ def run_document(spec: Spec) -> NoReturn:
     module = Module(spec)
 
     def work() -> Dict[str, Any]:
-        result = _run(module, module.fields(), fragment=False)
+        fields = module.fields()
+        expected = fields.pop("expected_namespaces", ())
+        result = _run(module, fields, fragment=False, expected=expected)
         return {
             **_told(result, result.before, result.after),
             "reachability": _probe_rows(result.reachability),
@@ -141,10 +143,10 @@ def _object(module: Module, kind: str, fields: Mapping[str, Any]) -> Dict[str, A
     return _told(result, of_it(result.before), of_it(result.after))
 
 
-def _run(module: Module, document: Mapping[str, Any], fragment: bool) -> engine.Result:
+def _run(module: Module, document: Mapping[str, Any], fragment: bool, expected: Sequence[str] = ()) -> engine.Result:
     """Let the engine make it so, or only plan: in check mode, and where Ansible has anything against the parameters."""
     check = module.check_mode or bool(module.unknown or module.objections)
-    result = engine.run(document, check=check, fragment=fragment)
+    result = engine.run(document, check=check, fragment=fragment, expected=expected)
     for warning in result.warnings:
         module.warn(warning)
     return result

@@ -13,6 +13,7 @@ from typing import (
     Callable,
     ContextManager,
     Dict,
+    FrozenSet,
     Iterator,
     List,
     Mapping,
@@ -42,6 +43,7 @@ from .plan.present import present
 from .plan.uplinks import attachments
 from .task import (
     Task,
+    as_expected,
     containers_remembered,
     containers_wanted,
     files_to_read,
@@ -93,16 +95,18 @@ def run(
     state_dir: str = STATE_DIRECTORY,
     hook: Optional[Hook] = None,
     dad_seconds: float = DAD_SECONDS,
+    expected: Sequence[str] = (),
 ) -> Result:
     """Make the host agree with the document; see the document's description for its fields.
 
     ``check`` only plans and writes nothing at all. With ``fragment`` the document holds single objects, to be merged
     into the stored document of its name (state present) or cut out of it (absent). ``hook`` is told of each step.
+    ``expected`` are namespaces that ``check`` takes as made, or emptied of what isn't this document's, before it.
     Raises subclasses of HostwireError only; what was begun is undone then.
     """
     try:
         with _uncollected():
-            return _Run(document, fragment, Store(state_dir), hook, dad_seconds).go(check)
+            return _Run(document, fragment, Store(state_dir), hook, dad_seconds).go(check, expected)
     except OSError as error:  # reading what is there: a dump that never came through whole, a namespace just gone
         raise KernelRefused("reading what is there", error.errno or errno.EIO, error.strerror) from error
 
@@ -136,8 +140,10 @@ class _Run:
         self._check: Callable[[], None] = lambda: None
         self._heirs: Dict[SysctlKey, str] = {}
         self._guests = Guests({}, set(), {})
+        self._expected: FrozenSet[str] = frozenset()
 
-    def go(self, check: bool) -> Result:
+    def go(self, check: bool, expected: Sequence[str]) -> Result:
+        self._expected = frozenset(expected if check else ())
         lock: ContextManager[None] = contextlib.nullcontext() if check else self._store.locked(self._name)
         if self._reading.problems:  # nothing to wait for: say it at once, with what the host knows to add
             lock = contextlib.nullcontext()
@@ -153,6 +159,8 @@ class _Run:
         task = make_task(self._reading, memory, self._fragment)
         self._heirs = heirs(task, memory, self._store)
         view = self._clock.timed("read", lambda: self._look(task, memory))
+        if self._expected:
+            view = as_expected(view, task, memory, self._expected)
         self._refuse_problems(task, memory, view)
         picture = self._clock.timed("plan", lambda: self._plan(task, memory, view))
         if check:
@@ -200,6 +208,8 @@ class _Run:
         wish = make_wish(task, view, memory, self._heirs)
         tables = read_tables(wish, view, memory)
         processes = namespaces.processes() if _may_delete_namespaces(task, memory.owned) else {}
+        for name in self._expected & view.views.keys():
+            processes.pop(view.views[name].inode, None)
         return _Picture(view, tables, wish, make_plan(wish, view, memory.owned, tables, processes, self._machine))
 
     def _apply(self, task: Task, memory: Memory, picture: _Picture) -> Tuple[ProbeResult, ...]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Set, Tuple
+from typing import AbstractSet, Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Set, Tuple
 
 from . import document as documents
 from . import firewall
@@ -135,6 +135,20 @@ def _rooms(entry: Any) -> Iterable[Optional[str]]:
     if isinstance(entry, Veth):
         return entry.a.netns, entry.b.netns
     return () if isinstance(entry, Namespace) else (entry.netns,)
+
+
+def as_expected(view: HostView, task: Task, memory: Memory, expected: AbstractSet[str]) -> HostView:
+    """The host as tasks before this one would have left it, had they not been in check mode.
+
+    The namespaces ``expected`` are there then. One that this document takes away holds nothing but its own.
+    """
+    kept = {namespace.name for namespace in task.target.namespaces}
+    views = dict(view.views)
+    for name in [name for name in memory.owned.namespaces if name in expected and name in views and name not in kept]:
+        links = views[name].links.items()
+        own = {link: value for link, value in links if link == "lo" or (name, link) in memory.owned.links}
+        views[name] = views[name]._replace(links=own)
+    return view._replace(names=tuple(sorted({*view.names, *expected})), views=views)
 
 
 def questions(task: Task, memory: Memory) -> Dict[Optional[str], Question]:

@@ -46,6 +46,15 @@ options:
     description:
       - What must, and what must not, be reachable afterwards. They are sent at the end of each run and belong to its
         verification. If one comes out otherwise, the run fails and is undone.
+  expected_namespaces:
+    description:
+      - Namespaces that tasks before this one make, or empty for this one to remove, but not in check mode.
+      - Check mode takes them as there, and when they are to be removed as free of processes and of what isn't this
+        document's.
+      - Otherwise this means nothing.
+    type: list
+    elements: str
+    version_added: 0.3.0
 notes:
   - Changes are written to a journal in C(/var/lib/hostwire) first. A run that was killed is finished or undone by the
     next one.
@@ -257,6 +266,7 @@ def main() -> None:
             "published_ports": {"type": "list", "elements": "dict"},
             "sysctls": {"type": "dict"},
             "probes": {"type": "list", "elements": "dict"},
+            "expected_namespaces": {"type": "list", "elements": "str"},
         }
     )
 
