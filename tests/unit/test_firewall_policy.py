@@ -150,13 +150,23 @@ def test_two_documents_share_one_jump_from_each_built_in_chain_and_leave_each_ot
 
 def test_what_is_closed_stays_ahead_of_what_others_open() -> None:
     there = run(WANT, "main", {})
+    there["DOCKER-FORWARD"] = ["-A DOCKER-FORWARD -i docker0 -j ACCEPT"]
     for opening in ("-A FORWARD -i docker0 ! -o docker0 -j ACCEPT", "-A FORWARD -j DOCKER-FORWARD"):
         there["FORWARD"].insert(0, opening)
         there = run(WANT, "main", there)
         assert there["FORWARD"].index(opening) == 1
         assert target_of(there["FORWARD"][0]) == "HOSTWIRE-CLOSED"
+
+
+def test_what_opens_nothing_may_stand_ahead_of_what_is_closed() -> None:
+    there = run(WANT, "main", {})
+    there["DOCKER-USER"] = ["-A DOCKER-USER -j ACCEPT"]  # an administrator's own word; dockerd puts it first
+    there["f2b-sshd"] = ["-A f2b-sshd -s 192.0.2.1/32 -j REJECT", "-A f2b-sshd -j RETURN"]
     there["FORWARD"].insert(0, "-A FORWARD -j DOCKER-USER")
+    there["INPUT"][:0] = ["-A INPUT -p tcp -j f2b-sshd", "-A INPUT -s 192.0.2.2/32 -j DROP"]
     assert run(WANT, "main", there) == there
+    there["f2b-sshd"].insert(0, "-A f2b-sshd -s 192.0.2.3/32 -j ACCEPT")
+    assert run(WANT, "main", there)["INPUT"][1:] == there["INPUT"][:2]
 
 
 def test_what_is_closed_stays_ahead_of_a_document_that_comes_later_or_comes_back() -> None:
@@ -176,7 +186,7 @@ def test_a_document_without_guests_leaves_its_jump_where_others_left_it() -> Non
 
 def test_a_jump_that_was_moved_is_put_back_by_the_undo() -> None:
     there = run(WANT, "main", {})
-    there["FORWARD"].insert(0, "-A FORWARD -j DOCKER-FORWARD")
+    there["FORWARD"].insert(0, "-A FORWARD -j ACCEPT")
     (swap,) = changes(Tables(None, "nft", {("nft", 4): {"filter": there}}), WANT, None, "main", None).swaps
     moved = applied(there, swap.text)
     for state in (moved, there):  # after the move, and where it was never made

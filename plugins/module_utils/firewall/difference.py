@@ -20,8 +20,7 @@ from .want import FirewallWant
 # What protects comes before what opens; a removal goes the other way round.
 _ORDER = ("raw", "filter", "nat")
 _SHARED = (FORWARD, GUARD, CLOSED, INPUT, OUTPUT)
-# What may stand before a jump that has to be ahead: it lets nothing through that the jump's chain would drop.
-_HARMLESS = ("DOCKER-USER", "DROP", "REJECT", "LOG", "NFLOG", "", CLOSED, INPUT, OUTPUT)
+_OPENS_NOTHING = ("DROP", "REJECT", "LOG", "NFLOG", "MARK", "CONNMARK", "TCPMSS", "")
 UNDO = "# undo\n"  # the first line of a text that may meet a change that was made in part, or not at all
 
 
@@ -192,7 +191,7 @@ def _jump_edits(
     for jump in wanted:
         found = _jumps_to(jump.chain, {jump.parent: present.get(jump.parent, [])})
         marks = owned_marks(found)
-        if marks != [jump.rule.mark] or not _in_place(jump, present[jump.parent]):
+        if marks != [jump.rule.mark] or not _in_place(jump, present):
             added.append(jump)
             removed += found
     moved = {jump.parent for jump in added if not jump.last}
@@ -208,13 +207,23 @@ def _jump_edits(
     return added, removed
 
 
-def _in_place(jump: Jump, lines: List[str]) -> bool:
-    """Whether a jump that stands in these lines is where it has to be."""
+def _in_place(jump: Jump, chains: Dict[str, List[str]]) -> bool:
+    """Whether a jump that stands in one of these chains is where it has to be."""
+    lines = chains[jump.parent]
     if jump.last:
         return target_of(lines[-1]) == jump.chain
-    # DOCKER-USER is the administrator's, and dockerd puts it first again and again.
     before = itertools.takewhile(lambda line: target_of(line) != jump.chain, lines)
-    return not jump.ahead or all(target_of(line) in _HARMLESS for line in before)
+    return not jump.ahead or not any(_opens(line, chains) for line in before)
+
+
+def _opens(line: str, chains: Dict[str, List[str]]) -> bool:
+    """Whether a rule may let something through that would be dropped further on."""
+    target = target_of(line)
+    if target not in chains:
+        return target not in _OPENS_NOTHING
+    # DOCKER-USER is the administrator's, and dockerd puts it first again and again.
+    inner = chains[target] if target not in ("DOCKER-USER", *_SHARED[2:]) else []
+    return any(target_of(rule) != "RETURN" and _opens(rule, chains) for rule in inner)
 
 
 def _jumps_to(chain: str, chains: Dict[str, List[str]]) -> List[str]:
