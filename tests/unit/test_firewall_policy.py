@@ -18,7 +18,7 @@ from ansible_collections.hostwire.linux.plugins.module_utils.firewall import (
 from ansible_collections.hostwire.linux.plugins.module_utils.firewall.difference import applicable
 from ansible_collections.hostwire.linux.plugins.module_utils.firewall.rendering import render
 from ansible_collections.hostwire.linux.plugins.module_utils.firewall.tables import target_of
-from ansible_collections.hostwire.linux.plugins.module_utils.model import Bridge, GuestPolicy, Topology
+from ansible_collections.hostwire.linux.plugins.module_utils.model import Bridge, GuestPolicy, Masquerade, Topology
 from ansible_collections.hostwire.linux.plugins.module_utils.plan.firewall import firewall_wants
 
 NEW = "-m conntrack ! --ctstate RELATED,ESTABLISHED"
@@ -70,6 +70,16 @@ def test_hazard_32_frames_that_the_bridge_lets_pass_are_not_dropped_as_hairpins(
         "-i br0 -o br0 -m physdev --physdev-is-bridged -j RETURN",
         f"-i br0 -o br0 {NEW},DNAT -j DROP",
     ]
+
+
+def test_hazard_32_frames_within_a_switch_keep_their_source() -> None:
+    masqueraded = WANT._replace(masquerade=(Masquerade(None, "100.64.0.0/24", "br0"),))
+    untouched = "-A HW-SNAT-main -m physdev --physdev-is-bridged -j RETURN"
+    for bridged in (False, True):
+        rules = render(masqueraded, 4, bridged).chains["nat", "HW-SNAT-main"]
+        texts = [rule.line.partition(" -m comment")[0] + rule.line.rpartition('"')[2] for rule in rules]
+        assert (texts[0] == untouched) is bridged
+        assert texts[-1] == "-A HW-SNAT-main -s 100.64.0.0/24 ! -o br0 -j MASQUERADE"
 
 
 @pytest.mark.parametrize("field", GuestPolicy._fields)

@@ -48,7 +48,7 @@ def render(want: FirewallWant, family: int, bridged: bool = False) -> Rendered:
         protection.guard(writer, bridged)
     translation.destinations(writer)
     translation.hairpin(writer)
-    translation.masquerade(writer)
+    translation.masquerade(writer, bridged)
     chains = {key: tuple(rules) for key, rules in writer.chains.items()}
     return Rendered(_with_shared(want.owner, writer.tag, chains), _jumps(want.owner, writer.tag, chains))
 

@@ -67,9 +67,13 @@ def hairpin(writer: Writer) -> None:
             writer.add("nat", chain, "", f"-s {prefix} -d {target} {DNATED}", "MASQUERADE")
 
 
-def masquerade(writer: Writer) -> None:
+def masquerade(writer: Writer, bridged: bool) -> None:
     """Give packets from the named networks an address of the host, save between neighbours on one bridge."""
     chain = f"HW-SNAT-{writer.tag}"
+    if bridged and writer.switches and writer.masquerade:
+        # What the host sent to a guest's router comes by again on the switch between that and the guest, from the same
+        # address (hazard 32). Only where br_netfilter is loaded already: this match would load it.
+        writer.add("nat", chain, "", "-m physdev --physdev-is-bridged", "RETURN")
     for guest in writer.guests:
         for prefix in of_family(guest.prefixes, writer.family):
             entries = writer.masqueraded(prefix)
