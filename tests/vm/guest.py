@@ -25,7 +25,6 @@ BOOT_SECONDS = 120.0  # 3 s of work on a processor of one's own
 RUN_SECONDS = 60.0
 MEMORY = 128  # MB
 PORT = 4000  # on which a guest that serves answers
-LONGEST_SCRIPT = 2900  # bytes: in base64 they fit into a terminal's line
 END_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL")
 
 
@@ -47,6 +46,14 @@ class Ran(NamedTuple):
     output: str
 
 
+class Call(NamedTuple):
+    """Whom a machine asks for an answer: ``protocol`` icmp, tcp or udp, the last two on ``port``."""
+
+    address: str
+    protocol: str
+    port: int = PORT
+
+
 class Guest:
     """A machine that runs. Made by ``booted``."""
 
@@ -58,8 +65,6 @@ class Guest:
 
     def run(self, script: str, seconds: float = RUN_SECONDS) -> Ran:
         """Run lines of sh in the machine and wait for their end. After a GuestError it is of no more use."""
-        if len(script.encode()) > LONGEST_SCRIPT:
-            raise GuestError(f"a script of more than {LONGEST_SCRIPT} bytes doesn't fit through the machine's port")
         self._number += 1
         self._send(f"{self._number} {base64.b64encode(script.encode()).decode()}\n".encode())
         number, status, *output = self._line(seconds, script).split(" ")
@@ -81,13 +86,16 @@ class Guest:
 
     def reaches(self, address: str, protocol: str, port: int = PORT, seconds: int = 1) -> bool:
         """Whether ``address`` answers this machine within ``seconds``. ``protocol``: icmp, tcp, udp."""
-        ip = ipaddress.ip_address(address)
-        commands = {
-            "icmp": f"ping{6 if ip.version == 6 else ''} -c 1 -W {seconds} {ip}",
-            "tcp": f"echo call | nc -w {seconds} {ip} {port} | grep -q call",
-            "udp": f"udp call {ip.packed.hex()} {port} {seconds}",
-        }
-        return self.run(f"timeout {seconds + 1} sh -c '{commands[protocol]}'").status == 0
+        return self.reaches_each([Call(address, protocol, port)], seconds)[0]
+
+    def reaches_each(self, calls: Sequence[Call], seconds: int = 1) -> List[bool]:
+        """Which calls are answered within ``seconds``, all of them made at once."""
+        made = (
+            f"( timeout {seconds + 1} sh -c '{_call(call, seconds)}' && echo answered {number} ) 2>&1 &"
+            for number, call in enumerate(calls)
+        )
+        printed = self.said("\n".join([*made, "wait"])).splitlines()
+        return [f"answered {number}" in printed for number in range(len(calls))]
 
     def wait_until_ready(self) -> None:
         """Wait until the machine takes commands."""
@@ -122,6 +130,16 @@ class Guest:
     def _with_console(self, words: str) -> str:
         last = self._console.read_text(errors="replace").splitlines()[-20:]
         return "\n".join([words, "the last lines of its console and of qemu:", *last])
+
+
+def _call(call: Call, seconds: int) -> str:
+    """The command that ends with 0 if the call is answered within ``seconds``."""
+    ip = ipaddress.ip_address(call.address)
+    return {
+        "icmp": f"ping{6 if ip.version == 6 else ''} -c 1 -W {seconds} {ip}",
+        "tcp": f"echo call | nc -w {seconds} {ip} {call.port} | grep -q call",
+        "udp": f"udp call {ip.packed.hex()} {call.port} {seconds}",
+    }[call.protocol]
 
 
 @contextlib.contextmanager
@@ -175,7 +193,9 @@ def _command(name: str, nics: Sequence[Nic], opened: List[IO[bytes]], console: P
     words = [*END_WITH_PARENT, "qemu-system-x86_64", "-name", name, "-accel", "tcg", "-m", str(MEMORY), "-smp", "1"]
     words += ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
     words += ["-kernel", image, "-initrd", ramdisk, "-append", "console=ttyS0 quiet panic=-1 random.trust_cpu=on"]
-    words += ["-serial", f"file:{console}", "-serial", "stdio"]
+    words += ["-serial", f"file:{console}"]
+    words += ["-chardev", "stdio,id=control,signal=off", "-device", "virtio-serial-pci"]
+    words += ["-device", "virtserialport,chardev=control,name=control"]
     for number, nic in enumerate(nics):
         words += ["-netdev", f"tap,id=nic{number},ifname={nic.tap},script=no,downscript=no"]
         # Without a file for booting over the network, which is a package of its own.

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# The first process of a virtual machine: modules, lo, and then a loop that runs what comes over the second serial port.
+# The first process of a virtual machine: modules, lo, and then a loop that runs what comes over a virtio port.
 #
 # A request is a line "NUMBER SCRIPT", an answer a line "NUMBER STATUS OUTPUT", script and output in base64.
 
@@ -15,8 +15,8 @@ for module in /modules/*; do
 done
 ip link set lo up
 
-stty -F /dev/ttyS1 raw -echo
-exec <>/dev/ttyS1 >&0
+until [ -e /dev/vport0p1 ]; do sleep 0.1; done
+exec <>/dev/vport0p1 >&0
 echo ready
 while read -r number script; do
     echo "$script" | base64 -d >/tmp/script

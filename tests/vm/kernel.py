@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A kernel for virtual machines: Debian's for clouds, fetched by apt and unpacked, never installed.
 
-What a machine needs of it is kept in the user's cache directory, in a directory named after package and version, so
-nothing is fetched twice, and a newer kernel replaces an older one.
+What a machine needs of it is kept in the user's cache directory, in a directory named after package, version and
+modules, so nothing is fetched twice, and a newer kernel replaces an older one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Dict, List, NamedTuple, Optional
 from ansible_collections.hostwire.linux.tests.images.build import cache_directory
 
 PACKAGE = "linux-image-cloud-amd64"
-NEEDED = ("virtio_pci", "virtio_net")  # modules; what they depend on comes along
+NEEDED = ("virtio_pci", "virtio_net", "virtio_console")  # modules; what they depend on comes along
 PROGRAMS = ("apt-cache", "apt-get", "dpkg-deb")
 
 
@@ -55,7 +55,7 @@ def kernel() -> Kernel:
                 raise
             directory = kept[-1]  # without apt's lists the last one serves as well
         else:
-            directory = kernels / wanted.removesuffix(".deb")
+            directory = kernels / "_".join([wanted.removesuffix(".deb"), *NEEDED])
             if directory not in kept:
                 _fetch(directory)
                 for outdated in kept:
