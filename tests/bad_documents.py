@@ -265,9 +265,9 @@ def field_values() -> Iterator[BadDocument]:
 SECTIONS = {
     "namespaces": "forwarding, hosts, name, nameservers, sysctls",
     "bridges": "addresses, guests, mac, mtu, name, netns, stp, up, uplink, vlan_filtering",
-    "veths": "addresses, bridge, mac, mtu, name, netns, peer, up",
+    "veths": "addresses, bridge, leased, mac, mtu, name, netns, peer, up",
     "interfaces": "addresses, bridge, mtu, name, netns, up",
-    "containers": "addresses, bridge, container, mac, mtu, name",
+    "containers": "addresses, bridge, container, leased, mac, mtu, name",
     "routes": "dev, metric, netns, nexthops, table, to, type, via",
     "masquerade": "except_to, netns, source, to_source",
     "published_ports": "address, netns, port, protocol, sources, to",
@@ -333,7 +333,7 @@ def shapes() -> Iterator[BadDocument]:
             "containers[0].bridge: is missing; say the bridge of the host that the cable comes from",
         ),
     )
-    peer_keys = "addresses, bridge, mac, mtu, name, netns, up"
+    peer_keys = "addresses, bridge, leased, mac, mtu, name, netns, up"
     yield BadDocument(
         "peer-is-text",
         {"veths": [{"name": "a0", "peer": "b0"}]},
@@ -371,7 +371,7 @@ def unknown_keys() -> Iterator[BadDocument]:
         ({"veths": [{"name": "a0", "peer": {"name": "b0", "adress": "x"}}]},
          'veths[0].peer.adress: unknown key; did you mean "addresses"?'),
         ({"veths": [{"name": "a0", "peer": {"name": "b0", "peer": {}}}]},
-         "veths[0].peer.peer: unknown key; known are addresses, bridge, mac, mtu, name, netns, up"),
+         "veths[0].peer.peer: unknown key; known are addresses, bridge, leased, mac, mtu, name, netns, up"),
         ({"interfaces": [{"name": "eth0", "mac": "02:00:00:00:00:01"}]},
          "interfaces[0].mac: unknown key; known are addresses, bridge, mtu, name, netns, up"),
         ({"routes": [{"to": "10.0.0.0/8", "dev": "eth0", "tabel": 5}]},
@@ -472,7 +472,7 @@ def containers() -> Iterator[BadDocument]:
         ({"containers": [{**PLUGGED, "container": 5}]},
          ("containers[0].container: 5 is not text; say the name of a container, like web (YAML reads it as a number: quote it)",)),
         ({"containers": [{**PLUGGED, "netns": "red"}]},
-         ("containers[0].netns: unknown key; known are addresses, bridge, container, mac, mtu, name",)),
+         ("containers[0].netns: unknown key; known are addresses, bridge, container, leased, mac, mtu, name",)),
         ({"containers": [{**PLUGGED, "mtu": 67}]},
          ("containers[0].mtu: 67 is out of range; say a number from 68 to 65535",)),
         ({"containers": [{**PLUGGED, "mac": "01:00:00:00:00:01"}]},

@@ -35,5 +35,5 @@ SLOW = {
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of the slow files."""
     for item in items:
-        if item.path.name in SLOW:
+        if item.path.parent.name == "kernel" and item.path.name in SLOW:
             item.add_marker(pytest.mark.slow)

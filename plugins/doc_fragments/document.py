@@ -148,6 +148,10 @@ options:
         description: Whether the first end is up.
         type: bool
         default: true
+      leased:
+        description: Whether somebody in its namespace, like a DHCP client, gives it addresses. Those are left alone.
+        type: bool
+        default: false
       peer:
         description: The other end.
         type: dict
@@ -177,6 +181,12 @@ options:
             description: Whether the other end is up.
             type: bool
             default: true
+          leased:
+            description:
+              - Whether somebody in its namespace, like a DHCP client, gives it addresses. Those are left alone, and in
+                a namespace router advertisements are heeded.
+            type: bool
+            default: false
   taps:
     description:
       - Sockets for virtual machines, each a link on this side and a file that a program like qemu opens on the other
@@ -242,6 +252,10 @@ options:
       mtu:
         description: Largest packet in bytes, of both ends; at least 1280 where there is an IPv6 address.
         type: int
+      leased:
+        description: As C(leased) of a cable's peer.
+        type: bool
+        default: false
   interfaces:
     description: Interfaces that exist already and are not made by a document. What is left out is left alone.
     type: list

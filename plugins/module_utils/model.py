@@ -68,7 +68,7 @@ class Bridge(NamedTuple):
 
 
 class End(NamedTuple):
-    """One end of a cable."""
+    """One end of a cable. ``leased``: somebody there gets addresses for it, which are left alone."""
 
     name: str
     netns: Optional[str] = None
@@ -77,6 +77,7 @@ class End(NamedTuple):
     mac: Optional[str] = None
     mtu: Optional[int] = None
     up: bool = True
+    leased: bool = False
 
 
 class Veth(NamedTuple):
@@ -130,6 +131,7 @@ class Container(NamedTuple):
     addresses: Tuple[str, ...] = ()
     mac: Optional[str] = None
     mtu: Optional[int] = None
+    leased: bool = False
 
     @property
     def netns(self) -> str:

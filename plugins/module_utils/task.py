@@ -13,6 +13,7 @@ from .document.containers import cables
 from .firewall import FirewallWant, Tables
 from .model import CONTAINER, TABLE_MAIN, Forwarding, HostView, Namespace, Topology, Veth
 from .observe import Question
+from .plan.addresses import leased_ends
 from .plan.claims import namespaces_in
 from .plan.firewall import firewall_wants, guarded
 from .plan.links import no_ipv6
@@ -260,6 +261,7 @@ def make_wish(task: Task, view: HostView, memory: Memory, inherited: Iterable[Sy
         inherited=frozenset(inherited),
         stored=task.stored,
         isolation=wanted_isolation(task.stored, task.previous),
+        leased=leased_ends(task.stored, task.previous),
     )
 
 

@@ -45,6 +45,10 @@ options:
     description: Whether the first end is up.
     type: bool
     default: true
+  leased:
+    description: Whether somebody in its namespace, like a DHCP client, gives it addresses. Those are left alone.
+    type: bool
+    default: false
   peer:
     description: The other end; required with O(state=present).
     type: dict
@@ -73,6 +77,12 @@ options:
         description: Whether the other end is up.
         type: bool
         default: true
+      leased:
+        description:
+          - Whether somebody in its namespace, like a DHCP client, gives it addresses. Those are left alone, and in a
+            namespace router advertisements are heeded.
+        type: bool
+        default: false
 """
 
 EXAMPLES = r"""
@@ -179,6 +189,7 @@ def main() -> None:
             "mac": {"type": "str"},
             "mtu": {"type": "int"},
             "up": {"type": "bool", "default": True},
+            "leased": {"type": "bool", "default": False},
             "peer": {"type": "dict"},
         },
     )

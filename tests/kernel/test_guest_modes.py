@@ -26,7 +26,7 @@ from ansible_collections.hostwire.linux.tests.kernel.guest_world import (
     remove,
 )
 
-MODES = ["nat", "nat_network", "internal", "host_only", "routed"]
+MODES = ["nat", "nat_network", "bridged", "internal", "host_only", "routed"]
 WORKERS = 8
 
 
@@ -101,7 +101,7 @@ def test_host_access_false_closes_guests_to_the_host_and_nothing_else(plain_worl
 
 def test_networks_of_all_modes_on_one_host_keep_to_their_modes(plain_world: None) -> None:
     before = world.image()
-    subjects = [network(mode) for mode in MODES]
+    subjects = [network(mode, **({"uplink": "bridged"} if mode == "routed" else {})) for mode in MODES]
     for subject in subjects:  # one port of the host leads to one guest
         if subject.mode == "nat":
             for guest, port in zip(subject.guests, (9001, 9002)):

@@ -159,6 +159,20 @@ def test_what_is_absent_goes_first_and_namespaces_come_and_go_around_the_network
     assert gone == [{"name": f"guest-{name}", "state": "absent"} for name in ("desk", "old", "namespaces")]
 
 
+def test_a_guest_without_an_address_sees_to_it_itself() -> None:
+    def leased(nic: Item, **more: Any) -> bool:
+        networks = [{"name": "desk", "mode": "host_only", "subnet6": "fd00:5::/64", **more}]
+        desk = by_name(networks, [guest("linux", {"network": "desk", **nic})])["guest-desk"]
+        return bool(desk["veths"][0]["peer"].get("leased", False))
+
+    four, slaac = {"address": "192.168.56.3/24"}, {"dhcp": {"enabled": True, "range6": "slaac"}}
+    assert leased({})
+    assert leased({"address6": "fd00:5::3/64"})
+    assert not leased(four)
+    assert leased(four, **slaac)
+    assert not leased({**four, "address6": "fd00:5::3/64"}, **slaac)
+
+
 def test_an_internal_network_has_a_room_for_its_servers_only_where_it_has_servers() -> None:
     iso = {"name": "iso", "mode": "internal"}
     assert "namespaces" not in by_name([iso], [])["guest-iso"]

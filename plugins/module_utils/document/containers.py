@@ -28,6 +28,7 @@ def container(fields: Fields, absent: bool) -> Optional[Container]:
         fields.link_addresses(),
         fields.mac(),
         fields.integer("mtu", MTU_LOWEST, MTU_HIGHEST),
+        fields.flag("leased", False),
     )
     return value if readable else None
 
@@ -35,7 +36,7 @@ def container(fields: Fields, absent: bool) -> Optional[Container]:
 def cable(value: Container) -> Veth:
     """The cable as any other: its first end is on the host."""
     host = End(host_end(value), None, value.bridge, mtu=value.mtu)
-    return Veth(host, End(value.name, value.netns, None, value.addresses, value.mac, value.mtu))
+    return Veth(host, End(value.name, value.netns, None, value.addresses, value.mac, value.mtu, leased=value.leased))
 
 
 def cables(topology: Topology) -> Tuple[Veth, ...]:

@@ -94,6 +94,8 @@ def _port(value: Union[End, Bridge, Tap]) -> Entry:
     _add(entry, "mtu", value.mtu)
     if not value.up:
         entry["up"] = False
+    if isinstance(value, End) and value.leased:
+        entry["leased"] = True
     return entry
 
 
@@ -116,6 +118,8 @@ def _container(value: Container) -> Entry:
     _add(entry, "addresses", list(value.addresses))
     _add(entry, "mac", value.mac)
     _add(entry, "mtu", value.mtu)
+    if value.leased:
+        entry["leased"] = True
     return entry
 
 

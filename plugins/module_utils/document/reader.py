@@ -44,7 +44,7 @@ _TOP = frozenset((
     "name", "state", "namespaces", "bridges", "veths", "interfaces", "taps", "containers", "routes", "forwarding",
     "masquerade", "published_ports", "sysctls", "probes",
 ))  # fmt: skip
-_PEER = frozenset(("name", "netns", "bridge", "addresses", "mac", "mtu", "up"))
+_PEER = frozenset(("name", "netns", "bridge", "addresses", "mac", "mtu", "up", "leased"))
 
 
 class Reading(NamedTuple):
@@ -257,6 +257,7 @@ def _end(fields: Fields) -> Optional[End]:
         fields.mac(),
         fields.integer("mtu", MTU_LOWEST, MTU_HIGHEST),
         fields.flag("up", True),
+        fields.flag("leased", False),
     )
     return end if readable else None
 
@@ -320,7 +321,9 @@ SECTIONS: Dict[str, _Section] = {
     "veths": _Section(_PEER | {"peer"}, _veth, True),
     "interfaces": _Section(frozenset(("name", "netns", "addresses", "mtu", "up", "bridge")), _interface, True),
     "taps": _Section(frozenset(("name", "netns", "bridge", "mac", "mtu", "up", "owner")), tap),
-    "containers": _Section(frozenset(("container", "name", "bridge", "addresses", "mac", "mtu")), container, True),
+    "containers": _Section(
+        frozenset(("container", "name", "bridge", "addresses", "mac", "mtu", "leased")), container, True
+    ),
     "routes": _Section(frozenset(("netns", "to", "via", "dev", "metric", "table", "type", "nexthops")), route, True),
     "masquerade": _Section(frozenset(("source", "except_to", "netns", "to_source")), _masquerade),
     "published_ports": _Section(frozenset(("protocol", "port", "to", "address", "netns", "sources")), published_port),

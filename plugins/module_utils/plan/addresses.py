@@ -3,20 +3,28 @@
 
 from __future__ import annotations
 
-from typing import Dict, Iterable, List, Optional, Set, Tuple
+from typing import Dict, FrozenSet, Iterable, List, Optional, Set, Tuple
 
+from ..document.containers import cables
 from ..document.prefix import known_prefix
-from ..model import Address, Link, LinkKey
+from ..model import Address, Link, LinkKey, Topology
 from ..rtnetlink.constants import IFA_F_PERMANENT, IFA_F_SECONDARY, RT_SCOPE_LINK
 from .actions import AddressAdd, AddressDelete, SysctlSet
 from .owned import AddressKey, Change
 from .sheet import ADDRESS, BEFORE_UP, SYSCTL, UNADDRESS, Sheet, place
 
 
+def leased_ends(stored: Topology, previous: Topology) -> Dict[LinkKey, FrozenSet[str]]:
+    """The ends of cables to which somebody else gives addresses, with those that we gave them before."""
+    leased = {(end.netns, end.name) for veth in cables(stored) for end in veth if end.leased}
+    given = {(end.netns, end.name): end.addresses for veth in cables(previous) for end in veth} if leased else {}
+    return {key: frozenset(given.get(key, ())) for key in leased}
+
+
 def plan_addresses(
     sheet: Sheet, netns: Optional[str], link: str, wanted: Tuple[str, ...], have: Optional[Link]
 ) -> None:
-    """Give our link just these addresses. Those that the kernel or a router made are left alone."""
+    """Give our link just these addresses. Those that the kernel or a router made are left alone, and leased ones."""
     if have is None:
         for address in wanted:
             _add(sheet, netns, link, address, known=False)
@@ -27,9 +35,13 @@ def plan_addresses(
             for address in wanted:
                 _add(sheet, netns, link, address)
         return
-    _exchange(
-        sheet, netns, link, wanted, {entry.address: entry for entry in present if _counts(entry, wanted)}, present
-    )
+    given = sheet.leased.get((netns, link))
+    judged = {
+        entry.address: entry
+        for entry in present
+        if (_counts(entry, wanted) if given is None else entry.address in wanted or entry.address in given)
+    }
+    _exchange(sheet, netns, link, wanted, judged, present)
 
 
 def plan_foreign_addresses(sheet: Sheet, netns: Optional[str], link: str, wanted: Tuple[str, ...], have: Link) -> None:

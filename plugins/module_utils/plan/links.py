@@ -79,11 +79,11 @@ def _make_bridge(sheet: Sheet, bridge: Bridge) -> None:
     sheet.after.links[(netns, name)] = UNKNOWN
 
 
-def refuse_advertisements(sheet: Sheet, netns: Optional[str], name: str, line: int) -> None:
-    """A guest must not become the host's IPv6 router (CVE-2020-10749)."""
+def refuse_advertisements(sheet: Sheet, netns: Optional[str], name: str, line: int, heed: bool = False) -> None:
+    """A guest must not become the host's IPv6 router (CVE-2020-10749), nor that of one that doesn't ask for any."""
     if sheet.view.views[None].forwarding_ipv6 is None:  # a kernel without IPv6
         return
-    sheet.do(BEFORE_UP, line, SysctlSet(netns, f"net/ipv6/conf/{name}/accept_ra", "0"))
+    sheet.do(BEFORE_UP, line, SysctlSet(netns, f"net/ipv6/conf/{name}/accept_ra", str(int(heed))))
 
 
 def _mend_bridge_options(sheet: Sheet, bridge: Bridge, have: Link) -> None:
@@ -138,7 +138,7 @@ def _make_veth(sheet: Sheet, veth: Veth, a: End, b: End) -> None:
     mark = sheet.owned.mark
     for end, bridge in ((a, None), (b, b.bridge)):
         if not end.bridge and (end.mtu or VETH_MTU) >= IPV6_MTU:
-            refuse_advertisements(sheet, end.netns, end.name, line)
+            refuse_advertisements(sheet, end.netns, end.name, line, _takes_advertisements(end))
         if _needs_ipv6_allowed(end):
             sheet.do(BEFORE_UP, line, SysctlSet(end.netns, no_ipv6(end), "0"))
         join(sheet, line, LinkChange(end.netns, end.name, up=end.up, bridge=bridge, alias=mark), end)
@@ -155,6 +155,11 @@ def _words_of_making(veth: Veth) -> str:
 def no_ipv6(end: End) -> str:
     """The setting that keeps IPv6 from this end."""
     return f"net/ipv6/conf/{end.name}/disable_ipv6"
+
+
+def _takes_advertisements(end: Union[End, Tap]) -> bool:
+    """A guest that sees to its addresses itself does so in both families; the host never does."""
+    return isinstance(end, End) and end.leased and end.netns is not None
 
 
 def _needs_ipv6_allowed(end: End) -> bool:
@@ -220,10 +225,11 @@ def mend(sheet: Sheet, want: Union[End, Tap], have: Link, hears_routers: bool = 
         words.append("mark as ours")
         change, undo = change._replace(alias=sheet.owned.mark), undo._replace(alias=have.alias)
     mend_link(sheet, want, have, words, change, undo)
-    if not want.bridge and not hears_routers and have.accept_ra not in (None, 0):
+    heeded = int(_takes_advertisements(want))
+    if not want.bridge and not hears_routers and have.accept_ra not in (None, heeded):
         path = f"net/ipv6/conf/{name}/accept_ra"
-        line = sheet.line(f"{place(netns)}: {name}: accept_ra {have.accept_ra} -> 0")
-        sheet.do(BEFORE_UP, line, SysctlSet(netns, path, "0"), SysctlSet(netns, path, str(have.accept_ra)))
+        line = sheet.line(f"{place(netns)}: {name}: accept_ra {have.accept_ra} -> {heeded}")
+        sheet.do(BEFORE_UP, line, SysctlSet(netns, path, str(heeded)), SysctlSet(netns, path, str(have.accept_ra)))
 
 
 def _master_name(sheet: Sheet, netns: Optional[str], link: Link) -> str:

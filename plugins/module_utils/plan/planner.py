@@ -31,7 +31,8 @@ class Wish(NamedTuple):
     it goes; otherwise only what ``taken`` names does. ``firewall`` and ``firewall_before``: per namespace, what the
     packet filter should hold and what the document asked for last time. ``inherited``: settings that stay as they are
     though this document lets them go, because another one wants them too. ``stored``: what the document is afterwards,
-    ``isolation``: for bridges, whether their ports are to be isolated from each other.
+    ``isolation``: for bridges, whether their ports are to be isolated from each other. ``leased``: the ends of cables
+    to which somebody else gives addresses.
     """
 
     topology: Topology
@@ -46,6 +47,7 @@ class Wish(NamedTuple):
     inherited: FrozenSet[SysctlKey]
     stored: Topology
     isolation: Dict[LinkKey, bool]
+    leased: Dict[LinkKey, FrozenSet[str]]
 
 
 class Plan(NamedTuple):
@@ -66,7 +68,7 @@ def make_plan(
 ) -> Plan:
     """Raises Conflict, with all of them, if something that isn't ours is in the way."""
     sheet = Sheet(view, owned, machine)
-    sheet.isolation = wish.isolation
+    sheet.isolation, sheet.leased = wish.isolation, wish.leased
     doomed = _doomed(wish, owned)
     wanted = claims(wish.topology, wish.settings, wish.files)
     unwanted = list(doomed.links)

@@ -193,9 +193,10 @@ def _taps(sheet: Sheet, named: Topology) -> Iterable[Tap]:
 
 
 def _end(sheet: Sheet, end: End, link: Link) -> End:
+    addresses = _addresses(sheet, end.netns, link, end.addresses)
     return end._replace(
         bridge=_master(sheet, end.netns, link),
-        addresses=_addresses(sheet, end.netns, link, end.addresses),
+        addresses=tuple(address for address in addresses if not end.leased or address in end.addresses),
         mac=link.mac if end.mac is not None else None,
         mtu=link.mtu if end.mtu is not None or link.mtu != 1500 else None,
         up=link.up,

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Dict, List, Optional, Sequence, Set, Tuple
+from typing import Dict, FrozenSet, List, Optional, Sequence, Set, Tuple
 
 from ..model import CONTAINER, HostView, KernelRoute, Link, LinkKey, NamespaceView
 from ..rtnetlink.constants import ROUTE_PROTOCOL, RTPROT_KERNEL, RTPROT_RA
@@ -69,6 +69,7 @@ class Sheet:
         self.gone: Set[LinkKey] = set()
         self._names: Dict[Optional[str], Dict[int, str]] = {}
         self.gone_namespaces: Set[str] = set()
+        self.leased: Dict[LinkKey, FrozenSet[str]] = {}  # see addresses.leased_ends
         self.isolation: Dict[LinkKey, bool] = {}  # bridges, and whether their ports are to be isolated; see ports
         self.falling: Set[LinkKey] = (
             set()

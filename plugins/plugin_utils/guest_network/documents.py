@@ -16,6 +16,7 @@ from .model import (
     NAT_NETWORK,
     ROUTED,
     Network,
+    Nic,
     Plugged,
     Port,
     Setup,
@@ -136,7 +137,7 @@ def _plug(found: Document, network: Network, member: Plugged, bridge: str, strai
         return
     end: Document = {"name": nic.name}
     addresses = [str(address) for address in (nic.address, nic.address6) if address is not None]
-    properties = {"addresses": addresses, "mac": nic.mac, "mtu": network.mtu}
+    properties = {"addresses": addresses, "mac": nic.mac, "mtu": network.mtu, "leased": _asks(network, nic)}
     end.update({key: value for key, value in properties.items() if value})
     if guest.kind == "container":
         found["containers"].append({"container": guest.name, "bridge": bridge, **end})
@@ -152,6 +153,12 @@ def _plug(found: Document, network: Network, member: Plugged, bridge: str, strai
         for to, via, address in zip(("0.0.0.0/0", "::/0"), gateways, (nic.address, nic.address6)):
             if via is not None and address is not None:
                 found["routes"].append({"netns": room, "to": to, "via": via})
+
+
+def _asks(network: Network, nic: Nic) -> bool:
+    """Whether the guest sees to an address itself, by DHCP or router advertisements."""
+    served6 = network.mode == BRIDGED or network.dhcp.slaac or network.dhcp.range6 is not None
+    return nic.address is None or (nic.address6 is None and served6)
 
 
 def _nat(network: Network, members: Tuple[Plugged, ...]) -> Document:
