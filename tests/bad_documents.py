@@ -877,6 +877,32 @@ def between_objects() -> Iterator[BadDocument]:
             {"bridges": [bridge("br0")], "interfaces": [{"name": "eth0", "bridge": "br0", "addresses": ["10.0.0.1/24"]}]},
             f"interfaces[0].addresses: eth0 is a port of bridge br0, {port_rule}",
         ),
+        "uplink-of-two": (
+            {"bridges": [bridge("br0", uplink="eth0"), bridge("br1", uplink="eth0")]},
+            'bridges[1].uplink: "eth0" on the host is an uplink already, in bridges[0].uplink',
+        ),
+        "uplink-of-ours": (
+            {"bridges": [bridge("br0", uplink="a0")], "veths": [{"name": "a0", "peer": {"name": "b0"}}]},
+            ('bridges[0].uplink: "a0" is made by this document, in veths[0]; an uplink is there already: say bridge: br0 '
+             "there instead"),
+        ),
+        "uplink-of-itself": (
+            {"bridges": [bridge("br0", uplink="br0")]},
+            ('bridges[0].uplink: "br0" is made by this document, in bridges[0]; an uplink is there already: say bridge: '
+             "br0 there instead"),
+        ),
+        "uplink-with-addresses": (
+            {"bridges": [bridge("br0", uplink="eth0")], "interfaces": [{"name": "eth0", "addresses": ["10.0.0.1/24"]}]},
+            "interfaces[0].addresses: eth0 is an uplink, in bridges[0].uplink; put them on br0",
+        ),
+        "uplink-as-a-port": (
+            {"bridges": [bridge("br0", uplink="eth0")], "interfaces": [{"name": "eth0", "bridge": "br0"}]},
+            "interfaces[0].bridge: eth0 is an uplink, in bridges[0].uplink, and so a port of br0; leave it out",
+        ),
+        "route-by-an-uplink": (
+            {"bridges": [bridge("br0", uplink="eth0")], "routes": [{"to": "10.0.0.0/8", "dev": "eth0"}]},
+            "routes[0].dev: eth0 is the uplink of br0, which does its work: say br0",
+        ),
         "mtu-ipv6-bridge": (
             {"bridges": [bridge("br0", "10.0.0.1/24", "fd00::1/64", mtu=1279)]},
             "bridges[0].mtu: 1279 is under 1280, the least that IPv6 works with, and fd00::1/64 is on it",

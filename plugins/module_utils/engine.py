@@ -44,6 +44,7 @@ from .plan.uplinks import attachments
 from .task import (
     Task,
     as_expected,
+    claimed_elsewhere,
     containers_remembered,
     containers_wanted,
     files_to_read,
@@ -203,6 +204,9 @@ class _Run:
                 found += documents.problems_with_earlier(self._reading, task.stored, found)
         if found:
             raise InvalidValue(found)
+        claimed = claimed_elsewhere(task, self._store)
+        if claimed:
+            raise Conflict(claimed)
 
     def _plan(self, task: Task, memory: Memory, view: HostView) -> _Picture:
         wish = make_wish(task, view, memory, self._heirs)

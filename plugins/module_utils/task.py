@@ -240,6 +240,23 @@ def heirs(task: Task, memory: Memory, store: Store) -> Dict[SysctlKey, str]:
     return found
 
 
+def claimed_elsewhere(task: Task, store: Store) -> List[str]:
+    """A line for each uplink that another document gives addresses or another bridge: the two would undo each other."""
+    uplinks = {(bridge.netns, bridge.uplink): bridge for bridge in task.target.bridges if bridge.uplink is not None}
+    found: List[str] = []
+    for name in store.names() if uplinks else ():
+        document = store.load(name).document if name != task.stored.name else None
+        for interface in documents.read(document).topology.interfaces if document is not None else ():
+            bridge = uplinks.get((interface.netns, interface.name))
+            if bridge is not None and (interface.addresses or interface.bridge is not None):
+                what = "addresses" if interface.addresses else f"bridge {interface.bridge}"
+                found.append(
+                    f"bridge {bridge.name}: uplink {bridge.uplink}: the document {name!r} gives it {what}; "
+                    f"take that out of it first"
+                )
+    return found
+
+
 def make_wish(task: Task, view: HostView, memory: Memory, inherited: Iterable[SysctlKey]) -> Wish:
     """The task in the planner's terms."""
     forwards = view.views[None]

@@ -9,10 +9,12 @@ addresses too, then the interface changes hands, then the routes follow, and onl
 
 from __future__ import annotations
 
+import contextlib
 import errno
 from typing import Container, FrozenSet, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 from . import sysctl
+from .announce import announce, mac_of
 from .document.prefix import known_prefix
 from .errors import HostwireError, KernelRefused
 from .model import Baggage, Link
@@ -134,6 +136,15 @@ def _carry(channel: Channel, move: _Move, own: Sequence[str]) -> None:
         _take(channel, back)
         raise
     _take(channel, move)
+    _announce(channel, move)
+
+
+def _announce(channel: Channel, move: _Move) -> None:
+    """Where the MAC address is another one now, the neighbours would send to the old one for a while (hazard 3)."""
+    with contextlib.suppress(OSError):
+        if mac_of(move.source) != mac_of(move.target):
+            held = [one.address.partition("/")[0] for one in replay.addresses_of(channel, move.target_index)]
+            announce(move.target, move.target_index, held)
 
 
 def _give(channel: Channel, move: _Move) -> None:

@@ -369,3 +369,38 @@ PasswordAuthentication no
             yield client
         finally:
             server.terminate()
+
+
+@pytest.mark.parametrize("address", ["192.168.1.2", "2001:db8:1::2"])
+def test_03_neighbours_are_told_of_another_mac_address(address: str) -> None:
+    lan.build()
+    document = {"bridges": [{"name": "br0", "uplink": "eth0", "mac": "02:00:00:00:00:42"}]}
+    for wanted, link in ((document, "br0"), (NOTHING, "eth0")):
+        with lan.pinged(address) as gap:
+            engine.run(wanted)
+        assert gap.seconds <= LONGEST_GAP
+        assert mac(link) in ip("-n", "lan", "neigh", "show", address)
+    assert mac("eth0") != "02:00:00:00:00:42"
+
+
+def test_another_documents_addresses_on_the_uplink_are_in_the_way() -> None:
+    lan.build()
+    engine.run({"name": "first", "interfaces": [{"name": "eth0", "addresses": ["192.168.1.40/24"]}]})
+    with pytest.raises(Conflict, match="uplink eth0: the document 'first' gives it addresses; take that out"):
+        engine.run(BRIDGED)
+    engine.run({"name": "first", "interfaces": [{"name": "eth0", "mtu": 1400}]})
+    engine.run(BRIDGED)
+    assert reached("192.168.1.2")
+
+
+def test_a_task_for_the_bridge_alone_takes_over_and_gives_back() -> None:
+    lan.build()
+    before = world.image()
+    engine.run(BRIDGED, fragment=True)
+    assert reached("192.168.1.2")
+    assert engine.run(BRIDGED, fragment=True).plan == ()
+    engine.run({**BRIDGED, "bridges": [{"name": "br1"}]}, fragment=True)
+    assert "192.168.1.2/24" in ip("-br", "address", "show", "dev", "br0")
+    engine.run({"bridges": [{"name": "br1"}], "state": "absent"}, fragment=True)
+    engine.run({"bridges": [{"name": "br0"}], "state": "absent"}, fragment=True)
+    assert world.differences(before, world.image()) == []
