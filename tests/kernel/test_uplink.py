@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Type
 
 import pytest
+import yaml
 
 from ansible_collections.hostwire.linux.plugins.module_utils import engine
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import (
@@ -26,6 +28,7 @@ from ansible_collections.hostwire.linux.tests.kernel import lan, world
 Document = Dict[str, Any]
 BRIDGED: Document = {"bridges": [{"name": "br0", "uplink": "eth0"}]}
 NOTHING: Document = {"state": "absent"}
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "bridged.md"
 LONGEST_GAP = 1.0  # seconds
 
 pytestmark = pytest.mark.usefixtures("private_host")
@@ -66,6 +69,16 @@ def test_a_bridge_takes_over_all_that_its_uplink_does_and_gives_it_back() -> Non
     assert world.differences(work, lan.work_of("eth0")) == []
     assert world.differences(before, world.image()) == []
     assert engine.run(NOTHING).plan == ()
+
+
+def test_the_pages_example_puts_a_guest_on_the_lan() -> None:
+    lan.build()
+    found = re.search(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    assert found is not None
+    [play] = yaml.safe_load(found[1])
+    engine.run(play["tasks"][0]["hostwire.linux.topology"])
+    lan.until(lambda: reached("192.168.1.30"))
+    assert reached("192.168.1.1", "guest")
 
 
 @pytest.mark.parametrize("address", ["192.168.1.2", "192.168.1.20", "2001:db8:1::2"])
