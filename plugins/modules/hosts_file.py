@@ -18,6 +18,7 @@ description:
     lines of localhost and of the host itself can't be lost.
   - The file is replaced at once, so that no reader ever sees half of it. Where it is a mount point, as in a container,
     it is written in place; a write that was cut short is finished by the next run.
+  - A file that a document has as a whole, by C(namespaces[].hosts), is left to it; entries for it are an error.
 extends_documentation_fragment:
   - hostwire.linux.attributes
 options:

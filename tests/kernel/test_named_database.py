@@ -19,7 +19,7 @@ from ansible_collections.hostwire.linux.tests.kernel.playbook import play
 NETWORKS = [{"name": "office", "mode": "nat_network"}]
 PORT = {"protocol": "tcp", "port": 3306, "to_port": 3306, "address": "any"}
 GUESTS: list[dict[str, Any]] = [
-    {"name": "linux", "kind": "namespace", "nics": [{"network": "office", "address": "10.0.2.4/24"}]},
+    {"name": "linux", "nics": [{"network": "office", "address": "10.0.2.4/24"}]},
     {
         "name": "localdb",
         "kind": "namespace",
