@@ -23,6 +23,7 @@ SLOW = {
     "test_convergence.py",
     "test_examples.py",
     "test_failures.py",
+    "test_guest_leases.py",
     "test_guest_modes.py",
     "test_kills.py",
     "test_modules.py",

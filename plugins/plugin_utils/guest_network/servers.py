@@ -100,8 +100,8 @@ def _dhcp(network: Network, place: _Place) -> Iterator[str]:
     yield "dhcp-authoritative"
     if dhcp.sequential:
         yield "dhcp-sequential-ip"
-    if not network.policy.get("from_host", True) and place.netns is None:
-        yield "no-ping"  # the packet filter doesn't let the host ask the guests
+    if network.mode == NAT or (place.netns is None and not network.policy.get("from_host", True)):
+        yield "no-ping"  # who has the only address is the guest; elsewhere the host isn't let through to the guests
     if network.subnet is not None:
         first, last = dhcp.range or _whole(network)
         yield f"dhcp-range={first},{last},{network.subnet.netmask},{lease}"

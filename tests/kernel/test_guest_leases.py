@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Guests that ask DHCP and DNS get from the network's server what their mode allows, and no more."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any, Dict, List
+
+import pytest
+
+from ansible_collections.hostwire.linux.plugins.module_utils import engine
+from ansible_collections.hostwire.linux.tests.kernel import guest_world, world
+from ansible_collections.hostwire.linux.tests.kernel.dhcp_world import lease, pair, plug, resolved, serving, start, wait
+from ansible_collections.hostwire.linux.tests.kernel.firewall_world import call, listening
+from ansible_collections.hostwire.linux.tests.kernel.guest_world import FILTERS, ping, remove
+
+DHCP = {"enabled": True}
+FROM_3 = {"enabled": True, "range": "192.168.56.3-192.168.56.254", "sequential": True}
+
+
+@pytest.fixture(autouse=True)
+def surroundings(private_host: Path) -> Path:
+    guest_world.build(1)
+    return private_host
+
+
+def defaults(room: str, family: int = 4) -> List[str]:
+    """Gateways of a room's default routes."""
+    text = subprocess.check_output(["ip", "-n", room, "-j", f"-{family}", "route", "show", "default"], text=True)
+    return [route["gateway"] for route in json.loads(text or "[]")]
+
+
+def global6(room: str) -> List[str]:
+    entries = world.ip(room, "address show dev eth0")[0][0]["addr_info"]
+    return [entry["local"] for entry in entries if entry["family"] == "inet6" and entry["scope"] == "global"]
+
+
+def test_shows_5_host_only_guests_get_3_and_4_and_no_way_out(surroundings: Path) -> None:
+    before = world.image()
+    networks = [{"name": "desk", "mode": "host_only", "dhcp": FROM_3}]
+    guests = list(pair({"network": "desk"}))
+    found = plug(networks, guests)
+    with serving(networks, guests, surroundings):
+        for guest, address in (("one", "192.168.56.3"), ("two", "192.168.56.4")):
+            told = lease(guest, "eth0", surroundings)
+            assert told == {"lease": address, "router": "", "dns": "", "domain": ""}
+            assert defaults(guest) == []
+            assert not ping(guest, "203.0.113.1")
+            with listening(guest, 22) as ssh:
+                assert call(None, address, 22, ssh) == "192.168.56.1"
+        for document in found:
+            assert engine.run(document).plan == ()  # what was leased stays
+    remove(found)
+    assert world.differences(before, world.image()) == []
+
+
+def test_shows_5_a_second_nic_in_nat_brings_the_internet_and_the_default_route(surroundings: Path) -> None:
+    networks = [{"name": "desk", "mode": "host_only", "dhcp": FROM_3}, {"name": "nat", "mode": "nat", "dhcp": DHCP}]
+    guests = list(pair({"network": "desk"}, {"network": "nat"}))
+    plug(networks, guests)
+    with serving(networks, guests, surroundings):
+        for guest in ("one", "two"):
+            lease(guest, "eth0", surroundings)
+            assert defaults(guest) == ["10.0.2.2"]
+            assert ping(guest, "203.0.113.1")
+            told = lease(guest, "eth1", surroundings)
+            assert (told["lease"], told["router"]) == ("10.0.2.15", "10.0.2.2")
+
+
+def test_a_guest_gets_the_address_that_its_name_or_its_mac_address_stands_for(surroundings: Path) -> None:
+    nics: List[Dict[str, Any]] = [
+        {"network": "office", "address": "10.0.2.77/24", "mac": "02:00:00:00:00:77"},
+        {"network": "office", "address": "10.0.2.78/24"},
+        {"network": "office"},
+    ]
+    networks = [{"name": "office", "mode": "nat_network", "dhcp": {**DHCP, "range": "10.0.2.76-10.0.2.79"}}]
+    guests = [{"name": name, "nics": [nic]} for name, nic in zip(("mac", "name", "any"), nics)]
+    # The guests ask although they could know: a machine does, of which only the server knows the address.
+    asking = [{**guest, "nics": [{**guest["nics"][0], "address": None}]} for guest in guests]
+    plug(networks, asking)
+    with serving(networks, guests, surroundings):
+        assert lease("any", "eth0", surroundings)["lease"] in ("10.0.2.76", "10.0.2.79")
+        assert lease("mac", "eth0", surroundings, "other")["lease"] == "10.0.2.77"
+        assert lease("name", "eth0", surroundings)["lease"] == "10.0.2.78"
+        assert ping("any", "203.0.113.1")
+
+
+def test_leases_outlive_the_server(surroundings: Path) -> None:
+    networks = [{"name": "desk", "mode": "host_only", "dhcp": FROM_3}]
+    guests = list(pair({"network": "desk"}))
+    plug(networks, guests)
+    with serving(networks, guests, surroundings) as running:
+        assert lease("two", "eth0", surroundings)["lease"] == "192.168.56.3"
+        running["guest-desk"].kill()
+        running["guest-desk"].wait()
+        running["guest-desk"] = start(FILTERS["guest_services"](networks, guests)[0], surroundings)
+        assert lease("one", "eth0", surroundings)["lease"] == "192.168.56.4"
+        assert lease("two", "eth0", surroundings)["lease"] == "192.168.56.3"
+
+
+def test_a_guest_whose_default_route_leads_elsewhere_is_told_of_no_router(surroundings: Path) -> None:
+    networks = [{"name": "office", "mode": "nat_network", "dhcp": DHCP}]
+    one, two = pair({"network": "office"})
+    two["nics"][0]["default_route"] = False
+    plug(networks, [one, two])
+    with serving(networks, [one, two], surroundings):
+        assert lease("one", "eth0", surroundings)["router"] == "10.0.2.1"
+        assert lease("two", "eth0", surroundings)["router"] == ""
+
+
+def test_an_internal_network_is_served_without_the_host(surroundings: Path) -> None:
+    networks = [{"name": "iso", "mode": "internal", "dhcp": DHCP, "dns": {"enabled": True, "domain": "iso.test"}}]
+    guests = [*pair({"network": "iso"}), {"name": "db", "nics": [{"network": "iso", "address": "192.168.57.9/24"}]}]
+    plug(networks, guests)
+    with serving(networks, guests, surroundings):
+        told = lease("one", "eth0", surroundings)
+        assert (told["router"], told["dns"], told["domain"]) == ("", "192.168.57.1", "iso.test")
+        assert resolved("one", "db.iso.test", "192.168.57.1") == "192.168.57.9"
+        lease("two", "eth0", surroundings)
+        assert resolved("one", "two.iso.test", "192.168.57.1").startswith("192.168.57.")  # by its lease
+        assert not ping("one", "192.168.1.2")
+
+
+def test_names_of_an_own_domain_are_never_asked_elsewhere(surroundings: Path) -> None:
+    networks = [
+        {
+            "name": "office",
+            "mode": "nat_network",
+            "dns": {"enabled": True, "domain": "office.test", "upstream": ["192.168.1.3"]},
+        }
+    ]
+    guests = [{"name": "linux", "nics": [{"network": "office", "address": "10.0.2.4/24"}]}]
+    plug(networks, guests)
+    upstream = {"name": "upstream", "netns": "lan", "lines": ["no-resolv", "address=/test/198.51.100.7"]}
+    with serving(networks, guests, surroundings) as running:
+        running["upstream"] = start(upstream, surroundings)
+        assert wait(lambda: resolved("linux", "www.test", "10.0.2.1") == "198.51.100.7")
+        assert resolved("linux", "linux.office.test", "10.0.2.1") == "10.0.2.4"
+        assert resolved("linux", "nobody.office.test", "10.0.2.1") == ""
+
+
+@pytest.mark.parametrize("mode", ["nat_network", "host_only"])
+def test_ipv6_by_router_advertisements_with_a_router_only_where_the_network_leads_out(
+    mode: str, surroundings: Path
+) -> None:
+    dhcp = {"enabled": True, "range6": "slaac"}
+    networks = [{"name": "office", "mode": mode, "subnet6": "fd00:2::/64", "dhcp": dhcp}]
+    guests = list(pair({"network": "office"}))
+    found = plug(networks, guests)
+    with serving(networks, guests, surroundings):
+        assert wait(lambda: any(address.startswith("fd00:2:") for address in global6("one")))
+        assert wait(lambda: ping("one", "fd00:2::1"))
+        if mode == "nat_network":
+            assert wait(lambda: len(defaults("one", 6)) == 1)
+            assert wait(lambda: ping("one", guest_world.INTERNET_ADDRESS[6]))
+        else:
+            assert defaults("one", 6) == []
+        for document in found:
+            assert engine.run(document).plan == ()
