@@ -11,6 +11,7 @@ import sys
 from typing import Callable, Dict, List, Sequence
 
 import claims
+import guests
 import machine
 import peers
 import rounds
@@ -51,6 +52,7 @@ class Bench:
             "change": self.change,
             "removal": self.removal,
             "ports": self.ports,
+            "guests": self.guests,
             "tasks": self.tasks,
         }
 
@@ -135,6 +137,26 @@ class Bench:
             for name, label in (("restore", "bare iptables-restore of the same rules"), ("engine", "**the engine**")):
                 rows.append([backend, label, *_both(times[name]), _ratio(times[name], times["restore"])])
         return _table("1,000 published ports", ["backend", "by", "call", "process", "of iptables-restore"], rows)
+
+    def guests(self) -> str:
+        rows = []
+        for mode in guests.MODES:
+            counts = (claims.FEW_GUESTS, claims.GUESTS, claims.MANY_GUESTS)
+            times = rounds.guests(mode, counts, self.repeats)
+            self.claims.append(claims.guests(mode, times))
+            for count in counts:
+                each = median(claims.calls(times[count])) / count
+                rows.append([mode, str(count), "engine", *_both(times[count]), _time(each)])
+            seconds = rounds.role(mode, claims.GUESTS, self.repeats)
+            for name, label in (("first", "the role"), ("nothing", "the role with nothing to do")):
+                took = median(seconds[name])
+                cells = [_time(took), _time(took), _time(took / claims.GUESTS)]
+                rows.append([mode, str(claims.GUESTS), label, *cells])
+        note = (
+            "The role `guest_network` with namespaces as guests: the engine on the documents that the role makes, and"
+            " the role's tasks as a whole by the local connection. In mode nat each guest has a router of its own."
+        )
+        return _table("Guests on one network", ["mode", "guests", "by", "call", "process", "for each"], rows, note)
 
     def tasks(self) -> str:
         rows = []

@@ -3,7 +3,7 @@
 
 A claim that a noisy round breaks is measured once more, and then judged by all rounds together, the bad ones included.
 
-    check.py [--repeats 3] [--only build,ifstate,growth,read,ports,tasks] [--seconds 170]
+    check.py [--repeats 3] [--only build,ifstate,growth,read,ports,guests,tasks] [--seconds 170]
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import time
 from typing import Callable, Dict, List
 
 import claims
+import guests
 import peers
 import rounds
 from make_ready import make_ready
@@ -40,6 +41,10 @@ class Check:
             "growth": self.growth,
             "read": lambda repeats: claims.reading(rounds.read(1000, repeats)),
             "ports": lambda repeats: [claims.publishing(rounds.published_ports("nft", repeats))],
+            "guests": lambda repeats: [
+                claims.guests(mode, rounds.guests(mode, (claims.FEW_GUESTS, claims.MANY_GUESTS), repeats))
+                for mode in guests.MODES
+            ],
             "tasks": lambda repeats: claims.tasks(rounds.tasks(200, repeats, by_ssh=True)),
         }
 

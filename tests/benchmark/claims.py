@@ -75,6 +75,13 @@ def publishing(times: rounds.Times) -> Claim:
     return Claim("1000 published ports (nft), of bare iptables-restore", 2, True, pairs)
 
 
+def guests(mode: str, times: Dict[int, List[Time]]) -> Claim:
+    """From rounds with FEW_GUESTS and MANY_GUESTS: linear means that each guest costs the same."""
+    few, many = ([took / count for took in calls(times[count])] for count in (FEW_GUESTS, MANY_GUESTS))
+    text = f"{MANY_GUESTS} guests in mode {mode}, of {FEW_GUESTS}: the time for each guest"
+    return Claim(text, 4 / 3, True, ratios(many, few))
+
+
 def tasks(seconds: Dict[str, List[float]]) -> List[Claim]:
     """From rounds with 200 namespaces over ssh: first uses in a play with one another, later ones with one another."""
     return [
@@ -88,4 +95,5 @@ def tasks(seconds: Dict[str, List[float]]) -> List[Claim]:
     ]
 
 
+FEW_GUESTS, GUESTS, MANY_GUESTS = 50, 100, 200
 BUILD_TURNS = (peers.FLOOR, peers.ENGINE, peers.SHELL)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run the engine once on a document (JSON) in this fresh process; print the seconds of the call, and what it did."""
+"""Run the engine on a document, or on a list of them (JSON), in this fresh process; print the seconds of the calls."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ sys.path.insert(0, os.path.join(ROOT, "build"))
 
 def main() -> None:
     with open(sys.argv[1]) as file:
-        document = json.load(file)
+        given = json.load(file)
+    documents = given if isinstance(given, list) else [given]
     start = time.perf_counter()
     from ansible_collections.hostwire.linux.plugins.module_utils import engine
 
-    if document.get("published_ports"):  # the engine loads these only where a document needs them
+    # The engine loads these only where a document needs them.
+    if any(document.get("published_ports") or document.get("masquerade") for document in documents):
         from ansible_collections.hostwire.linux.plugins.module_utils.firewall import (  # noqa: F401
             conntrack,
             difference,
@@ -27,10 +29,12 @@ def main() -> None:
         )
 
     imported = time.perf_counter()
-    result = engine.run(document)
+    results = [engine.run(document) for document in documents]
     ended = time.perf_counter()
-    report = {"seconds": ended - imported, "import": imported - start, "changed": result.changed}
-    print(json.dumps({**report, "timings": result.timings, "warnings": result.warnings}))
+    report = {"seconds": ended - imported, "import": imported - start, "changed": any(r.changed for r in results)}
+    timings = {part: sum(result.timings[part] for result in results) for part in results[0].timings}
+    warnings = [warning for result in results for warning in result.warnings]
+    print(json.dumps({**report, "timings": timings, "warnings": warnings}))
 
 
 if __name__ == "__main__":

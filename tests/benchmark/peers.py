@@ -43,8 +43,12 @@ def engine(
     wanted = document(count, moved, ports)
     if absent:
         wanted = {"name": wanted["name"], "state": "absent"}
-    path = write(folder, f"document-{count}-{int(moved)}-{ports}-{int(absent)}.json", json.dumps(wanted))
-    return [sys.executable, os.path.join(HERE, "engine_run.py"), path]
+    return engine_on(folder, wanted, f"document-{count}-{int(moved)}-{ports}-{int(absent)}.json")
+
+
+def engine_on(folder: str, wanted: object, name: str = "documents.json") -> List[str]:
+    """The engine on a document, or on a list of them one after another."""
+    return [sys.executable, os.path.join(HERE, "engine_run.py"), write(folder, name, json.dumps(wanted))]
 
 
 def ip_batch(count: int, folder: str) -> List[str]:

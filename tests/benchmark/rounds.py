@@ -16,6 +16,7 @@ from collections import defaultdict
 from functools import partial
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
+import guests as guests_network
 import peers
 from measure import Time, run, run_until_no_cable
 from network import BRIDGE, GATEWAY, GUEST, address, document, namespace
@@ -132,6 +133,39 @@ def published_ports(backend: str, repeats: int) -> Times:
         for name, took in {**ours, **theirs}.items():
             times[name].append(Time(*took))
     return times
+
+
+def guests(mode: str, counts: Sequence[int], repeats: int) -> Dict[int, List[Time]]:
+    """So many guests on one network of the role guest_network, by the engine; by number of guests."""
+
+    def work(count: int, folder: str) -> Time:
+        took = _changed(peers.engine_on(folder, guests_network.documents(mode, count)))
+        last = f"g{count - 1}"
+        if f"default via {guests_network.gateway(mode)}" not in _output(["ip", "-n", last, "route"]):
+            raise RuntimeError(f"{last} has no default route")
+        _output(["ip", "netns", "exec", last, "ping", "-c1", "-w20", "-q", guests_network.host(mode)])
+        return took
+
+    times: Dict[int, List[Time]] = defaultdict(list)
+    for _turn in range(repeats):
+        for count in counts:
+            times[count].append(Time(*_with_folder(partial(work, count))))
+    return times
+
+
+def role(mode: str, count: int, repeats: int) -> Dict[str, List[float]]:
+    """Seconds of the role's whole run for so many guests, by the local connection: "first", and "nothing" to do."""
+    given = guests_network.variables(mode, count)
+    include = {"ansible.builtin.include_role": {"name": "hostwire.linux.guest_network"}, "vars": given}
+    seconds: Dict[str, List[float]] = defaultdict(list)
+
+    def work(folder: str) -> List[Time]:
+        return [run(peers.playbook(folder, [{"name": "role", **include}])) for _run in ("first", "nothing")]
+
+    for _turn in range(repeats):
+        for name, took in zip(("first", "nothing"), _with_folder(work)):
+            seconds[name].append(sum(Time(*took).said["tasks"].values()))
+    return seconds
 
 
 def tasks(count: int, repeats: int, by_ssh: bool) -> Dict[str, List[float]]:
