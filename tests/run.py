@@ -99,16 +99,7 @@ SUITES = (
     # Against regressions, on a machine that may do other work: the claims as they stand are `make bench`'s to show.
     Suite(
         "speed",
-        (
-            (
-                PYTHON,
-                "tests/benchmark/check.py",
-                "--slack",
-                "1.25",
-                "--only",
-                "build,ifstate,growth,read,ports,guests,tasks",
-            ),
-        ),
+        ((PYTHON, "tests/benchmark/check.py", "--slack", "1.25"),),
         minutes=10,
     ),
     Suite(
