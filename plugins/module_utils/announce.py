@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Telling the neighbours of a link that an address is at another MAC address from now on, before they ask again."""
+"""Speaking up on a link: to neighbours, that an address has another MAC address; to routers, to have them advertise."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ _IFREQ = struct.Struct("=16s24x")  # struct ifreq
 _ETH_P_ARP = 0x0806  # linux/if_ether.h
 _EVERYBODY = b"\xff" * 6
 _REQUEST = struct.Struct("!HHBBH6s4s6s4s")  # RFC 826, for Ethernet and IPv4
-_ALL_NODES = "ff02::1"
+_ALL_NODES, _ALL_ROUTERS = "ff02::1", "ff02::2"
+_SOLICITATION = struct.pack("!BBHI", 133, 0, 0, 0)  # RFC 4861, 4.1
 _ADVERTISEMENT = struct.Struct("!BBHI16sBB6s")  # RFC 4861, 4.4, with the option of 4.6.1
 _OVERRIDE = 0x20000000
 _HOPS = 255  # RFC 4861, 7.1.2: another count of hops, and it is dropped
@@ -50,8 +51,20 @@ def _tell_by_arp(link: str, mac: bytes, address: bytes) -> None:
 
 def _advertise(index: int, mac: bytes, address: str) -> None:
     body = _ADVERTISEMENT.pack(136, 0, 0, _OVERRIDE, socket.inet_pton(socket.AF_INET6, address), 2, 1, mac)
-    with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as sender:  # the kernel sums it up
-        sender.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, _HOPS)
-        sender.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
+    with _icmpv6(index) as sender:
         sender.bind((address, 0, 0, index if address.startswith("fe80:") else 0))
         sender.sendto(body, (_ALL_NODES, 0, 0, index))
+
+
+def ask_routers(index: int) -> None:
+    """Send a router solicitation on the link with this index. If it can't be sent: routers speak now and then."""
+    with contextlib.suppress(OSError), _icmpv6(index) as sender:
+        sender.sendto(_SOLICITATION, (_ALL_ROUTERS, 0, 0, index))
+
+
+def _icmpv6(index: int) -> socket.socket:
+    """A socket to send by; the kernel fills in the checksum."""
+    sender = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+    sender.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, _HOPS)
+    sender.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
+    return sender

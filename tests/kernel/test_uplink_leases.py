@@ -122,22 +122,23 @@ def reached(address: str, netns: str) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-def test_29_what_a_router_advertises_is_heard_on_the_bridge_from_the_first_moment_on() -> None:
+@pytest.mark.parametrize("forwarding", [False, True])
+def test_29_what_a_router_advertises_is_heard_on_the_bridge_from_the_first_moment_on(forwarding: bool) -> None:
     with router("--enable-ra", "--dhcp-range=2001:db8:5::,ra-only", "--ra-param=eth0,60,1800"):
-        Path("/proc/sys/net/ipv6/conf/eth0/accept_ra").write_text("2")
         lan.batch("address add 2001:db8:5::1/64 dev eth0 nodad\naddress add 2001:db8:ff::1/128 dev lo", "lan")
         subprocess.run(["ip", "netns", "exec", "lan", "sysctl", "-qw", "net.ipv6.conf.all.forwarding=1"], check=True)
         lan.until(lambda: defaults("eth0") == [1024] and advertised("eth0"))
         lan.settled("eth0")
         (own,) = advertised("eth0")
-        for document, link in ((BRIDGED, "br0"), (NOTHING, "eth0")):
+        bridged = {**BRIDGED, "forwarding": {"ipv6": forwarding or None}}
+        for document, link, heeds in ((bridged, "br0", "2" if forwarding else "1"), (NOTHING, "eth0", "1")):
             with lan.pinged(own, source="2001:db8:ff::1") as gap:  # the answer goes by the default route
                 engine.run(document)
                 lan.until(lambda link=link: 1024 in defaults(link))  # type: ignore[misc]
             assert gap.seconds <= LONGEST_GAP
             assert advertised(link) == [own]
             assert engine.run(document).plan == ()
-            assert Path(f"/proc/sys/net/ipv6/conf/{link}/accept_ra").read_text() == "2\n"
+            assert Path(f"/proc/sys/net/ipv6/conf/{link}/accept_ra").read_text().strip() == heeds
 
 
 def defaults(link: str) -> List[int]:

@@ -18,7 +18,7 @@ from .links import plan_bridges, plan_interfaces, plan_namespaces, plan_veths
 from .owned import AddressKey, Owned, SysctlKey, nothing
 from .ports import plan_other_ports
 from .routes import plan_routes, take_routes
-from .settings import plan_files, plan_settings, take_files, take_settings
+from .settings import plan_files, plan_settings, take_files, take_settings, without_what_forwarding_needs
 from .sheet import Sheet
 from .taps import plan_taps
 from .uplinks import plan_uplinks, take_uplinks
@@ -116,7 +116,8 @@ def _unmentioned(wish: Wish, doomed: Owned) -> List[AddressKey]:
 
 def _doomed(wish: Wish, owned: Owned) -> Owned:
     if wish.whole:
-        return without(owned, claims(wish.topology, wish.settings, wish.files))
+        doomed = without(owned, claims(wish.topology, wish.settings, wish.files))
+        return doomed._replace(sysctls=without_what_forwarding_needs(doomed.sysctls, wish.settings))
     passing = {key: change for key, change in owned.sysctls.items() if change.perhaps and change.before == change.after}
     if not wish.taken_settings and wish.taken == Topology(name=wish.taken.name, present=wish.taken.present):
         return nothing(owned.name)._replace(sysctls=passing)

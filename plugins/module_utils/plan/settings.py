@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Container, Dict, Iterable, List, Optional, Tuple
+from typing import Container, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from .. import sysctl
 from ..model import Forwarding, Namespace, NamespaceView, Topology
@@ -103,6 +103,14 @@ def _beforehand(sheet: Sheet, netns: Optional[str], path: str, value: str, line:
                 was = str(link.accept_ra or 0)
                 sheet.do(LINK, line, SysctlSet(netns, accept, "2"), SysctlSet(netns, accept, was))
                 sheet.after.sysctls.setdefault((netns, accept), Change(was, "2"))
+
+
+def without_what_forwarding_needs(
+    doomed: Dict[SysctlKey, Change], wanted: Mapping[SysctlKey, str]
+) -> Dict[SysctlKey, Change]:
+    """The same without what came along with IPv6 forwarding and is needed for as long as that is on (hazard 29)."""
+    routers = {netns for (netns, path), value in wanted.items() if path == sysctl.IPV6_FORWARDING and value == "1"}
+    return {key: change for key, change in doomed.items() if key[0] not in routers or not key[1].endswith("/accept_ra")}
 
 
 def _afterwards(sheet: Sheet, netns: Optional[str], path: str, value: str, line: int) -> None:
