@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import contextlib
+import socket
+import struct
 import subprocess
 import time
 from pathlib import Path
@@ -63,16 +65,38 @@ def start(entry: Item, directory: Path) -> Any:
         )
 
 
-def lease(room: str, interface: str, directory: Path, hostname: str = "") -> Dict[str, str]:
+def lease(room: str, interface: str, directory: Path, hostname: str = "", tries: int = 20) -> Dict[str, str]:
     """What a DHCP client in a room is given; it asks by the name of the room. Empty where nobody answers."""
     script = directory / "udhcpc.sh"
     script.write_text(_SCRIPT)
     script.chmod(0o755)
-    ask = ["busybox", "udhcpc", "-i", interface, "-f", "-q", "-n", "-t", "20", "-T", "1", "-s", str(script)]
+    ask = ["busybox", "udhcpc", "-i", interface, "-f", "-q", "-n", "-t", str(tries), "-T", "1", "-s", str(script)]
     with inside(room):
         done = subprocess.run([*ask, "-x", f"hostname:{hostname or room}"], check=False, capture_output=True, text=True)
     found = [line for line in done.stdout.splitlines() if line.startswith("lease=")]
     return dict(word.split("=", 1) for word in found[-1].split(" ")) if found else {}
+
+
+def offered6(room: str, mac: str) -> str:
+    """The address that a DHCPv6 server offers to who asks in a room (RFC 8415); nothing where nobody answers."""
+
+    def option(code: int, value: bytes) -> bytes:
+        return struct.pack("!HH", code, len(value)) + value
+
+    identity = option(1, struct.pack("!HH", 3, 1) + bytes.fromhex(mac.replace(":", "")))  # DUID-LL of an Ethernet card
+    solicit = bytes((1, 0, 0, 7)) + identity + option(3, struct.pack("!III", 1, 0, 0)) + option(8, bytes(2))
+    with inside(room):
+        client = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        with client, contextlib.suppress(OSError):  # its own address isn't ready, or nobody answers
+            index = socket.if_nametoindex("eth0")
+            client.bind(("::", 546))
+            client.settimeout(1)
+            client.sendto(solicit, ("ff02::1:2", 547, 0, index))
+            answer = client.recv(2048)
+            place = answer.find(struct.pack("!HH", 5, 24))  # an address of the IA
+            if answer[:1] == b"\x02" and place >= 0:
+                return socket.inet_ntop(socket.AF_INET6, answer[place + 4 : place + 20])
+    return ""
 
 
 def resolved(room: str, name: str, server: str) -> str:

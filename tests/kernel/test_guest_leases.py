@@ -12,7 +12,16 @@ import pytest
 
 from ansible_collections.hostwire.linux.plugins.module_utils import engine
 from ansible_collections.hostwire.linux.tests.kernel import guest_world, world
-from ansible_collections.hostwire.linux.tests.kernel.dhcp_world import lease, pair, plug, resolved, serving, start, wait
+from ansible_collections.hostwire.linux.tests.kernel.dhcp_world import (
+    lease,
+    offered6,
+    pair,
+    plug,
+    resolved,
+    serving,
+    start,
+    wait,
+)
 from ansible_collections.hostwire.linux.tests.kernel.firewall_world import call, listening
 from ansible_collections.hostwire.linux.tests.kernel.guest_world import FILTERS, ping, remove
 
@@ -139,6 +148,38 @@ def test_names_of_an_own_domain_are_never_asked_elsewhere(surroundings: Path) ->
         assert wait(lambda: resolved("linux", "www.test", "10.0.2.1") == "198.51.100.7")
         assert resolved("linux", "linux.office.test", "10.0.2.1") == "10.0.2.4"
         assert resolved("linux", "nobody.office.test", "10.0.2.1") == ""
+
+
+def test_servers_of_two_networks_answer_on_their_own_network_only(surroundings: Path) -> None:
+    networks = [
+        {"name": "office", "mode": "nat_network", "dhcp": DHCP, "dns": {"enabled": True, "domain": "office.test"}},
+        {"name": "desk", "mode": "host_only", "dhcp": DHCP, "dns": {"enabled": True, "domain": "desk.test"}},
+    ]
+    guests = [{"name": name, "nics": [{"network": name}]} for name in ("office", "desk")]
+    plug(networks, guests)
+    with serving(networks, guests, surroundings):
+        for name, subnet in (("office", "10.0.2."), ("desk", "192.168.56.")):
+            told = lease(name, "eth0", surroundings)
+            assert told["lease"].startswith(subnet)
+            assert told["domain"] == f"{name}.test"
+            assert resolved(name, f"{name}.{name}.test", f"{subnet}1") == told["lease"]
+            assert resolved("lan", f"{name}.{name}.test", "192.168.1.2") == ""
+        assert lease("lan", "eth0", surroundings, tries=2) == {}
+
+
+def test_dhcpv6_gives_the_address_that_is_kept_for_a_guest(surroundings: Path) -> None:
+    dhcp = {"enabled": True, "range6": "fd00:2::100-fd00:2::1ff"}
+    networks = [{"name": "office", "mode": "nat_network", "subnet6": "fd00:2::/64", "dhcp": dhcp}]
+    one, two = pair({"network": "office"})
+    plug(networks, [one, two])
+    kept = {"network": "office", "address": "10.0.2.4/24", "address6": "fd00:2::4/64", "mac": mac_of("one")}
+    with serving(networks, [{**one, "nics": [kept]}, two], surroundings):
+        assert wait(lambda: offered6("one", mac_of("one")) == "fd00:2::4")
+        assert wait(lambda: offered6("two", mac_of("two")).startswith("fd00:2::1"))
+
+
+def mac_of(room: str) -> str:
+    return str(world.ip(room, "link show dev eth0")[0][0]["address"])
 
 
 @pytest.mark.parametrize("mode", ["nat_network", "host_only"])
