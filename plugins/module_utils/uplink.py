@@ -127,7 +127,8 @@ def _carry(channel: Channel, move: _Move, own: Sequence[str]) -> None:
     """``own``: addresses of the second link that are to remain there if the move comes to nothing."""
     try:
         _give(channel, move)
-    except HostwireError:
+        _take(channel, move)
+    except (HostwireError, OSError):
         back = _Move(
             move.target, move.target_index, move.source, move.source_index, move.port,
             move.source_index if not move.master else 0, Stay(frozenset(own)),
@@ -135,7 +136,6 @@ def _carry(channel: Channel, move: _Move, own: Sequence[str]) -> None:
         _give(channel, back)
         _take(channel, back)
         raise
-    _take(channel, move)
     _announce(channel, move)
 
 

@@ -15,12 +15,13 @@ from typing import Any, Dict, Iterator, List, Optional, Type
 import pytest
 import yaml
 
-from ansible_collections.hostwire.linux.plugins.module_utils import engine
+from ansible_collections.hostwire.linux.plugins.module_utils import engine, uplink
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import (
     Conflict,
     HostwireError,
     InvalidValue,
     KernelRefused,
+    VerificationFailed,
 )
 from ansible_collections.hostwire.linux.plugins.module_utils.rtnetlink.channel import Channel
 from ansible_collections.hostwire.linux.tests.kernel import lan, world
@@ -251,6 +252,33 @@ def test_a_run_that_fails_at_any_step_puts_everything_back(going: Document) -> N
     assert step > 1
 
 
+@pytest.mark.parametrize("going", [BRIDGED, NOTHING], ids=["there", "back"])
+@pytest.mark.parametrize("batch", range(4))
+@pytest.mark.parametrize("sent", [False, True], ids=["before", "after"])
+def test_a_move_that_the_kernel_refuses_half_way_is_taken_back(
+    going: Document, batch: int, sent: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lan.build()
+    if going is NOTHING:
+        engine.run(BRIDGED)
+    before, work = world.image(), lan.work_of("eth0" if going is BRIDGED else "br0")
+    transact, count = uplink._transact, [0]
+
+    def refused(channel: Channel, messages: Any, harmless: Any = ()) -> None:
+        count[0] += 1
+        if sent or count[0] != batch + 1:
+            transact(channel, messages, harmless)
+        if count[0] == batch + 1:
+            raise KernelRefused("a message", 12)
+
+    monkeypatch.setattr(uplink, "_transact", refused)
+    with pytest.raises(KernelRefused, match="a message"):
+        engine.run(going)
+    assert world.differences(before, world.image()) == []
+    assert world.differences(work, lan.work_of("eth0" if going is BRIDGED else "br0")) == []
+    assert reached("192.168.1.2")
+
+
 def _refused_at(document: Document, step: int) -> Optional[HostwireError]:
     """The error of a run that fails right after this step; None if it has fewer and comes through."""
 
@@ -416,4 +444,28 @@ def test_a_task_for_the_bridge_alone_takes_over_and_gives_back() -> None:
     assert "192.168.1.2/24" in ip("-br", "address", "show", "dev", "br0")
     engine.run({"bridges": [{"name": "br1"}], "state": "absent"}, fragment=True)
     engine.run({"bridges": [{"name": "br0"}], "state": "absent"}, fragment=True)
+    assert world.differences(before, world.image()) == []
+
+
+def test_a_probe_that_comes_out_wrong_takes_the_move_back() -> None:
+    lan.build()
+    before, work = world.image(), lan.work_of("eth0")
+    with lan.pinged("192.168.1.2") as gap, pytest.raises(VerificationFailed, match="everything was put back as it was"):
+        engine.run({**BRIDGED, "probes": [{"to": "192.168.1.222"}]})
+    assert gap.seconds <= LONGEST_GAP
+    assert world.differences(before, world.image()) == []
+    assert world.differences(work, lan.work_of("eth0")) == []
+    assert engine.run({**BRIDGED, "probes": [{"to": "192.168.1.1"}]}).reachability[0].ok
+
+
+def test_a_nic_in_a_namespace_is_bridged_there() -> None:
+    lan.build()
+    before = world.image()
+    document = {"bridges": [{"name": "br0", "netns": "lan", "uplink": "eth0", "addresses": ["192.168.1.44/24"]}]}
+    done = engine.run(document)
+    assert "lan: eth0: uplink of br0, which takes over 192.168.1.1/24, 192.168.1.3/24, 2001:db8:1::1/64" in done.plan
+    assert engine.run(document).plan == ()
+    for address in ("192.168.1.1", "192.168.1.44", "2001:db8:1::1"):
+        assert subprocess.run(["ping", "-qc1", "-W2", address], capture_output=True, check=False).returncode == 0
+    engine.run(NOTHING)
     assert world.differences(before, world.image()) == []
