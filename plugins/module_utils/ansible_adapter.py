@@ -45,7 +45,8 @@ def run_document(spec: Spec) -> NoReturn:
     def work() -> Dict[str, Any]:
         fields = module.fields()
         expected = fields.pop("expected_namespaces", ())
-        result = _run(module, fields, fragment=False, expected=expected)
+        links = fields.pop("expected_interfaces", ())
+        result = _run(module, fields, fragment=False, expected=expected, expected_links=links)
         return {
             **_told(result, result.before, result.after),
             "reachability": _probe_rows(result.reachability),
@@ -143,10 +144,16 @@ def _object(module: Module, kind: str, fields: Mapping[str, Any]) -> Dict[str, A
     return _told(result, of_it(result.before), of_it(result.after))
 
 
-def _run(module: Module, document: Mapping[str, Any], fragment: bool, expected: Sequence[str] = ()) -> engine.Result:
+def _run(
+    module: Module,
+    document: Mapping[str, Any],
+    fragment: bool,
+    expected: Sequence[str] = (),
+    expected_links: Sequence[str] = (),
+) -> engine.Result:
     """Let the engine make it so, or only plan: in check mode, and where Ansible has anything against the parameters."""
     check = module.check_mode or bool(module.unknown or module.objections)
-    result = engine.run(document, check=check, fragment=fragment, expected=expected)
+    result = engine.run(document, check=check, fragment=fragment, expected=expected, expected_links=expected_links)
     for warning in result.warnings:
         module.warn(warning)
     return result

@@ -97,17 +97,19 @@ def run(
     hook: Optional[Hook] = None,
     dad_seconds: float = DAD_SECONDS,
     expected: Sequence[str] = (),
+    expected_links: Sequence[str] = (),
 ) -> Result:
     """Make the host agree with the document; see the document's description for its fields.
 
     ``check`` only plans and writes nothing at all. With ``fragment`` the document holds single objects, to be merged
     into the stored document of its name (state present) or cut out of it (absent). ``hook`` is told of each step.
-    ``expected`` are namespaces that ``check`` takes as made, or emptied of what isn't this document's, before it.
+    ``expected`` are namespaces that ``check`` takes as made, or emptied of what isn't this document's, before it,
+    and ``expected_links`` interfaces of the host that it takes as made.
     Raises subclasses of HostwireError only; what was begun is undone then.
     """
     try:
         with _uncollected():
-            return _Run(document, fragment, Store(state_dir), hook, dad_seconds).go(check, expected)
+            return _Run(document, fragment, Store(state_dir), hook, dad_seconds).go(check, expected, expected_links)
     except OSError as error:  # reading what is there: a dump that never came through whole, a namespace just gone
         raise KernelRefused("reading what is there", error.errno or errno.EIO, error.strerror) from error
 
@@ -142,9 +144,11 @@ class _Run:
         self._heirs: Dict[SysctlKey, str] = {}
         self._guests = Guests({}, set(), {})
         self._expected: FrozenSet[str] = frozenset()
+        self._expected_links: FrozenSet[str] = frozenset()
 
-    def go(self, check: bool, expected: Sequence[str]) -> Result:
+    def go(self, check: bool, expected: Sequence[str], expected_links: Sequence[str]) -> Result:
         self._expected = frozenset(expected if check else ())
+        self._expected_links = frozenset(expected_links if check else ())
         lock: ContextManager[None] = contextlib.nullcontext() if check else self._store.locked(self._name)
         if self._reading.problems:  # nothing to wait for: say it at once, with what the host knows to add
             lock = contextlib.nullcontext()
@@ -160,8 +164,8 @@ class _Run:
         task = make_task(self._reading, memory, self._fragment)
         self._heirs = heirs(task, memory, self._store)
         view = self._clock.timed("read", lambda: self._look(task, memory))
-        if self._expected:
-            view = as_expected(view, task, memory, self._expected)
+        if self._expected or self._expected_links:
+            view = as_expected(view, task, memory, self._expected, self._expected_links)
         self._refuse_problems(task, memory, view)
         picture = self._clock.timed("plan", lambda: self._plan(task, memory, view))
         if check:

@@ -11,7 +11,7 @@ from .apply.disk import Memory, Store
 from .document import Reading
 from .document.containers import cables
 from .firewall import FirewallWant, Tables
-from .model import CONTAINER, TABLE_MAIN, Forwarding, HostView, Namespace, Topology, Veth
+from .model import CONTAINER, TABLE_MAIN, Forwarding, HostView, Link, Namespace, Topology, Veth
 from .observe import Question
 from .plan.addresses import leased_ends
 from .plan.claims import namespaces_in
@@ -138,10 +138,13 @@ def _rooms(entry: Any) -> Iterable[Optional[str]]:
     return () if isinstance(entry, Namespace) else (entry.netns,)
 
 
-def as_expected(view: HostView, task: Task, memory: Memory, expected: AbstractSet[str]) -> HostView:
+def as_expected(
+    view: HostView, task: Task, memory: Memory, expected: AbstractSet[str], expected_links: AbstractSet[str]
+) -> HostView:
     """The host as tasks before this one would have left it, had they not been in check mode.
 
-    The namespaces ``expected`` are there then. One that this document takes away holds nothing but its own.
+    The namespaces ``expected`` are there then. One that this document takes away holds nothing but its own. So are the
+    host's interfaces ``expected_links``, of which no more is known than that they are up.
     """
     kept = {namespace.name for namespace in task.target.namespaces}
     views = dict(view.views)
@@ -149,7 +152,15 @@ def as_expected(view: HostView, task: Task, memory: Memory, expected: AbstractSe
         links = views[name].links.items()
         own = {link: value for link, value in links if link == "lo" or (name, link) in memory.owned.links}
         views[name] = views[name]._replace(links=own)
+    host = views[None]
+    coming = sorted(expected_links - host.links.keys())
+    new = {name: _coming_link(name, -number) for number, name in enumerate(coming, 1)}  # no index of a real one
+    views[None] = host._replace(links={**host.links, **new})
     return view._replace(names=tuple(sorted({*view.names, *expected})), views=views)
+
+
+def _coming_link(name: str, index: int) -> Link:
+    return Link(index, name, "bridge", True, True, 1500, "", None, "", (), None, None, None)
 
 
 def questions(task: Task, memory: Memory) -> Dict[Optional[str], Question]:

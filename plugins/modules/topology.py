@@ -55,6 +55,14 @@ options:
     type: list
     elements: str
     version_added: 0.3.0
+  expected_interfaces:
+    description:
+      - Interfaces of the host that tasks before this one make, but not in check mode, and that this document names
+        without making them. Check mode takes them as there.
+      - Otherwise this means nothing.
+    type: list
+    elements: str
+    version_added: 0.3.0
 notes:
   - Changes are written to a journal in C(/var/lib/hostwire) first. A run that was killed is finished or undone by the
     next one.
@@ -267,6 +275,7 @@ def main() -> None:
             "sysctls": {"type": "dict"},
             "probes": {"type": "list", "elements": "dict"},
             "expected_namespaces": {"type": "list", "elements": "str"},
+            "expected_interfaces": {"type": "list", "elements": "str"},
         }
     )
 

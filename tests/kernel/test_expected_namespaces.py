@@ -41,6 +41,23 @@ def test_a_plan_for_a_namespace_that_is_still_to_be_made_is_the_one_that_comes()
     assert engine.run(CABLES).plan == predicted.plan
 
 
+def test_a_plan_that_names_an_interface_which_is_still_to_be_made_is_the_one_that_comes() -> None:
+    switch = {"name": "switch", "bridges": [{"name": "home", "addresses": ["192.168.1.4/24"], "guests": {}}]}
+    routed = {
+        "name": "routed",
+        "bridges": [{"name": "branch", "addresses": ["192.168.58.1/24"], "guests": {}}],
+        "interfaces": [{"name": "home"}],
+        "forwarding": {"ipv4": True},
+    }
+    with pytest.raises(InvalidValue, match='no interface named "home"'):
+        engine.run(routed, check=True, expected_links=["hone"])
+    predicted = engine.run(routed, check=True, expected_links=["home"])
+    with pytest.raises(InvalidValue, match='no interface named "home"'):
+        engine.run(routed, expected_links=["home"])
+    engine.run(switch)
+    assert engine.run(routed).plan == predicted.plan
+
+
 def test_only_check_mode_and_only_the_named_ones() -> None:
     with pytest.raises(InvalidValue, match='no namespace named "red"'):
         engine.run(CABLES, check=True, expected=["blue"])
