@@ -20,6 +20,17 @@ NOBODY = 65534
 RECAP = re.compile(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+# Guest networks as measured: guest to host, host to guest, guest to guest, guest to LAN, LAN to guest.
+TABLE = [
+    ["home", "bridged", "yes", "yes", "yes", "yes", "yes"],
+    ["office", "nat", "yes", "port only", "no", "yes", "port only"],
+    ["shared", "nat_network", "yes", "port only", "yes", "yes", "port only"],
+    ["vault", "internal", "no", "no", "yes", "no", "no"],
+    ["desk", "host_only", "yes", "yes", "yes", "no", "no"],
+    ["branch", "routed", "yes", "yes", "yes", "yes", "yes"],
+]
+MODES = tuple(f"{row[0]} " for row in TABLE)
+
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0, reason="only root can become somebody else and read the machine's firewall"
 )
@@ -78,7 +89,7 @@ def test_make_lab_twice_and_away_again(clone: Clone) -> None:
     network, sysctls = machine.own_network(), machine.own_sysctls()
     try:
         first = clone.make("lab")
-        assert {"switchroom", "patchbay", "office", "a", "b", "c"} <= set(changes(first))
+        assert {"switchroom", "patchbay", "office", "a", "b", "c", "guests"} <= set(changes(first))
         assert changes(first)["patchbay"] > 0
         assert changes(first)["b"] > 0
         assert machine.own_network() == network
@@ -88,6 +99,8 @@ def test_make_lab_twice_and_away_again(clone: Clone) -> None:
         for printed in (first, second):  # the matrix: who reaches whom, and who must not
             assert re.search(r"192\.168\.1\.2\b.*\b8080\b", printed)
             assert re.search(r"203\.0\.113\.174\b.*\bunreachable\b", printed)
+            assert [re.split(r" {2,}", line) for line in printed.splitlines() if line.startswith(MODES)] == TABLE
+            assert "All 30 cells of 6 guest networks are as their modes say, measured by" in printed
     finally:
         gone = clone.make("lab-gone")
     assert changes(gone) == {"switchroom": 1}

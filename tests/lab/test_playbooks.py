@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""site.yml, report.yml and teardown.yml on three lab hosts, with the router role on the one in the middle."""
+"""site.yml, report.yml and teardown.yml on three lab hosts, with the router role on the one in the middle, and on one
+with guest networks."""
 
 from __future__ import annotations
 
@@ -45,10 +46,14 @@ class Lab:
 
     def on_b(self, command: str) -> str:
         """What a shell on host b prints."""
+        return self.on("b", command)
+
+    def on(self, host: str, command: str) -> str:
+        """What a shell on a host prints."""
         found = state.read(self.directory)
         assert found is not None
         namespaces = ["--user", "--mount", "--net", "--uts", "--ipc", "--pid", "--preserve-credentials"]
-        enter = ["nsenter", "--target", str(found.holders["b"].pid), *namespaces]
+        enter = ["nsenter", "--target", str(found.holders[host].pid), *namespaces]
         return subprocess.run(
             [*enter, "--", "/bin/sh", "-c", command], capture_output=True, text=True, check=True
         ).stdout.strip()
@@ -124,3 +129,26 @@ def test_teardown_takes_everything_away(lab: Lab) -> None:
     assert lab.play("teardown", *THREE) == predicted == {"a": 1, "b": 2, "c": 1}
     assert lab.on_b("cat /proc/sys/net/ipv4/ip_forward") == "0"
     assert lab.on_b(f"iptables-save; ip route; ls {os.path.dirname(ROUTER_FILE)}").count("hostwire") == 0
+
+
+GUESTS = ("--limit", "guests,neighbour,patchbay")
+LOOK = "ip -brief link | grep -v '^lo' | cut -c 1-15; ip -brief address; ip route; ip netns; sysctl net.ipv4.ip_forward"
+
+
+def test_the_table_of_modes_shows_a_way_that_is_otherwise_and_teardown_leaves_no_guest(lab: Lab) -> None:
+    before = lab.on("guests", LOOK)
+    assert lab.play("site", *GUESTS, "--check")["guests"] == 1
+    assert lab.on("guests", LOOK) == before
+    assert lab.play("site", *GUESTS)["guests"] == 1
+    lab.on("guests", "iptables -A INPUT -i desk -j DROP")
+    done = lab.run("ansible-playbook", "hostwire.linux.site", *GUESTS)
+    lab.on("guests", "iptables -D INPUT -i desk -j DROP")
+    assert done.returncode == 2
+    assert re.search(r"^desk +host_only +no ✘ +no ✘ +yes +no +no$", done.stdout, re.MULTILINE), done.stdout
+    said = done.stdout + done.stderr
+    assert "2 of 30 cells are otherwise than their modes say: guests, network desk: guest → host is no" in said
+
+    predicted = lab.play("teardown", *GUESTS, "--check")
+    assert lab.play("teardown", *GUESTS) == predicted
+    assert lab.on("guests", LOOK) == before
+    assert "hostwire" not in lab.on("guests", "iptables-save; ip6tables-save")
