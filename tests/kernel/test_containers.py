@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.hostwire.linux.plugins.module_utils import engine, probe
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict, HostwireError, InvalidValue
 from ansible_collections.hostwire.linux.plugins.module_utils.model import Probe
-from ansible_collections.hostwire.linux.tests.kernel import world
+from ansible_collections.hostwire.linux.tests.kernel import guest_world, world
 from ansible_collections.hostwire.linux.tests.kernel.docker_stand_in import Engine, docker_engine
 from ansible_collections.hostwire.linux.tests.kernel.steps import NOTHING, apply, killed
 
@@ -339,3 +339,27 @@ def test_single_objects_of_a_document_leave_its_cables_alone(docker: Engine) -> 
     assert engine.run(PLUGGED).plan == ()
     engine.run({"state": "absent", "containers": [{"container": "web", "name": "lan0"}]}, fragment=True)
     assert host_ends() == []
+
+
+@pytest.mark.parametrize("order", ["nat first", "nat last"])
+def test_hazard_32_guests_of_mode_nat_may_have_addresses_of_another_network(docker: Engine, order: str) -> None:
+    """Where bridged packets are filtered, that network's protection and its masquerade see theirs pass by, too."""
+    guest_world.build(1)
+    docker.start("db")
+    plain(docker, "db")
+    before = world.image()
+    subnets = {"subnet": "10.0.2.0/24", "subnet6": "fd00:2::/64"}
+    guests = [{"name": name, "kind": "container", "nics": [{"network": "nat"}]} for name in ("web", "db")]
+    compose = guest_world.FILTERS["guest_documents"]
+    nat = compose([{"name": "nat", "mode": "nat", **subnets}], guests)
+    other = compose([{"name": "other", "mode": "nat_network", **subnets}], [])
+    wanted = nat + other if order == "nat first" else other + nat
+    for document in wanted:
+        assert engine.run(document, check=True).plan == engine.run(document).plan
+    assert [engine.run(document).plan for document in wanted] == [()] * len(wanted)
+    addresses = (*guest_world.LAN_ADDRESS.values(), *guest_world.INTERNET_ADDRESS.values())
+    assert reached(*[Probe(f"container:{name}", to) for name in ("web", "db") for to in addresses]) == [True] * 8
+    assert reached(*[Probe("container:web", to, reachable=False) for to in ("100.64.0.3", "fd64::3")]) == [True] * 2
+    for document in wanted:
+        engine.run({"name": document["name"], "state": "absent"})
+    assert world.differences(before, world.image()) == []

@@ -25,10 +25,17 @@ NEW = "-m conntrack ! --ctstate RELATED,ESTABLISHED"
 WANT = FirewallWant("main", switches=(SwitchPolicy("br0", False, False, False, False), SwitchPolicy("br1")))
 
 
+def bridged_raw(want: FirewallWant, bridged: bool) -> List[str]:
+    chain = render(want, 4, bridged).chains.get(("raw", "HOSTWIRE-BRIDGED"), ())
+    return [rule.line.partition(" -m comment")[0] + rule.line.rpartition('"')[2] for rule in chain]
+
+
 def rules(want: FirewallWant, family: int = 4, bridged: bool = False) -> Dict[str, List[str]]:
     """The rules of each chain of filter without chain and comment."""
     found: Dict[str, List[str]] = {}
     for (table, chain), lines in render(want, family, bridged).chains.items():
+        if chain == "HOSTWIRE-BRIDGED":
+            continue
         assert table == "filter"
         texts = [rule.line.partition(" -m comment")[0] + rule.line.rpartition('"')[2] for rule in lines]
         found[chain] = [text.partition(f"-A {chain} ")[2] for text in texts]
@@ -70,6 +77,15 @@ def test_hazard_32_frames_that_the_bridge_lets_pass_are_not_dropped_as_hairpins(
         "-i br0 -o br0 -m physdev --physdev-is-bridged -j RETURN",
         f"-i br0 -o br0 {NEW},DNAT -j DROP",
     ]
+
+
+def test_hazard_32_other_documents_hide_nothing_from_frames_within_a_closed_switch() -> None:
+    assert bridged_raw(WANT, True) == ["-A HOSTWIRE-BRIDGED -i br0 -j ACCEPT"]
+    assert bridged_raw(WANT, False) == []  # no frame of a bridge comes by there
+    for direction in ("to_host", "from_host", "outside"):
+        open_there = WANT.switches[0]._replace(**{direction: True})
+        assert bridged_raw(WANT._replace(switches=(open_there,)), True) == []
+    assert bridged_raw(WANT._replace(guests=(GuestNetwork("br0", ("10.0.2.0/24",)),)), True) == []
 
 
 def test_hazard_32_frames_within_a_switch_keep_their_source() -> None:

@@ -13,7 +13,7 @@ import re
 from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 from .rendering import render, shared_jumps
-from .rules import CLOSED, FORWARD, GUARD, INPUT, OUTPUT, Jump, Rendered, Rule, tag_of
+from .rules import BRIDGED, CLOSED, FORWARD, GUARD, INPUT, OUTPUT, Jump, Rendered, Rule, tag_of
 from .tables import MARK, Ruleset, Tables, owned_marks, target_of
 from .want import FirewallWant
 
@@ -154,16 +154,15 @@ def _wanted_chains(table: str, present: Dict[str, List[str]], rendered: Rendered
     wanted = {
         name: _Chain([rule.mark for rule in rules], [rule.line for rule in rules])
         for (where, name), rules in rendered.chains.items()
-        if where == table and name not in _SHARED
+        if where == table and name not in _SHARED and name != BRIDGED
     }
     own = re.compile(rf"HW-[A-Z]+-{re.escape(tag_of(owner))}")
     gone = {name: _Chain([], []) for name in present if own.fullmatch(name) and name not in wanted}
     shared = {}
-    if table == "filter":
-        for name in _SHARED:
-            chain = _merge(present.get(name, []), rendered.chains.get((table, name), ()), owner)
-            if chain.lines or name in present:
-                shared[name] = chain
+    for name in {"filter": _SHARED, "raw": (BRIDGED,)}.get(table, ()):
+        chain = _merge(present.get(name, []), rendered.chains.get((table, name), ()), owner)
+        if chain.lines or name in present:
+            shared[name] = chain
     return {**wanted, **shared, **gone}
 
 

@@ -7,7 +7,7 @@ address, and can route any address of the host onto its link (Linux answers for 
 
 from __future__ import annotations
 
-from .rules import Writer
+from .rules import BRIDGED, Writer
 
 # Neighbour discovery, router advertisements and multicast listeners: conntrack doesn't follow exactly these types
 # (noct_valid_new in net/netfilter/nf_conntrack_proto_icmpv6.c), and IPv6 is dead without them.
@@ -15,6 +15,17 @@ _DISCOVERY = "-p ipv6-icmp -m conntrack --ctstate UNTRACKED"
 # What a DHCP server sends goes to somebody who has no address yet, or whom it answers at another one than it was asked.
 _SERVES_DHCP = {4: "-p udp -m udp --sport 67 --dport 68", 6: "-p udp -m udp --sport 547 --dport 546"}
 _NEW = "-m conntrack ! --ctstate RELATED,ESTABLISHED"
+
+
+def leave_bridged(writer: Writer, bridged: bool) -> None:
+    """Keep what other documents hide from the frames within a switch that is closed to all sides (hazard 32).
+
+    Guests there may have addresses that another network of the host has, too: every guest of mode nat has the same.
+    """
+    for switch in writer.switches if bridged else ():
+        closed = not (switch.to_host or switch.from_host or switch.outside)
+        if closed and switch.interface not in writer.interfaces:
+            writer.add("raw", BRIDGED, "", f"-i {switch.interface}", "ACCEPT")
 
 
 def close_host(writer: Writer) -> None:

@@ -4,6 +4,7 @@
 Chains of a document (``TAG`` stands for its name):
 
 - raw ``HW-RAW-TAG``, from PREROUTING: nobody outside reaches a masqueraded network by routing to it;
+- raw ``HOSTWIRE-BRIDGED``, shared, ahead of these: frames within closed switches, which nothing of that is about;
 - filter ``HW-PROTECT-TAG``: drops new connections from elsewhere into the document's guest networks, and
   ``HW-ACCEPT-TAG`` (with ``HW-NAMED-TAG``): lets through what the document declares. Both hang in the shared chain
   ``HOSTWIRE-FORWARD`` at the head of FORWARD: every document's protection before any document's opening;
@@ -20,7 +21,7 @@ import functools
 from typing import Dict, Tuple
 
 from . import policy, protection, translation
-from .rules import CLOSED, FORWARD, GUARD, INPUT, OUTPUT, SHARED, Jump, Rendered, Rule, Writer, make_rule
+from .rules import BRIDGED, CLOSED, FORWARD, GUARD, INPUT, OUTPUT, SHARED, Jump, Rendered, Rule, Writer, make_rule
 from .want import FirewallWant, families
 
 # What hangs at the heads of built-in chains, in the order of insertion: HOSTWIRE-CLOSED comes to stand before -FORWARD.
@@ -40,6 +41,7 @@ def render(want: FirewallWant, family: int, bridged: bool = False) -> Rendered:
     protection.raw_localnet(writer)
     if want.netns is None:
         protection.raw_hidden(writer)
+        policy.leave_bridged(writer, bridged)
         policy.close_host(writer)
         policy.close_forwarding(writer, bridged)
         protection.protect(writer)
@@ -90,4 +92,5 @@ def shared_jumps() -> Dict[str, Jump]:
         for chain, parent in _HEADS.items()
     }
     guard = Jump("filter", "FORWARD", GUARD, make_rule(SHARED, "filter", "FORWARD", "", "", GUARD), last=True)
-    return {**heads, GUARD: guard}
+    bridged = Jump("raw", "PREROUTING", BRIDGED, make_rule(SHARED, "raw", "PREROUTING", "", "", BRIDGED), ahead=True)
+    return {**heads, GUARD: guard, BRIDGED: bridged}

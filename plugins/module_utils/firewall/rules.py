@@ -11,6 +11,7 @@ from ..errors import InvalidValue
 from ..model import Masquerade, PublishedPort
 from .want import ANY, FirewallWant, family_of, guest_of, of_family, overlap
 
+BRIDGED = "HOSTWIRE-BRIDGED"
 CLOSED = "HOSTWIRE-CLOSED"
 FORWARD = "HOSTWIRE-FORWARD"
 GUARD = "HOSTWIRE-GUARD"
