@@ -171,6 +171,11 @@ BAD_NETWORKS = [
         ['networks[0].dhcp.lease_time: "an hour" is no time; say it like 1h, 30m, 3600 (seconds) or infinite'],
     ),
     (
+        "mtu",
+        [{**OFFICE, "subnet6": "fd00:2::/64", "mtu": 1200}],
+        ["networks[0].mtu: 1200 is under 1280, the least that IPv6 works with"],
+    ),
+    (
         "domain",
         [{**OFFICE, "dns": {"domain": "office..test"}}],
         ['networks[0].dns.domain: "office..test" is no domain; say one like office.test'],
@@ -336,6 +341,18 @@ def test_names_of_namespaces_and_taps_are_nobody_elses() -> None:
     ]
     taps = [{"name": "one", "kind": "vm", "nics": [{"network": "desk", "tap": "office"}]}]
     assert problems(ALL, taps) == ['guests[0].nics[0].tap: interface "office" is there already, in networks[0].name']
+
+
+def test_a_server_can_know_its_guests_by_their_names() -> None:
+    served = [{**DESK, "dhcp": {"enabled": True}, "dns": {"enabled": True}}]
+    named = [{"name": name, "nics": [{"network": "desk"}]} for name in ("web.one", "1h", "Infinite", "web-", "web_1")]
+    assert guest_documents([DESK], named)
+    assert problems(served, named) == [
+        'guests[0].name: "web.one" has a dot, and a guest asks the DHCP server of network desk without one',
+        'guests[1].name: "1h" means something else to the DHCP server of network desk',
+        'guests[2].name: "Infinite" means something else to the DHCP server of network desk',
+        'guests[3].name: "web-" is no name of a host, as the server of network desk needs it',
+    ]
 
 
 def test_a_network_of_routers_has_room_for_each() -> None:

@@ -144,6 +144,19 @@ def test_the_default_route_leads_through_the_first_nic_that_leads_out_or_the_one
     assert ways({**nat, "default_route": False}) == []
 
 
+def test_a_link_local_router_of_the_lan_is_on_the_nic_that_asks_for_it() -> None:
+    nic = {"network": "lan", "name": "wan0", "address6": "2001:db8:1::80/64", "gateway6": "fe80::1"}
+    lan = by_name([{"name": "lan", "mode": "bridged", "uplink": "eth0"}], [guest("linux", nic)])["guest-lan"]
+    assert lan["routes"] == [{"netns": "linux", "to": "::/0", "via": "fe80::1", "dev": "wan0"}]
+    assert document.read(lan).problems == ()
+
+
+def test_a_routed_network_comes_behind_the_switch_that_is_its_uplink() -> None:
+    own = {"name": "own", "mode": "routed", "uplink": "lan", "subnet": "10.30.0.0/24"}
+    found = guest_documents([own, {"name": "lan", "mode": "bridged", "uplink": "eth0"}])
+    assert [item["name"] for item in found] == ["guest-lan", "guest-own", "guest-namespaces"]
+
+
 def test_what_is_absent_goes_first_and_namespaces_come_and_go_around_the_networks() -> None:
     networks = [{"name": "desk", "mode": "host_only"}, {"name": "old", "state": "absent"}]
     one, two = (guest(name, {"network": "desk"}) for name in ("one", "two"))
@@ -156,7 +169,7 @@ def test_what_is_absent_goes_first_and_namespaces_come_and_go_around_the_network
     assert [item["name"] for item in found] == ["guest-old", "guest-namespaces", "guest-desk", "guest-namespaces"]
     assert [[room["name"] for room in found[place]["namespaces"]] for place in (1, 3)] == [["one", "two"], ["one"]]
     gone = guest_documents([{**network, "state": "absent"} for network in networks], [one, two])
-    assert gone == [{"name": f"guest-{name}", "state": "absent"} for name in ("desk", "old", "namespaces")]
+    assert gone == [{"name": f"guest-{name}", "state": "absent"} for name in ("old", "desk", "namespaces")]
 
 
 def test_a_guest_without_an_address_sees_to_it_itself() -> None:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 
+from ansible_collections.hostwire.linux.plugins.module_utils.document.prefix import is_link_local, known_ip
+
 from .model import (
     BRIDGED,
     CLOSED,
@@ -37,8 +39,10 @@ def documents(setup: Setup, made: Iterable[str] = ()) -> List[Document]:
     """
     wanted = _namespaces(setup)
     leaving = sorted(set(made) - {namespace["name"] for namespace in wanted})
-    gone = [{"name": document(n.name), "state": "absent"} for n in setup.networks if not n.present]
-    networks = [_network(setup, network) for network in setup.networks if network.present]
+    gone = [{"name": document(n.name), "state": "absent"} for n in reversed(setup.networks) if not n.present]
+    # A routed network may have the switch of a bridged one as its uplink, which has to be there.
+    order = sorted(setup.networks, key=lambda network: network.mode == ROUTED)
+    networks = [_network(setup, network) for network in order if network.present]
     last = {"name": NAMESPACES, "namespaces": wanted} if wanted else {"name": NAMESPACES, "state": "absent"}
     if not wanted:
         return [*gone, *networks, last]
@@ -152,13 +156,20 @@ def _plug(found: Document, network: Network, member: Plugged, bridge: str, strai
         )
         for to, via, address in zip(("0.0.0.0/0", "::/0"), gateways, (nic.address, nic.address6)):
             if via is not None and address is not None:
-                found["routes"].append({"netns": room, "to": to, "via": via})
+                # A link-local address is on every link; which one is meant has to be said.
+                dev = {"dev": nic.name} if _is_link_local(via) else {}
+                found["routes"].append({"netns": room, "to": to, "via": via, **dev})
 
 
 def _asks(network: Network, nic: Nic) -> bool:
     """Whether the guest sees to an address itself, by DHCP or router advertisements."""
     served6 = network.mode == BRIDGED or network.dhcp.slaac or network.dhcp.range6 is not None
     return nic.address is None or (nic.address6 is None and served6)
+
+
+def _is_link_local(address: str) -> bool:
+    ip = known_ip(address)
+    return is_link_local(ip.family, ip.number)
 
 
 def _nat(network: Network, members: Tuple[Plugged, ...]) -> Document:

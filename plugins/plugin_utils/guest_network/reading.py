@@ -16,6 +16,7 @@ from ansible_collections.hostwire.linux.plugins.module_utils.document.fields imp
     shown,
 )
 from ansible_collections.hostwire.linux.plugins.module_utils.document.prefix import parse_ip, why_not_an_ip
+from ansible_collections.hostwire.linux.plugins.module_utils.document.rules import IPV6_LEAST_MTU
 
 from .fields import host_on, ip_range, subnet_of
 from .model import (
@@ -98,6 +99,8 @@ def _network(fields: Fields) -> Optional[Network]:
     network = Network(fields.path, name or "", mode, mtu=fields.integer("mtu", *MTU), uplink=_uplink(fields, mode))
     network = network._replace(host_access=_host_access(fields, mode), **_subnets(fields, mode))
     network = network._replace(dhcp=_dhcp(fields, network), dns=_dns(fields, mode))
+    if network.mtu is not None and network.mtu < IPV6_LEAST_MTU and network.subnet6 is not None:
+        fields.problem("mtu", f"{network.mtu} is under {IPV6_LEAST_MTU}, the least that IPv6 works with")
     return network if name and len(fields.problems) == before else None
 
 

@@ -5,11 +5,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+
+from ansible_collections.hostwire.linux.plugins.module_utils.document.fields import HOST_NAME
 
 from ..subnets import Named, overlaps
 from .model import BRIDGED, INTERNAL, NAT, ROUTED, Guest, Network, Nic, Plugged, Port, Setup
 from .names import link_name, router, services
+
+_LEASE_TIME = re.compile(r"infinite|ignore|[0-9]+[smhdw]", re.ASCII)  # words of dnsmasq's beside a name
 
 
 def rule_problems(setup: Setup) -> List[str]:
@@ -23,6 +28,7 @@ def rule_problems(setup: Setup) -> List[str]:
         *_transfers(setup, networks),
         *(line for guest in setup.guests for line in _guest_problems(guest, {n.name: n for n in networks})),
         *(line for network in networks for line in _addresses(network, setup.plugged[network.name])),
+        *(line for network in networks for line in _asking(network, setup.plugged[network.name])),
         *_namespaces(setup, networks),
         *_links(setup, networks),
         *_published(setup),
@@ -110,6 +116,18 @@ def _addresses(network: Network, plugged: Sequence[Plugged]) -> Iterator[str]:
             text, path = str(value), f"{nic.path}.{key}"
             if value is not None and first.setdefault(text, path) != path:
                 yield f"{path}: {text} is there already, in {first[text]}"
+
+
+def _asking(network: Network, plugged: Sequence[Plugged]) -> Iterator[str]:
+    """Names that a server of the network can know a guest by."""
+    for member in plugged if network.dhcp.enabled or network.dns.enabled else ():
+        name, path = member.guest.name, f"{member.guest.path}.name"
+        if not HOST_NAME.fullmatch(name):
+            yield f'{path}: "{name}" is no name of a host, as the server of network {network.name} needs it'
+        elif network.dhcp.enabled and "." in name:
+            yield f'{path}: "{name}" has a dot, and a guest asks the DHCP server of network {network.name} without one'
+        elif network.dhcp.enabled and _LEASE_TIME.fullmatch(name.lower()):
+            yield f'{path}: "{name}" means something else to the DHCP server of network {network.name}'
 
 
 def _namespaces(setup: Setup, networks: Sequence[Network]) -> Iterator[str]:
