@@ -50,6 +50,14 @@ class Stay(NamedTuple):
     routes: FrozenSet[RouteName] = frozenset()
 
 
+class _Given(NamedTuple):
+    """What the second link has got, and is to be taken from the first: nothing that came there meanwhile."""
+
+    addresses: List[replay.HeldAddress]
+    routes: List[replay.HeldRoute]
+    neighbours: List[replay.HeldNeighbour]
+
+
 class _Move(NamedTuple):
     """From one link to another, each with its index; the interface ``port`` becomes one of ``master`` (0: of none)."""
 
@@ -126,15 +134,13 @@ def _same_setting(path: str, other: str) -> None:
 def _carry(channel: Channel, move: _Move, own: Sequence[str]) -> None:
     """``own``: addresses of the second link that are to remain there if the move comes to nothing."""
     try:
-        _give(channel, move)
-        _take(channel, move)
+        _take(channel, move, _give(channel, move))
     except (HostwireError, OSError):
         back = _Move(
             move.target, move.target_index, move.source, move.source_index, move.port,
             move.source_index if not move.master else 0, Stay(frozenset(own)),
         )  # fmt: skip
-        _give(channel, back)
-        _take(channel, back)
+        _take(channel, back, _give(channel, back))
         raise
     _announce(channel, move)
 
@@ -152,37 +158,50 @@ def _announce(channel: Channel, move: _Move) -> None:
         ask_routers(move.target_index)
 
 
-def _give(channel: Channel, move: _Move) -> None:
+def _give(channel: Channel, move: _Move) -> _Given:
     """The second link gets all that the first one has, and the interface its new place."""
-    names = (move.source, move.target)
+    target, names = move.target_index, (move.source, move.target)
     has_its_own = any(held.is_link_local for held in replay.addresses_of(channel, move.port)) and not move.master
-    given = [
-        (held.address, message)
-        for held in _in_the_order_of_giving(_addresses(channel, move))
+    moving = [
+        held
+        for held in _in_the_order_of_giving(replay.addresses_of(channel, move.source_index))
         if held.address not in move.stay.addresses and not (held.is_link_local and has_its_own)
-        for message in replay.give_address(held, move.target_index, names)
+    ]
+    work = [
+        (f"{move.target}: address {held.address}", message)
+        for held in moving
+        for message in replay.give_address(held, target, names)
     ]
     held_neighbours = replay.neighbours_of(channel, move.source_index)
-    neighbours = [(f"{move.target}: neighbour", replay.give_neighbour(h, move.target_index)) for h in held_neighbours]
-    _transact(channel, [*((f"{move.target}: address {address}", message) for address, message in given), *neighbours])
+    neighbours = [(f"{move.target}: neighbour", replay.give_neighbour(held, target)) for held in held_neighbours]
+    _transact(channel, [*work, *neighbours])
     _transact(channel, [(f"{move.target}: bridge", change_link(move.port, master=move.master))])
+    routes, work = _routes_to_give(channel, move)
+    # Neighbours once more: a link that loses its carrier forgets those that the host answers for.
+    _transact(channel, [*work, *neighbours], _THERE)
+    return _Given(moving, routes, held_neighbours)
+
+
+def _routes_to_give(channel: Channel, move: _Move) -> Tuple[List[replay.HeldRoute], List[Tuple[str, Message]]]:
+    """The routes that are to be taken from the first link then, and the messages that give to the second one."""
     connected = {known_prefix(address).network for address in move.stay.addresses}
     there = {(route.to, route.table, route.metric) for route in replay.routes_of(channel, move.target_index)}
+    taken: List[replay.HeldRoute] = []
     work: List[Tuple[str, Message]] = []
     for route in replay.routes_of(channel, move.source_index):
         name = (route.to, route.table, route.metric)
-        if name in move.stay.routes or (replay.is_the_kernels(route) and (name in there or route.to in connected)):
+        if replay.is_the_kernels(route) and (name in there or route.to in connected):
+            continue
+        if name in move.stay.routes:
+            taken.append(route)
             continue
         metric = _metric_beside_the_routers(route, move.source)
         if metric is None or (route.to, route.table, metric) not in there:
             message = replay.give_route(route, move.source_index, move.target_index, metric)
             work.append((f"{move.target}: route {route.to}", message))
-    # Neighbours once more: a link that loses its carrier forgets those that the host answers for.
-    _transact(channel, [*work, *neighbours], _THERE)
-
-
-def _addresses(channel: Channel, move: _Move) -> List[replay.HeldAddress]:
-    return replay.addresses_of(channel, move.source_index)
+        if not replay.takes_its_place(route, metric):
+            taken.append(route)
+    return taken, work
 
 
 def _in_the_order_of_giving(held: Sequence[replay.HeldAddress]) -> List[replay.HeldAddress]:
@@ -202,26 +221,15 @@ def _metric_beside_the_routers(route: replay.HeldRoute, source: str) -> Optional
     return route.metric + 1 if route.metric in (preferred, _ROUTER_METRIC) else None
 
 
-def _take(channel: Channel, move: _Move) -> None:
+def _take(channel: Channel, move: _Move, given: _Given) -> None:
     """The first link loses what the second one has by now. An IPv6 link-local address each keeps for itself."""
-    index = move.source_index
-    work: List[Tuple[str, Message]] = []
-    for route in replay.routes_of(channel, index):
-        if not replay.is_the_kernels(route):
-            work.append((f"{move.source}: route {route.to}", replay.take_route(route)))
-    for held_neighbour in replay.neighbours_of(channel, index):
-        work.append((f"{move.source}: neighbour", replay.take_neighbour(held_neighbour, index)))
-    for held in reversed(_addresses(channel, move)):  # a primary address takes its secondaries along (hazard 26)
-        if not held.is_link_local and held.address not in move.stay.addresses:
-            work.append((f"{move.source}: address {held.address}", replay.take_address(held, index)))
+    source, index = move.source, move.source_index
+    work = [(f"{source}: route {route.to}", replay.take_route(route)) for route in given.routes]
+    work += [(f"{source}: neighbour", replay.take_neighbour(held, index)) for held in given.neighbours]
+    for held in reversed(given.addresses):  # a primary address takes its secondaries along (hazard 26)
+        if not held.is_link_local:
+            work.append((f"{source}: address {held.address}", replay.take_address(held, index)))
     _transact(channel, work, _GONE)
-    late = [route for route in replay.routes_of(channel, index) if replay.is_the_kernels(route) and not _of_link(route)]
-    if not any(not held.is_link_local for held in _addresses(channel, move)):
-        _transact(channel, [(f"{move.source}: route {route.to}", replay.take_route(route)) for route in late], _GONE)
-
-
-def _of_link(route: replay.HeldRoute) -> bool:
-    return route.to.startswith(("fe80:", "ff00:"))
 
 
 def _transact(channel: Channel, work: Sequence[Tuple[str, Message]], harmless: Container[int] = ()) -> None:

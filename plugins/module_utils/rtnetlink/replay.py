@@ -225,12 +225,16 @@ def give_route(route: HeldRoute, old: int, new: int, metric: Optional[int] = Non
     An IPv6 route by a gateway takes the other's place at once: the kernel would take it for one more way of the same
     route. ``metric``: another one than it has.
     """
-    instead = route.is_ipv6 and _has_gateway(route) and metric is None
-    mode = NLM_F_CREATE | (NLM_F_REPLACE if instead else NLM_F_APPEND)
+    mode = NLM_F_CREATE | (NLM_F_REPLACE if takes_its_place(route, metric) else NLM_F_APPEND)
     parts = dict(route.parts)
     if metric is not None:
         parts[RTA_PRIORITY] = u32(0, metric)[4:]
     return Message(RTM_NEWROUTE, mode, _route_body(route, parts, old, new, expires=True))
+
+
+def takes_its_place(route: HeldRoute, metric: Optional[int]) -> bool:
+    """Whether giving the route to another link takes it from the first one."""
+    return route.is_ipv6 and _has_gateway(route) and metric is None
 
 
 def take_route(route: HeldRoute) -> Message:
