@@ -289,7 +289,8 @@ options:
       netns:
         description:
           - Namespace that has the route; the host itself if left out.
-          - V(container:NAME) is a container that O(containers) has a cable into.
+          - V(container:NAME) is a container that O(containers) has a cable into. One in a network of Docker's has a
+            default route already, so that another one needs a O(routes[].metric) of its own.
         type: str
       to:
         description: Network that it leads to, without host bits, or V(default).
