@@ -132,22 +132,23 @@ def test_an_internal_network_is_served_without_the_host(surroundings: Path) -> N
         assert not ping("one", "192.168.1.2")
 
 
-def test_names_of_an_own_domain_are_never_asked_elsewhere(surroundings: Path) -> None:
-    networks = [
-        {
-            "name": "office",
-            "mode": "nat_network",
-            "dns": {"enabled": True, "domain": "office.test", "upstream": ["192.168.1.3"]},
-        }
-    ]
-    guests = [{"name": "linux", "nics": [{"network": "office", "address": "10.0.2.4/24"}]}]
+@pytest.mark.parametrize(
+    ("mode", "server", "own"), [("nat_network", "10.0.2.1", "10.0.2.4"), ("nat", "10.0.2.2", "10.0.2.15")]
+)
+def test_names_of_the_own_domain_are_never_asked_elsewhere_and_others_are(
+    mode: str, server: str, own: str, surroundings: Path
+) -> None:
+    dns = {"enabled": True, "domain": "office.test", "upstream": ["192.168.1.3"]}
+    networks = [{"name": "office", "mode": mode, "dns": dns}]
+    guests = [{"name": "linux", "nics": [{"network": "office", "address": f"{own}/24"}]}]
     plug(networks, guests)
     upstream = {"name": "upstream", "netns": "lan", "lines": ["no-resolv", "address=/test/198.51.100.7"]}
     with serving(networks, guests, surroundings) as running:
         running["upstream"] = start(upstream, surroundings)
-        assert wait(lambda: resolved("linux", "www.test", "10.0.2.1") == "198.51.100.7")
-        assert resolved("linux", "linux.office.test", "10.0.2.1") == "10.0.2.4"
-        assert resolved("linux", "nobody.office.test", "10.0.2.1") == ""
+        assert wait(lambda: resolved("linux", "www.test", server) == "198.51.100.7")
+        assert resolved("linux", "linux.office.test", server) == own
+        assert resolved("linux", "nobody.office.test", server) == ""
+    assert Path("/etc/netns/linux/resolv.conf").read_text().splitlines()[-1] == f"nameserver {server}"
 
 
 def test_servers_of_two_networks_answer_on_their_own_network_only(surroundings: Path) -> None:

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import ipaddress
+from pathlib import Path
 from typing import Any, Dict, List
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -315,3 +317,12 @@ def test_a_hundred_guests_are_one_document(guests: int) -> None:
     found = guest_documents([{"name": "office", "mode": "nat_network"}], members)
     assert [item["name"] for item in found] == ["guest-namespaces", "guest-office"]
     assert len(found[1]["veths"]) == guests
+
+
+def test_the_example_of_the_filter_makes_what_its_page_shows() -> None:
+    page = yaml.safe_load((Path(__file__).parents[2] / "plugins/filter/guest_documents.yml").read_text())
+    variables = yaml.safe_load(page["EXAMPLES"])[0]["vars"]
+    found = guest_documents(variables["networks"], variables["guests"])
+    sample = page["RETURN"]["_value"]["sample"]
+    assert [item["name"] for item in found] == [item["name"] for item in sample]
+    assert found[1]["bridges"] == sample[1]["bridges"]
