@@ -222,8 +222,7 @@ options:
     description:
       - One more cable each into a running Docker container, beside those that Docker gave it. It needs a Docker engine
         that answers at C(/var/run/docker.sock), and works for every kind of network but the host's own.
-      - A container loses the cable when it stops. The next run after its restart plugs it again; until the container
-        runs, that run fails and names it.
+      - A container loses the cable when it stops. The next run after its restart plugs it again, and fails before.
       - The end on the host is called C(ct-) and twelve characters that the container and the name stand for.
     type: list
     elements: dict
@@ -289,8 +288,7 @@ options:
       netns:
         description:
           - Namespace that has the route; the host itself if left out.
-          - V(container:NAME) is a container that O(containers) has a cable into. One in a network of Docker's has a
-            default route already, so that another one needs a O(routes[].metric) of its own.
+          - V(container:NAME) is a container of O(containers). In a network of Docker's it has a default route already.
         type: str
       to:
         description: Network that it leads to, without host bits, or V(default).
