@@ -23,7 +23,7 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Guest networks as measured: guest to host, host to guest, guest to guest, guest to LAN, LAN to guest.
 TABLE = [
     ["home", "bridged", "yes", "yes", "yes", "yes", "yes"],
-    ["office", "nat", "yes", "port only", "no", "yes", "port only"],
+    ["hotel", "nat", "yes", "port only", "no", "yes", "port only"],
     ["shared", "nat_network", "yes", "port only", "yes", "yes", "port only"],
     ["vault", "internal", "no", "no", "yes", "no", "no"],
     ["desk", "host_only", "yes", "yes", "yes", "no", "no"],
