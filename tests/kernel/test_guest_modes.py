@@ -117,8 +117,29 @@ def test_networks_of_all_modes_on_one_host_keep_to_their_modes(plain_world: None
             if other.mode in closed_to and other is not subject:
                 address = other.guests[0]["nics"][0]["address"].partition("/")[0]
                 assert not ping(subject.guests[0]["name"], address), (subject.mode, other.mode)
+    routed = next(subject for subject in subjects if subject.mode == "routed")
+    address = routed.guests[0]["nics"][0]["address"].partition("/")[0]
+    for subject in subjects:  # to guests of the same host a routed network is what it is to the LAN
+        if subject.mode not in ("routed", "bridged"):  # on the LAN itself the way is its router's matter
+            leads_out = subject.mode in ("nat", "nat_network")
+            assert ping(subject.guests[0]["name"], address) == leads_out, subject.mode
     remove(found)
     assert world.differences(before, world.image()) == []
+
+
+def test_two_routed_networks_reach_each_other(plain_world: None) -> None:
+    networks = [
+        {"name": name, "mode": "routed", "uplink": "eth0", "subnet": f"10.{number}.0.0/24"}
+        for name, number in (("east", 30), ("west", 31))
+    ]
+    guests = [
+        {"name": f"{name}.guest", "nics": [{"network": name, "address": f"10.{number}.0.4/24"}]}
+        for name, number in (("east", 30), ("west", 31))
+    ]
+    apply(FILTERS["guest_documents"](networks, guests))
+    assert ping("east.guest", "10.31.0.4")
+    assert ping("west.guest", "10.30.0.4")
+    assert ping("lan", "10.30.0.4")
 
 
 def test_shows_2_ports_of_the_host_lead_to_two_guests_with_one_address(plain_world: None) -> None:

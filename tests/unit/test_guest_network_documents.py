@@ -159,6 +159,22 @@ def test_a_routed_network_comes_behind_the_switch_that_is_its_uplink() -> None:
     assert [item["name"] for item in found] == ["guest-lan", "guest-own", "guest-namespaces"]
 
 
+def test_a_routed_network_is_open_to_the_networks_of_its_host_that_lead_out() -> None:
+    networks = [
+        {"name": "own", "mode": "routed", "uplink": "eth0", "subnet": "10.30.0.0/24", "subnet6": "fd00:30::/64"},
+        {"name": "office", "mode": "nat_network", "subnet6": "fd00:2::/64"},
+        {"name": "nat", "mode": "nat"},
+        {"name": "desk", "mode": "host_only"},
+        {"name": "iso", "mode": "internal"},
+        {"name": "lan", "mode": "bridged", "uplink": "eth1"},
+    ]
+    assert "networks" not in by_name(networks[:1], [])["guest-own"]["forwarding"]
+    assert by_name(networks, [])["guest-own"]["forwarding"]["networks"] == [
+        *("10.30.0.0/24", "fd00:30::/64", "10.0.2.0/24", "fd00:2::/64", "100.64.0.0/24")
+    ]
+    assert all(document.read(item).problems == () for item in guest_documents(networks))
+
+
 def test_what_is_absent_goes_first_and_namespaces_come_and_go_around_the_networks() -> None:
     networks = [{"name": "desk", "mode": "host_only"}, {"name": "old", "state": "absent"}]
     one, two = (guest(name, {"network": "desk"}) for name in ("one", "two"))

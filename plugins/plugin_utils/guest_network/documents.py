@@ -71,7 +71,20 @@ def _namespaces(setup: Setup) -> List[Document]:
 def _network(setup: Setup, network: Network) -> Document:
     members = setup.plugged[network.name]
     found = _COMPOSERS[network.mode](network, members)
+    if network.mode == ROUTED:
+        neighbours = _neighbours(setup, network)
+        if neighbours:
+            found["forwarding"]["networks"] = [*map(str, network.subnets), *neighbours]
     return {"name": document(network.name), **{section: value for section, value in found.items() if value}}
+
+
+def _neighbours(setup: Setup, network: Network) -> List[str]:
+    """Subnets of this host's other networks that lead out: to those a routed network is as open as to the LAN."""
+    others = [other for other in setup.networks if other.present and other is not network and other.its.leads_out]
+    found: List[Any] = []
+    for other in others:
+        found += [other.transfer, other.transfer6] if other.mode == NAT else [other.subnet, other.subnet6]
+    return [str(subnet) for subnet in found if subnet is not None]
 
 
 def _nat_network(network: Network, members: Tuple[Plugged, ...]) -> Document:
