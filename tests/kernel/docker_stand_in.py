@@ -10,6 +10,7 @@ import signal
 import socketserver
 import subprocess
 import threading
+import time
 from contextlib import contextmanager
 from typing import Dict, Iterator, Optional, Tuple
 
@@ -76,6 +77,7 @@ class Engine:
 def docker_engine() -> Iterator[Engine]:
     """An engine that answers at its socket while the context lasts. In a thread: it sees what the test does."""
     engine = Engine()
+    threads = len(os.listdir("/proc/self/task"))
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -102,3 +104,6 @@ def docker_engine() -> Iterator[Engine]:
             for name in [name for name, process in engine.processes.items() if process is not None]:
                 engine.stop(name)
     os.unlink(SOCKET)
+    # A joined thread is gone a moment later; until then the process can't go back to its mount namespace (setns(2)).
+    while len(os.listdir("/proc/self/task")) > threads:
+        time.sleep(0.01)
