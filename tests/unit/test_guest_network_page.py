@@ -17,8 +17,14 @@ from ansible_collections.hostwire.linux.tests import guest_modes
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = (REPOSITORY / "docs" / "guest_networks.md").read_text()
-README = (REPOSITORY / "roles" / "guest_network" / "README.md").read_text()
-EXAMPLES = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)]
+READMES = ("README.md", "roles/guest_network/README.md")
+
+
+def blocks(text: str) -> list[Any]:
+    return [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+
+
+EXAMPLES = blocks(PAGE)
 
 
 def composed(variables: dict[str, Any]) -> list[dict[str, Any]]:
@@ -40,9 +46,12 @@ def test_an_example_makes_documents_that_are_right(example: dict[str, Any]) -> N
         assert document.read(made).problems == ()
 
 
-def test_the_roles_own_example_does_too() -> None:
-    (play,) = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)[0])
-    for made in composed(play["roles"][0]["vars"]):
+@pytest.mark.parametrize("readme", READMES)
+def test_the_examples_of_the_readmes_do_too(readme: str) -> None:
+    plays = [entry for block in blocks((REPOSITORY / readme).read_text()) for entry in block if "roles" in entry]
+    roles = [role for play in plays for role in play["roles"] if role["role"] == "hostwire.linux.guest_network"]
+    assert len(roles) == 1
+    for made in composed(roles[0]["vars"]):
         assert document.read(made).problems == ()
 
 
