@@ -99,6 +99,39 @@ def test_host_access_false_closes_guests_to_the_host_and_nothing_else(plain_worl
     assert otherwise(subject, otherwise={"guest → host": NO}) == []
 
 
+@pytest.mark.parametrize(
+    ("first", "mode"),
+    [
+        ("nat", "bridged"),
+        ("bridged", "nat"),
+        ("nat_network", "internal"),
+        ("internal", "routed"),
+        ("routed", "host_only"),
+        ("host_only", "nat_network"),
+    ],
+)
+def test_a_network_in_another_mode_is_as_if_it_had_never_had_the_first(
+    first: str, mode: str, plain_world: None
+) -> None:
+    """Nothing of the first mode stays, no setting of the switch either."""
+    found = documents(network(mode, name="office"))
+    apply(found)
+    anew = world.image()
+    remove(found)
+    bare = world.image()
+    apply(documents(network(first, name="office")))
+    apply(found)
+    different = [line for line in world.differences(anew, world.image()) if not _by_chance(line)]
+    assert different == []
+    remove(found)
+    assert world.differences(bare, world.image()) == []
+
+
+def _by_chance(line: str) -> bool:
+    """MAC addresses are random, and the state has numbers that the kernel gave."""
+    return "/address: " in line or ".state: " in line
+
+
 def test_networks_of_all_modes_on_one_host_keep_to_their_modes(plain_world: None) -> None:
     before = world.image()
     subjects = [network(mode, **({"uplink": "bridged"} if mode == "routed" else {})) for mode in MODES]

@@ -13,6 +13,7 @@ from .owned import Change, SysctlKey
 from .sheet import CLOSE, FILES, LINK, OPEN, SYSCTL, Sheet, place
 
 ACCEPT_REDIRECTS = "net/ipv4/conf/all/accept_redirects"
+LOCALNET = "/route_localnet"  # off on a new link, unless somebody opened it for all
 HEADER = "# Made by hostwire.linux for the document {name!r}: edits will be lost.\n"
 _SWITCHES = {sysctl.IPV4_FORWARDING: "IPv4 forwarding", sysctl.IPV6_FORWARDING: "IPv6 forwarding"}
 
@@ -26,7 +27,7 @@ def wanted_settings(topology: Topology, localnet: Iterable[Tuple[Optional[str], 
     """Every setting the document names or implies, with its value. ``localnet``: links that need route_localnet."""
     wanted: Dict[SysctlKey, str] = {}
     for netns, name in localnet:
-        wanted[(netns, f"net/ipv4/conf/{name}/route_localnet")] = "1"
+        wanted[(netns, f"net/ipv4/conf/{name}{LOCALNET}")] = "1"
     _switches(wanted, None, topology.forwarding)
     wanted.update({(None, path): value for path, value in topology.sysctls})
     for namespace in topology.namespaces:
@@ -82,6 +83,8 @@ def _set(sheet: Sheet, netns: Optional[str], path: str, value: str, now: Optiona
         sheet.after.sysctls[(netns, path)] = Change(remembered.before, value)
     elif now is not None:
         sheet.after.sysctls[(netns, path)] = Change(now, value)
+    elif path.endswith(LOCALNET):  # of a link to be made: it may stay when the last port that needs this goes
+        sheet.after.sysctls[(netns, path)] = Change("0", value)
 
 
 def _stage(path: str, value: str) -> int:
