@@ -190,6 +190,23 @@ def test_what_is_absent_goes_first_and_namespaces_come_and_go_around_the_network
     assert gone == [{"name": f"guest-{name}", "state": "absent"} for name in ("old", "desk", "namespaces")]
 
 
+def test_namespaces_of_networks_that_are_not_listed_stay_as_they_are() -> None:
+    office = {"name": "office", "mode": "nat", "dns": {"enabled": True}}
+    desk = {"name": "desk", "mode": "host_only"}
+    here, elsewhere = guest("linux", {"network": "desk"}), guest("web", {"network": "office"})
+    there = by_name([office, desk], [elsewhere, here])
+    made = ["linux", "web"]
+    again = {item["name"]: item for item in guest_documents([desk], [here], made, there)}
+    assert again["guest-namespaces"]["namespaces"] == [
+        {"name": "linux"},
+        {"name": "web", "nameservers": ["10.0.2.2"]},
+    ]
+    gone = {item["name"]: item for item in guest_documents([{**desk, "state": "absent"}], [], made, there)}
+    assert [entry["name"] for entry in gone["guest-namespaces"]["namespaces"]] == ["web"]
+    last = guest_documents([{**office, "state": "absent"}], [], ["web"], {**there, "guest-desk": {"veths": None}})
+    assert last[-1] == {"name": "guest-namespaces", "state": "absent"}
+
+
 def test_a_guest_without_an_address_sees_to_it_itself() -> None:
     def leased(nic: Item, **more: Any) -> bool:
         networks = [{"name": "desk", "mode": "host_only", "subnet6": "fd00:5::/64", **more}]

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Set, Tuple
 
 from ansible_collections.hostwire.linux.plugins.module_utils.document.prefix import is_link_local, known_ip
 
@@ -31,13 +31,15 @@ Document = Dict[str, Any]
 INSIDE, OUTSIDE = "inside", "outside"  # the interfaces of a router; a server's namespace has the first
 
 
-def documents(setup: Setup, made: Iterable[str] = ()) -> List[Document]:
+def documents(setup: Setup, made: Iterable[str] = (), there: Optional[Mapping[str, Document]] = None) -> List[Document]:
     """The documents in the order in which they are to be applied: what goes, the namespaces, then the networks.
 
     ``made``: namespaces that the document of namespaces has made before. One that is no guest's any more is kept until
     the networks have taken their cables out of it; the document of namespaces then comes once more at the end.
+    ``there``: the documents on the host by name. Namespaces that networks use of which nothing is said here stay.
     """
     wanted = _namespaces(setup)
+    wanted += _used_elsewhere(setup, {namespace["name"] for namespace in wanted}, there or {})
     leaving = sorted(set(made) - {namespace["name"] for namespace in wanted})
     gone = [{"name": document(n.name), "state": "absent"} for n in reversed(setup.networks) if not n.present]
     # A routed network may have the switch of a bridged one as its uplink, which has to be there.
@@ -66,6 +68,19 @@ def _namespaces(setup: Setup) -> List[Document]:
                     servers[member.guest.name] = server
     order = [guest.name for guest in setup.guests if guest.name in rooms]
     return [{"name": name, **({"nameservers": [servers[name]]} if name in servers else {})} for name in order]
+
+
+def _used_elsewhere(setup: Setup, wanted: Set[str], there: Mapping[str, Document]) -> List[Document]:
+    """The namespaces, as they are, into which a network leads that was made before and is not listed now."""
+    listed = {document(network.name) for network in setup.networks}
+    ends = {
+        (veth.get("peer") or {}).get("netns")
+        for name, found in there.items()
+        if name.startswith(document("")) and name not in listed
+        for veth in found.get("veths") or ()
+    }
+    made = there.get(NAMESPACES, {}).get("namespaces") or ()
+    return [entry for entry in made if entry["name"] in ends and entry["name"] not in wanted]
 
 
 def _network(setup: Setup, network: Network) -> Document:
