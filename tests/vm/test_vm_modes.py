@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Sequence
@@ -140,6 +141,7 @@ class Tried(NamedTuple):
 def running(plan: Plan, directory: Path) -> Iterator[Tried]:
     """The network, its servers and both machines."""
     routed = [plan.network[key] for key in ("subnet", "subnet6") if key in plan.network]
+    world.filter_bridged(1)
     world.build(["10.0.2.0/24", "100.64.0.0/24", "fd00:2::/64", "fd64::/64"] if plan is NAT else routed)
     setup = read([plan.network], guests(plan))
     composed = documents(setup)
@@ -196,8 +198,22 @@ def moved_in(plan: Plan, name: str, machine: Guest) -> Dict[int, str]:
     return {4: machine.said("ip -4 -o address show dev eth0").split()[3].split("/")[0], 6: address6}
 
 
-@pytest.mark.parametrize("mode", PLANS)
-def test_machines_reach_whom_their_mode_says_and_nobody_else(mode: str, private_host: Path) -> None:
+@pytest.fixture
+def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The program plainly called iptables is of this backend."""
+    for family in ("iptables", "ip6tables"):
+        for verb in ("", "-save", "-restore"):
+            (tmp_path / f"{family}{verb}").symlink_to(f"/usr/sbin/{family}-{request.param}{verb}")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+
+# The older backend with the mode that translates most, and with the one that closes most.
+@pytest.mark.parametrize(
+    ("mode", "backend"),
+    [*((mode, "nft") for mode in PLANS), ("nat", "legacy"), ("internal", "legacy")],
+    indirect=["backend"],
+)
+def test_machines_reach_whom_their_mode_says_and_nobody_else(mode: str, backend: None, private_host: Path) -> None:
     plan = PLANS[mode]
     with running(plan, private_host) as tried:
         if plan is BRIDGED:
@@ -205,4 +221,6 @@ def test_machines_reach_whom_their_mode_says_and_nobody_else(mode: str, private_
             assert not {tried.addresses[name][4] for name in MACS} & {world.HOST[4], world.ROUTER[4]}
         else:
             assert [tried.addresses[name][4] for name in (GUEST, OTHER)] == [plan.guest[4], plan.other[4]]
-        assert tried.wrong_cells() == []
+        for setting in (1, 0):
+            world.filter_bridged(setting)
+            assert tried.wrong_cells() == [], f"bridge-nf-call-iptables {setting}"

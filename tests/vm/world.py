@@ -37,9 +37,7 @@ def build(routed: Sequence[str]) -> None:
         "link add eth0 type veth peer name eth0 netns lan",
         "link add eth1 netns lan type veth peer name eth0 netns internet",
     ])  # fmt: skip
-    # A switch of Docker's making: bridged packets meet the packet filter, and what no rule accepts is dropped.
-    for family in ("iptables", "ip6tables"):
-        Path(f"/proc/sys/net/bridge/bridge-nf-call-{family}").write_text("1")
+    for family in ("iptables", "ip6tables"):  # as on a host of Docker's: what no rule accepts isn't forwarded
         subprocess.run([family, "-P", "FORWARD", "DROP"], check=True)
     _batch([
         "address add 192.168.0.1/24 dev eth0",
@@ -69,6 +67,12 @@ def build(routed: Sequence[str]) -> None:
         "route add default via 192.168.0.1",
         "route add default via 2001:db8::1",
     ])  # fmt: skip
+
+
+def filter_bridged(setting: int) -> None:
+    """Whether packets within a switch meet the host's packet filter (bridge-nf-call-iptables 1) or not (0)."""
+    for family in ("iptables", "ip6tables"):
+        Path(f"/proc/sys/net/bridge/bridge-nf-call-{family}").write_text(str(setting))
 
 
 def _batch(lines: Sequence[str], netns: Optional[str] = None) -> None:
