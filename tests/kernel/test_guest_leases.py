@@ -26,6 +26,7 @@ from ansible_collections.hostwire.linux.tests.kernel.firewall_world import call,
 from ansible_collections.hostwire.linux.tests.kernel.guest_world import FILTERS, ping, remove
 
 DHCP = {"enabled": True}
+ASKS = {"network": "office"}
 FROM_3 = {"enabled": True, "range": "192.168.56.3-192.168.56.254", "sequential": True}
 
 
@@ -107,6 +108,25 @@ def test_leases_outlive_the_server(surroundings: Path) -> None:
         running["guest-desk"] = start(FILTERS["guest_services"](networks, guests)[0], surroundings)
         assert lease("one", "eth0", surroundings)["lease"] == "192.168.56.4"
         assert lease("two", "eth0", surroundings)["lease"] == "192.168.56.3"
+
+
+def test_a_host_that_drops_what_comes_in_serves_once_its_firewall_is_opened_as_the_page_says(
+    surroundings: Path,
+) -> None:
+    networks = [{"name": "office", "mode": "nat_network", "dhcp": DHCP, "dns": DHCP}]
+    guests = [
+        {"name": name, "nics": [nic]} for name, nic in (("one", ASKS), ("two", {**ASKS, "address": "10.0.2.12/24"}))
+    ]
+    plug(networks, guests)
+    subprocess.run(["iptables", "-P", "INPUT", "DROP"], check=True)
+    with serving(networks, guests, surroundings):
+        assert lease("one", "eth0", surroundings, tries=2) == {}
+        for protocol, port in (("udp", "67"), ("udp", "53"), ("tcp", "53")):
+            rule = ["INPUT", "-i", "office", "-p", protocol, "--dport", port, "-j", "ACCEPT"]
+            subprocess.run(["iptables", "-A", *rule], check=True)
+        assert lease("one", "eth0", surroundings)["router"] == "10.0.2.1"
+        assert resolved("one", "two", "10.0.2.1") == "10.0.2.12"
+        assert not ping("one", "10.0.2.1")
 
 
 def test_a_guest_whose_default_route_leads_elsewhere_is_told_of_no_router(surroundings: Path) -> None:
