@@ -160,8 +160,8 @@ def test_what_docker_has_in_the_container_is_in_the_way(engine: Machine) -> None
 def test_a_container_in_no_network_may_have_its_default_route_by_our_cable(engine: Machine) -> None:
     start(engine, "alone", "--network", "none")
     cable = {**WEB, "container": "alone", "addresses": ["10.3.0.4/24", "fd00:3::4/64"]}
-    ways = [{"netns": "container:alone", "to": to, "via": via} for to, via in (("default", "10.3.0.1"),
-                                                                             ("::/0", "fd00:3::1"))]  # fmt: skip
+    gateways = (("default", "10.3.0.1"), ("::/0", "fd00:3::1"))
+    ways = [{"netns": "container:alone", "to": to, "via": via} for to, via in gateways]
     engine.done("topology", **{**DOCUMENT, "containers": [WEB, cable], "routes": ways})
     assert surprises(engine, {"from": "container:alone", "to": engine.address}, *[
         {"from": "container:alone", "to": to, "protocol": "tcp", "port": 80} for to in ("10.3.0.2", "fd00:3::2")

@@ -138,9 +138,9 @@ def remove(found: Sequence[Item]) -> None:
 class World:
     """Who is where on a network, and attempts between them."""
 
-    def __init__(self, subject: Network, ports: Mapping[str, int] = PORTS) -> None:
+    def __init__(self, subject: Network, ports: Optional[Mapping[str, int]] = None) -> None:
         self.network = subject
-        self.ports = ports
+        self.ports = PORTS if ports is None else ports
         self.rooms = {GUEST: subject.guests[0]["name"], OTHER: subject.guests[1]["name"], HOST: None}
         self.rooms.update({LAN: "lan", INTERNET: "lan"})
         self.to_host_is_open = table()[subject.mode]["guest → host"] == YES

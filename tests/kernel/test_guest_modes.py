@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
-from typing import Any, List, Mapping, Tuple
+from typing import Any, List, Mapping, Optional, Tuple
 
 import pytest
 
@@ -63,7 +63,7 @@ def route_for_all() -> None:
     sysctl("net/ipv6/conf/all/forwarding", 1)
 
 
-def otherwise(subject: Network, ports: Mapping[str, int] = PORTS, **options: Any) -> List[str]:
+def otherwise(subject: Network, ports: Optional[Mapping[str, int]] = None, **options: Any) -> List[str]:
     """The cells of a network that are otherwise than the table says."""
     there = World(subject, ports)
     there.be_unfriendly()

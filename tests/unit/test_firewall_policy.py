@@ -120,8 +120,9 @@ def test_a_network_with_addresses_is_not_opened_twice() -> None:
 def test_the_document_says_of_which_switches() -> None:
     closed = GuestPolicy(outside=False)
     topology = Topology(bridges=(Bridge("br0", guests=closed), Bridge("br1", addresses=("10.0.2.1/24",))))
-    (want,) = firewall_wants(topology).values()
-    assert want.switches == (SwitchPolicy("br0", outside=False),)
+    wants = firewall_wants(topology)
+    assert list(wants) == [None]
+    assert wants[None].switches == (SwitchPolicy("br0", outside=False),)
     assert firewall_wants(topology._replace(bridges=topology.bridges[1:])) == {}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import ipaddress
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Sequence
 
 import pytest
 import yaml
@@ -26,7 +26,7 @@ def guest(name: str, *nics: Item, kind: str = "namespace", **more: Any) -> Item:
     return {"name": name, "kind": kind, "nics": list(nics), **more}
 
 
-def by_name(networks: List[Item], guests: List[Item], made: List[str] = []) -> Dict[str, Item]:  # noqa: B006
+def by_name(networks: List[Item], guests: List[Item], made: Sequence[str] = ()) -> Dict[str, Item]:
     return {item["name"]: item for item in guest_documents(networks, guests, made)}
 
 

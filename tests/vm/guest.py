@@ -81,7 +81,7 @@ class Guest:
 
     def serve(self) -> None:
         """Answer TCP and UDP on PORT from now on, at all addresses."""
-        self.said(f"nc -ll -p {PORT} -e cat & udp serve {PORT} &")
+        self.said(f"nc -ll -p {PORT} -e cat & perl -w /lib/udp.pl serve {PORT} &")
         self.said(f"until [ $(netstat -ltun | grep -c ':{PORT} ') = 2 ]; do sleep 0.1; done")
 
     def reaches(self, address: str, protocol: str, port: int = PORT, seconds: int = 1) -> bool:
@@ -138,7 +138,7 @@ def _call(call: Call, seconds: int) -> str:
     return {
         "icmp": f"ping{6 if ip.version == 6 else ''} -c 1 -W {seconds} {ip}",
         "tcp": f"echo call | nc -w {seconds} {ip} {call.port} | grep -q call",
-        "udp": f"udp call {ip.packed.hex()} {call.port} {seconds}",
+        "udp": f"perl -w /lib/udp.pl call {ip.packed.hex()} {call.port} {seconds}",
     }[call.protocol]
 
 

@@ -1,4 +1,3 @@
-#!/usr/bin/perl -w
 # SPDX-License-Identifier: GPL-3.0-or-later
 # udp serve PORT: sends each datagram back to whom it came from, IPv4 and IPv6.
 # udp call ADDRESS PORT SECONDS: ends with 0 if a datagram is answered. ADDRESS in hexadecimal digits, 8 or 32.

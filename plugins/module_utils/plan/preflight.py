@@ -17,7 +17,6 @@ from .overlap import ForeignAddress, ForeignRoute, on_every_link, overlap_proble
 
 AddressKey = Tuple[Optional[str], str, str]  # namespace, interface, address
 _EVERYTHING_KNOWN = Where()
-_NOTHING_ATTACHED: Dict[Key, str] = {}
 
 
 class _Scene(NamedTuple):
@@ -49,7 +48,7 @@ def problems(
     where: Where = _EVERYTHING_KNOWN,
     owned_addresses: Container[AddressKey] = (),
     fragment: bool = False,
-    attached: Mapping[Key, str] = _NOTHING_ATTACHED,
+    attached: Optional[Mapping[Key, str]] = None,
 ) -> List[str]:
     """One line per rule that the document breaks on this host, in the form of document.read's problems.
 
@@ -68,7 +67,7 @@ def problems(
     namespaces = {namespace.name for namespace in topology.namespaces}
     scene = _Scene(
         topology, where, host, links, made, namespaces, set(host.names),
-        () if fragment else owned_links, owned_addresses, fragment, attached,
+        () if fragment else owned_links, owned_addresses, fragment, attached or {},
     )  # fmt: skip
     return [
         *_uplinks(scene),
