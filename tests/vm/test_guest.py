@@ -43,12 +43,11 @@ def test_a_machine_of_the_taps_owner_is_on_the_switch(private_host: Path) -> Non
 def test_nobody_else_may_run_a_machine_on_a_tap(private_host: Path) -> None:
     engine.run({**SWITCH, "taps": [{**SWITCH["taps"][0], "owner": "daemon"}]})
     refused = pytest.raises(GuestError, match=r"could not configure /dev/net/tun \(tap0\): Operation not permitted")
-    with refused:  # noqa: SIM117 - pylint takes the two in one for a tuple
-        with booted("stranger", [Nic("tap0", MAC)], private_host, owner="nobody"):
-            pass
+    with refused, booted("stranger", [Nic("tap0", MAC)], private_host, owner="nobody"):
+        pass
 
 
 def test_a_command_that_takes_too_long_is_given_up(private_host: Path) -> None:
     given_up = pytest.raises(GuestError, match=r"no end within 0\.5 s of: sleep 60")
-    with booted("slow", [], private_host) as guest, given_up:
+    with given_up, booted("slow", [], private_host) as guest:
         guest.run("sleep 60", seconds=0.5)
