@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Mapping, Optional
 
 from ansible.errors import AnsibleFilterError
 
@@ -20,10 +20,11 @@ def guest_mode_probes(
     host: Optional[str] = None,
     neighbour: Optional[str] = None,
     port: Optional[int] = None,
+    there: Optional[Mapping[str, Any]] = None,
 ) -> List[Dict[str, Any]]:
     """For each place that probes start from: the probes, and what each of them is to show."""
     try:
-        return shipped(trials(read(networks, guests), Surroundings(host, neighbour, port)))
+        return shipped(trials(read(networks, guests), Surroundings(host, neighbour, port, there)))
     except GuestNetworkError as error:
         raise AnsibleFilterError(f"guest_mode_probes: {error}") from error
 

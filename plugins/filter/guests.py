@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Callable, Dict, List, Mapping, Optional
 
 from ansible.errors import AnsibleFilterError
 
@@ -16,10 +16,10 @@ from ansible_collections.hostwire.linux.plugins.plugin_utils.guest_network.setup
 
 
 def guest_documents(
-    networks: Any, guests: Any = None, made: Sequence[str] = (), there: Optional[Mapping[str, Any]] = None
+    networks: Any, guests: Any = None, there: Optional[Mapping[str, Any]] = None
 ) -> List[Dict[str, Any]]:
     """The documents of guest networks, in the order in which they are to be applied."""
-    return documents(read(networks, guests), made, there)
+    return documents(read(networks, guests), there)
 
 
 def guest_services(networks: Any, guests: Any = None) -> List[Dict[str, Any]]:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from .guest_network.documents import documents
 from .guest_network.model import Network, Plugged, Setup
@@ -28,11 +28,15 @@ HOST, NEIGHBOUR = "host", "neighbour"  # where a probe starts: on the host of th
 
 
 class Surroundings(NamedTuple):
-    """The host's own address and a neighbour's, on the LAN, and the TCP port that the guests serve; None: unknown."""
+    """The host's own address and a neighbour's, on the LAN, and the TCP port that the guests serve; None: unknown.
+
+    ``there``: the documents that were on the host before, by name, which the networks' documents were made from.
+    """
 
     host: Optional[str] = None
     neighbour: Optional[str] = None
     port: Optional[int] = None
+    there: Optional[Mapping[str, Any]] = None
 
 
 class Trial(NamedTuple):
@@ -68,7 +72,7 @@ def trials(setup: Setup, around: Surroundings) -> List[Trial]:
 
     A cell gets none where there aren't that many guests, or where it isn't known whom to ask.
     """
-    composed = {entry["name"]: entry for entry in documents(setup)}
+    composed = {entry["name"]: entry for entry in documents(setup, around.there)}
     found: List[Trial] = []
     for network in setup.networks:
         if network.present:

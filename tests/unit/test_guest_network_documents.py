@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import ipaddress
 from pathlib import Path
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List, Mapping, Optional
 
 import pytest
 import yaml
@@ -26,8 +26,8 @@ def guest(name: str, *nics: Item, kind: str = "namespace", **more: Any) -> Item:
     return {"name": name, "kind": kind, "nics": list(nics), **more}
 
 
-def by_name(networks: List[Item], guests: List[Item], made: Sequence[str] = ()) -> Dict[str, Item]:
-    return {item["name"]: item for item in guest_documents(networks, guests, made)}
+def by_name(networks: List[Item], guests: List[Item], there: Optional[Mapping[str, Any]] = None) -> Dict[str, Item]:
+    return {item["name"]: item for item in guest_documents(networks, guests, there)}
 
 
 def test_nat_network_in_full() -> None:
@@ -183,7 +183,8 @@ def test_what_is_absent_goes_first_and_namespaces_come_and_go_around_the_network
         "guest-namespaces",
         "guest-desk",
     ]
-    found = guest_documents(networks, [one], ["one", "two"])
+    there = by_name(networks, [one, two])
+    found = guest_documents(networks, [one], there)
     assert [item["name"] for item in found] == ["guest-old", "guest-namespaces", "guest-desk", "guest-namespaces"]
     assert [[room["name"] for room in found[place]["namespaces"]] for place in (1, 3)] == [["one", "two"], ["one"]]
     gone = guest_documents([{**network, "state": "absent"} for network in networks], [one, two])
@@ -195,16 +196,40 @@ def test_namespaces_of_networks_that_are_not_listed_stay_as_they_are() -> None:
     desk = {"name": "desk", "mode": "host_only"}
     here, elsewhere = guest("linux", {"network": "desk"}), guest("web", {"network": "office"})
     there = by_name([office, desk], [elsewhere, here])
-    made = ["linux", "web"]
-    again = {item["name"]: item for item in guest_documents([desk], [here], made, there)}
+    again = by_name([desk], [here], there)
     assert again["guest-namespaces"]["namespaces"] == [
         {"name": "linux"},
         {"name": "web", "nameservers": ["10.0.2.2"]},
     ]
-    gone = {item["name"]: item for item in guest_documents([{**desk, "state": "absent"}], [], made, there)}
+    gone = by_name([{**desk, "state": "absent"}], [], there)
     assert [entry["name"] for entry in gone["guest-namespaces"]["namespaces"]] == ["web"]
-    last = guest_documents([{**office, "state": "absent"}], [], ["web"], {**there, "guest-desk": {"veths": None}})
+    last = guest_documents([{**office, "state": "absent"}], [], {**there, "guest-desk": {"veths": None}})
     assert last[-1] == {"name": "guest-namespaces", "state": "absent"}
+
+
+def transfer_addresses(documents: Mapping[str, Item]) -> Dict[str, str]:
+    """The address towards the host of each router."""
+    peers = [veth["peer"] for veth in documents["guest-home"]["veths"]]
+    return {peer["netns"]: peer["addresses"][0] for peer in peers if peer["name"] == "outside"}
+
+
+def test_no_router_moves_because_another_guest_comes_or_goes() -> None:
+    home = {"name": "home", "mode": "nat"}
+    a, b, c, d = (guest(name, {"network": "home"}) for name in "abcd")
+    first = by_name([home], [a, b, c])
+    assert transfer_addresses(first) == {
+        "home-a": "100.64.0.2/24",
+        "home-b": "100.64.0.3/24",
+        "home-c": "100.64.0.4/24",
+    }
+    second = by_name([home], [d, c, b], first)
+    assert transfer_addresses(second) == {
+        "home-d": "100.64.0.2/24",  # the place of a is free
+        "home-c": "100.64.0.4/24",
+        "home-b": "100.64.0.3/24",
+    }
+    moved = by_name([{**home, "transfer": "100.65.0.0/29"}], [c, b], second)
+    assert transfer_addresses(moved) == {"home-c": "100.65.0.2/29", "home-b": "100.65.0.3/29"}
 
 
 def test_a_guest_without_an_address_sees_to_it_itself() -> None:

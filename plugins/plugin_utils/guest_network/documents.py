@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Set, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Set, Tuple
 
 from ansible_collections.hostwire.linux.plugins.module_utils.document.prefix import is_link_local, known_ip
 
+from . import transfer
 from .model import (
     BRIDGED,
     CLOSED,
@@ -28,23 +29,25 @@ from .model import (
 from .names import INNER, NAMESPACES, OUTER, SWITCH, document, link_name, router, services
 
 Document = Dict[str, Any]
-INSIDE, OUTSIDE = "inside", "outside"  # the interfaces of a router; a server's namespace has the first
+INSIDE = "inside"  # the interface of a router towards its guest, and of a server's namespace
 
 
-def documents(setup: Setup, made: Iterable[str] = (), there: Optional[Mapping[str, Document]] = None) -> List[Document]:
+def documents(setup: Setup, there: Optional[Mapping[str, Document]] = None) -> List[Document]:
     """The documents in the order in which they are to be applied: what goes, the namespaces, then the networks.
 
-    ``made``: namespaces that the document of namespaces has made before. One that is no guest's any more is kept until
-    the networks have taken their cables out of it; the document of namespaces then comes once more at the end.
-    ``there``: the documents on the host by name. Namespaces that networks use of which nothing is said here stay.
+    ``there``: the documents on the host by name. A namespace that is no guest's any more is kept until the networks
+    have taken their cables out of it; the document of namespaces then comes once more at the end. Namespaces that
+    networks use of which nothing is said here stay, and routers keep their addresses.
     """
+    there = there or {}
+    made = {namespace["name"] for namespace in there.get(NAMESPACES, {}).get("namespaces") or ()}
     wanted = _namespaces(setup)
-    wanted += _used_elsewhere(setup, {namespace["name"] for namespace in wanted}, there or {})
-    leaving = sorted(set(made) - {namespace["name"] for namespace in wanted})
+    wanted += _used_elsewhere(setup, {namespace["name"] for namespace in wanted}, there)
+    leaving = sorted(made - {namespace["name"] for namespace in wanted})
     gone = [{"name": document(n.name), "state": "absent"} for n in reversed(setup.networks) if not n.present]
     # A routed network may have the switch of a bridged one as its uplink, which has to be there.
     order = sorted(setup.networks, key=lambda network: network.mode == ROUTED)
-    networks = [_network(setup, network) for network in order if network.present]
+    networks = [_network(setup, network, there) for network in order if network.present]
     last = {"name": NAMESPACES, "namespaces": wanted} if wanted else {"name": NAMESPACES, "state": "absent"}
     if not wanted:
         return [*gone, *networks, last]
@@ -83,9 +86,12 @@ def _used_elsewhere(setup: Setup, wanted: Set[str], there: Mapping[str, Document
     return [entry for entry in made if entry["name"] in ends and entry["name"] not in wanted]
 
 
-def _network(setup: Setup, network: Network) -> Document:
+def _network(setup: Setup, network: Network, there: Mapping[str, Document]) -> Document:
     members = setup.plugged[network.name]
-    found = _COMPOSERS[network.mode](network, members)
+    if network.mode == NAT:
+        found = _nat(network, members, there.get(document(network.name), {}))
+    else:
+        found = _COMPOSERS[network.mode](network, members)
     if network.mode == ROUTED:
         neighbours = _neighbours(setup, network)
         if neighbours:
@@ -200,8 +206,9 @@ def _is_link_local(address: str) -> bool:
     return is_link_local(ip.family, ip.number)
 
 
-def _nat(network: Network, members: Tuple[Plugged, ...]) -> Document:
+def _nat(network: Network, members: Tuple[Plugged, ...], before: Document) -> Document:
     """A switch that joins the routers and the host, and behind each router one guest."""
+    numbers = transfer.numbers(network, [member.guest.name for member in members], before)
     outer = [subnet for subnet in (network.transfer, network.transfer6) if subnet is not None]
     bridge = {"name": network.name, "guests": network.policy, **_mtu(network)}
     found: Document = {
@@ -215,8 +222,8 @@ def _nat(network: Network, members: Tuple[Plugged, ...]) -> Document:
         "masquerade": [{"source": str(subnet), "except_to": network.name} for subnet in outer],
         "published_ports": [],
     }
-    for number, member in enumerate(members, 2):
-        _router(found, network, member, [(subnet, number) for subnet in outer])
+    for member in members:
+        _router(found, network, member, [(subnet, numbers[member.guest.name]) for subnet in outer])
     return found
 
 
@@ -224,7 +231,12 @@ def _router(found: Document, network: Network, member: Plugged, outer: List[Tupl
     """One guest's router: its namespace, the cable to the network's switch, and the way to the guest."""
     guest, room = member.guest.name, router(network.name, member.guest.name)
     found["namespaces"].append({"name": room, "forwarding": _forwarding(network)})
-    outside = {"name": OUTSIDE, "netns": room, "addresses": [offset(*place) for place in outer], **_mtu(network)}
+    outside = {
+        "name": transfer.OUTSIDE,
+        "netns": room,
+        "addresses": [offset(*place) for place in outer],
+        **_mtu(network),
+    }
     cable = {"name": link_name(network.name, guest, OUTER), "bridge": network.name, **_mtu(network)}
     found["veths"].append({**cable, "peer": outside})
     for subnet, dummy in outer:
@@ -297,7 +309,6 @@ def _mtu(network: Network) -> Dict[str, Any]:
 
 
 _COMPOSERS: Dict[str, Callable[[Network, Tuple[Plugged, ...]], Document]] = {
-    NAT: _nat,
     NAT_NETWORK: _nat_network,
     BRIDGED: _bridged,
     INTERNAL: _internal,
