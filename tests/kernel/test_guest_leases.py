@@ -22,8 +22,8 @@ from ansible_collections.hostwire.linux.tests.kernel.dhcp_world import (
     start,
     wait,
 )
-from ansible_collections.hostwire.linux.tests.kernel.firewall_world import call, listening
 from ansible_collections.hostwire.linux.tests.kernel.guest_world import FILTERS, ping, remove
+from ansible_collections.hostwire.linux.tests.kernel.ssh import ssh_server
 
 DHCP = {"enabled": True}
 ASKS = {"network": "office"}
@@ -58,8 +58,10 @@ def test_shows_5_host_only_guests_get_3_and_4_and_no_way_out(surroundings: Path)
             assert told == {"lease": address, "router": "", "dns": "", "domain": ""}
             assert defaults(guest) == []
             assert not ping(guest, "203.0.113.1")
-            with listening(guest, 22) as ssh:
-                assert call(None, address, 22, ssh) == "192.168.56.1"
+            (surroundings / guest).mkdir()
+            with ssh_server(surroundings / guest, address, server=guest) as login:
+                said = subprocess.check_output([*login, "echo $SSH_CONNECTION"], text=True).split()
+            assert (said[0], said[2]) == ("192.168.56.1", address)
         for document in found:
             assert engine.run(document).plan == ()  # what was leased stays
     remove(found)

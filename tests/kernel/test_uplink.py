@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -11,7 +10,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Type
+from typing import Any, Dict, Optional, Type
 
 import pytest
 import yaml
@@ -26,6 +25,7 @@ from ansible_collections.hostwire.linux.plugins.module_utils.errors import (
 )
 from ansible_collections.hostwire.linux.plugins.module_utils.rtnetlink.channel import Channel
 from ansible_collections.hostwire.linux.tests.kernel import lan, world
+from ansible_collections.hostwire.linux.tests.kernel.ssh import ssh_server
 
 Document = Dict[str, Any]
 BRIDGED: Document = {"bridges": [{"name": "br0", "uplink": "eth0"}]}
@@ -381,7 +381,7 @@ for line in engine.run({{"bridges": [{{"name": "br0", "uplink": "eth0"}}] if sys
 time.sleep(1)
 print("over")
 """)
-    with ssh_server(private_host) as client:
+    with ssh_server(private_host, "192.168.1.2", client="lan") as client:
         for way in ("there", "back"):
             with lan.pinged("192.168.1.2") as gap:
                 ran = subprocess.run(
@@ -395,42 +395,6 @@ print("over")
             assert "uplink of br0" in ran.stdout
             assert gap.seconds <= LONGEST_GAP
     assert ip("-br", "address", "show", "dev", "eth0").split()[2] == "192.168.1.2/24"
-
-
-@contextlib.contextmanager
-def ssh_server(directory: Path) -> Iterator[List[str]]:
-    """An sshd on the host; its value is the client's command line, on the LAN."""
-    for name in ("key", "host_key"):
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(directory / name)], check=True)
-    config = directory / "sshd_config"
-    config.write_text(f"""
-ListenAddress 192.168.1.2
-HostKey {directory}/host_key
-AuthorizedKeysFile {directory}/key.pub
-PidFile none
-StrictModes no
-UsePAM no
-PermitRootLogin prohibit-password
-PasswordAuthentication no
-""")
-    Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
-    options = [
-        "-F",
-        "none",
-        "-o",
-        "StrictHostKeyChecking=no",
-        "-o",
-        "UserKnownHostsFile=/dev/null",
-        "-o",
-        "LogLevel=ERROR",
-    ]
-    client = ["ip", "netns", "exec", "lan", "ssh", *options, "-i", str(directory / "key"), "root@192.168.1.2"]
-    with subprocess.Popen(["/usr/sbin/sshd", "-D", "-e", "-f", str(config)], stderr=subprocess.DEVNULL) as server:
-        try:
-            lan.until(lambda: subprocess.run([*client, "true"], check=False, capture_output=True).returncode == 0)
-            yield client
-        finally:
-            server.terminate()
 
 
 @pytest.mark.parametrize("address", ["192.168.1.2", "2001:db8:1::2"])
