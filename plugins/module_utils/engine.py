@@ -44,6 +44,7 @@ from .plan.uplinks import attachments
 from .task import (
     Task,
     as_expected,
+    but_for_made,
     claimed_elsewhere,
     containers_remembered,
     containers_wanted,
@@ -165,6 +166,7 @@ class _Run:
         self._heirs = heirs(task, memory, self._store)
         view = self._clock.timed("read", lambda: self._look(task, memory))
         if self._expected or self._expected_links:
+            task = but_for_made(task, view, self._expected)
             view = as_expected(view, task, memory, self._expected, self._expected_links)
         self._refuse_problems(task, memory, view)
         picture = self._clock.timed("plan", lambda: self._plan(task, memory, view))

@@ -159,6 +159,19 @@ def as_expected(
     return view._replace(names=tuple(sorted({*view.names, *expected})), views=views)
 
 
+def but_for_made(task: Task, view: HostView, expected: AbstractSet[str]) -> Task:
+    """The task without those of its own namespaces that a task before would have made, had it not been in check mode.
+
+    ``view`` is the host as it is.
+    """
+    left = tuple(
+        namespace
+        for namespace in task.target.namespaces
+        if namespace.name not in expected or namespace.name in view.views
+    )
+    return task._replace(target=task.target._replace(namespaces=left))
+
+
 def _coming_link(name: str, index: int) -> Link:
     return Link(index, name, "bridge", True, True, 1500, "", None, "", (), None, None, None)
 

@@ -50,7 +50,7 @@ options:
     description:
       - Namespaces that tasks before this one make, or empty for this one to remove, but not in check mode.
       - Check mode takes them as there, and when they are to be removed as free of processes and of what isn't this
-        document's.
+        document's. One that this document names too is then none of its changes.
       - Otherwise this means nothing.
     type: list
     elements: str

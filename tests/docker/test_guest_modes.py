@@ -9,7 +9,7 @@ import pytest
 
 from ansible_collections.hostwire.linux.plugins.plugin_utils.guest_network.documents import documents
 from ansible_collections.hostwire.linux.plugins.plugin_utils.guest_network.setup import read
-from ansible_collections.hostwire.linux.tests.docker.machines import IDLE, Machine
+from ansible_collections.hostwire.linux.tests.docker.machines import IDLE, Machine, eventually
 from ansible_collections.hostwire.linux.tests.guest_modes import (
     GUEST,
     HOST,
@@ -192,7 +192,11 @@ def probe(mode: str, attempt: Attempt, reachable: bool) -> dict[str, Any]:
 
 
 def state(machine: Machine) -> list[str]:
-    """What is there, without what time alone changes."""
+    """What is there, once addresses are no longer being checked, and without what time alone changes."""
+    return eventually(lambda: _state(machine), lambda lines: not any(" tentative" in line for line in lines))
+
+
+def _state(machine: Machine) -> list[str]:
     looks = [
         "ip -o link show",
         "ip -o address show",

@@ -58,6 +58,15 @@ def test_a_plan_that_names_an_interface_which_is_still_to_be_made_is_the_one_tha
     assert engine.run(routed).plan == predicted.plan
 
 
+def test_a_namespace_that_an_earlier_task_with_the_same_document_makes_is_no_change() -> None:
+    more = {**ROOMS, "namespaces": [*ROOMS["namespaces"], {"name": "green", "nameservers": ["10.0.2.1"]}]}
+    engine.run({**ROOMS, "namespaces": [*ROOMS["namespaces"], {"name": "yellow"}]})
+    predicted = engine.run(more, check=True, expected=["green", "yellow"])
+    assert predicted.plan == ("namespace yellow: remove",)
+    engine.run({**more, "namespaces": [*more["namespaces"], {"name": "yellow"}]})
+    assert engine.run(more).plan == predicted.plan
+
+
 def test_only_check_mode_and_only_the_named_ones() -> None:
     with pytest.raises(InvalidValue, match='no namespace named "red"'):
         engine.run(CABLES, check=True, expected=["blue"])

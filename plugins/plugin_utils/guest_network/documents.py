@@ -40,10 +40,11 @@ def documents(setup: Setup, there: Optional[Mapping[str, Document]] = None) -> L
     networks use of which nothing is said here stay, and routers keep their addresses.
     """
     there = there or {}
-    made = {namespace["name"] for namespace in there.get(NAMESPACES, {}).get("namespaces") or ()}
+    made = there.get(NAMESPACES, {}).get("namespaces") or ()
     wanted = _namespaces(setup)
     wanted += _used_elsewhere(setup, {namespace["name"] for namespace in wanted}, there)
-    leaving = sorted(made - {namespace["name"] for namespace in wanted})
+    kept = {namespace["name"] for namespace in wanted}
+    leaving = [namespace for namespace in made if namespace["name"] not in kept]
     gone = [{"name": document(n.name), "state": "absent"} for n in reversed(setup.networks) if not n.present]
     # A routed network may have the switch of a bridged one as its uplink, which has to be there.
     order = sorted(setup.networks, key=lambda network: network.mode == ROUTED)
@@ -53,7 +54,7 @@ def documents(setup: Setup, there: Optional[Mapping[str, Document]] = None) -> L
         return [*gone, *networks, last]
     if not leaving:
         return [*gone, last, *networks]
-    first = {"name": NAMESPACES, "namespaces": [*wanted, *({"name": name} for name in leaving)]}
+    first = {"name": NAMESPACES, "namespaces": [*wanted, *leaving]}
     return [*gone, first, *networks, last]
 
 

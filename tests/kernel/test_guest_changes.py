@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role guest_network, run again when guests have come and gone: what check mode said is what happens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Dict, List, Sequence, Tuple
+
+from ansible_collections.hostwire.linux.tests.kernel import world
+from ansible_collections.hostwire.linux.tests.kernel.guest_world import ping
+from ansible_collections.hostwire.linux.tests.kernel.playbook import play
+
+NETWORKS = [
+    {"name": "office", "mode": "nat_network", "subnet": "10.0.9.0/24"},
+    {"name": "home", "mode": "nat"},
+]
+Plans = List[Tuple[str, Sequence[str]]]
+
+
+def guests(names: str) -> List[Dict[str, Any]]:
+    """Guests called by these letters, each in both networks."""
+    places = {name: {"network": "office", "address": f"10.0.9.{ord(name)}/24"} for name in names}
+    return [{"name": name, "nics": [nic, {"network": "home"}]} for name, nic in places.items()]
+
+
+def role(directory: Path, names: str, *options: str, state: str = "present") -> Plans:
+    """The plan of each document of one run of the role."""
+    networks = [{**network, "state": state} for network in NETWORKS]
+    given = {"guest_network_networks": networks, "guest_network_guests": guests(names)}
+    include = {"ansible.builtin.include_role": {"name": "hostwire.linux.guest_network"}, "vars": given}
+    said = play([include, {"ansible.builtin.debug": {"var": "guest_network_result"}}], directory, *options)[-1]
+    results = said["guest_network_result"]["results"]
+    return [(result["guest_network_document"]["name"], result["plan"]) for result in results]
+
+
+def test_check_mode_foresees_guests_that_come_and_go(private_host: Path) -> None:
+    before = world.image()
+    role(private_host, "ab")
+    for names in ("ac", "c", "cad"):
+        predicted = role(private_host, names, "--check")
+        done = role(private_host, names)
+        assert done == predicted
+        assert any(plan for dummy, plan in done)
+        assert [plan for dummy, plan in role(private_host, names)] == [[]] * 3
+    assert ping("d", "10.0.2.2")
+    role(private_host, "", state="absent")
+    assert world.differences(before, world.image()) == []
