@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import Dict, Iterable, Mapping, NamedTuple, Optional, Tuple
 
-from . import files, sysctl, tap, uplink
+from . import files, sysctl, tap
 from . import netns as namespaces
-from .model import TABLE_MAIN, HostView, NamespaceView
+from .model import TABLE_MAIN, Baggage, HostView, Link, NamespaceView
 from .peers import find_peers
 from .rtnetlink.addresses import read_addresses
 from .rtnetlink.channel import Channel
@@ -47,7 +47,7 @@ def _view(netns: Optional[str], inode: int, question: Question) -> NamespaceView
         addresses = read_addresses(channel)
         routes = read_routes(channel, question.tables)
         forwarding_ipv4, forwarding_ipv6 = read_forwarding(channel)
-        baggage = {name: uplink.read_baggage(channel, links[name]) for name in question.carriers if name in links}
+        baggage = _baggage(channel, links, question.carriers) if question.carriers else {}
     return NamespaceView(
         netns,
         inode,
@@ -59,6 +59,12 @@ def _view(netns: Optional[str], inode: int, question: Question) -> NamespaceView
         _settings(question.sysctls),
         baggage,
     )
+
+
+def _baggage(channel: Channel, links: Mapping[str, Link], carriers: Iterable[str]) -> Dict[str, Baggage]:
+    from . import uplink  # loaded when it is needed: few bridges have one
+
+    return {name: uplink.read_baggage(channel, links[name]) for name in carriers if name in links}
 
 
 def _settings(paths: Iterable[str]) -> Dict[str, Optional[str]]:

@@ -6,9 +6,9 @@ from __future__ import annotations
 import errno
 import os
 from types import TracebackType
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple, Type, cast
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple, Type, Union, cast
 
-from .. import files, firewall, sysctl, tap, uplink
+from .. import files, firewall, sysctl, tap
 from .. import netns as namespaces
 from ..errors import HostwireError, KernelRefused
 from ..model import PublishedPort
@@ -140,12 +140,9 @@ class Executor:
                 self._enter(action.netns)
                 tap.create(action.name, action.owner)
                 self._indexes.pop(action.name, None)
-            elif isinstance(action, act.UplinkAttach):
+            elif isinstance(action, (act.UplinkAttach, act.UplinkDetach)):
                 self._enter(action.netns)
-                uplink.attach(action.name, action.link, action.addresses)
-            elif isinstance(action, act.UplinkDetach):
-                self._enter(action.netns)
-                uplink.detach(action.name, action.link, action.addresses, action.routes)
+                _move_uplink(action)
             elif isinstance(action, act.NetnsAdd):
                 self._leave()
                 self._create(action.netns)
@@ -283,6 +280,15 @@ def _run_of_deletes(work: Sequence[Work], start: int) -> int:
     while end < len(work) and isinstance(work[end].action, act.LinkDelete) and work[end].action.netns == netns:
         end += 1
     return end - start
+
+
+def _move_uplink(action: Union[act.UplinkAttach, act.UplinkDetach]) -> None:
+    from .. import uplink  # loaded when it is needed: few bridges have one
+
+    if isinstance(action, act.UplinkAttach):
+        uplink.attach(action.name, action.link, action.addresses)
+    else:
+        uplink.detach(action.name, action.link, action.addresses, action.routes)
 
 
 def _set_file(action: act.FileSet) -> None:
