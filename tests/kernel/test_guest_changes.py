@@ -6,7 +6,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Dict, List, Sequence, Tuple
 
-from ansible_collections.hostwire.linux.tests.kernel import world
+import pytest
+
+from ansible_collections.hostwire.linux.tests.kernel import scenarios
 from ansible_collections.hostwire.linux.tests.kernel.guest_world import ping
 from ansible_collections.hostwire.linux.tests.kernel.playbook import play
 
@@ -33,8 +35,9 @@ def role(directory: Path, names: str, *options: str, state: str = "present") -> 
     return [(result["guest_network_document"]["name"], result["plan"]) for result in results]
 
 
+@pytest.mark.slow
 def test_check_mode_foresees_guests_that_come_and_go(private_host: Path) -> None:
-    before = world.image()
+    before = scenarios.snapshot()
     role(private_host, "ab")
     for names in ("ac", "c", "cad"):
         predicted = role(private_host, names, "--check")
@@ -44,4 +47,4 @@ def test_check_mode_foresees_guests_that_come_and_go(private_host: Path) -> None
         assert [plan for dummy, plan in role(private_host, names)] == [[]] * 3
     assert ping("d", "10.0.2.2")
     role(private_host, "", state="absent")
-    assert world.differences(before, world.image()) == []
+    assert scenarios.snapshot() == before
