@@ -19,6 +19,8 @@ def guest_documents(
     networks: Any, guests: Any = None, there: Optional[Mapping[str, Any]] = None
 ) -> List[Dict[str, Any]]:
     """The documents of guest networks, in the order in which they are to be applied."""
+    if there is not None and not isinstance(there, Mapping):
+        raise GuestNetworkError("there: is not a dictionary of documents by name; topology_info returns one")
     return documents(read(networks, guests), there)
 
 

@@ -218,9 +218,10 @@ def test_a_guest_that_is_no_longer_listed_goes_with_its_namespace_and_its_router
     alone = FILTERS["guest_documents"](networks, [two])
     apply(alone)
     image = world.image()
-    for document in FILTERS["guest_documents"](networks, [two, one]):
+    both = FILTERS["guest_documents"](networks, [two, one])
+    for document in both:
         engine.run(document)
     assert sorted(os.listdir("/run/netns")) == ["lan", "nat-one", "nat-two", "one", "two"]
-    for document in FILTERS["guest_documents"](networks, [two], ["one", "two"]):
+    for document in FILTERS["guest_documents"](networks, [two], {document["name"]: document for document in both}):
         engine.run(document)
     assert world.differences(image, world.image()) == []

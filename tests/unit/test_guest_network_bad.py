@@ -395,3 +395,8 @@ def test_whatever_is_given_the_answer_is_documents_or_one_error(network: Any, mo
             for work in FILTERS.values():
                 with contextlib.suppress(AnsibleFilterError):
                     assert isinstance(work(which, guests), list)
+
+
+def test_documents_of_the_host_that_are_no_dictionary_are_told() -> None:
+    with pytest.raises(AnsibleFilterError, match="there: is not a dictionary of documents by name"):
+        FilterModule().filters()["guest_documents"]([], [], ["one"])
