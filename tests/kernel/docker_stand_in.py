@@ -12,7 +12,7 @@ import subprocess
 import threading
 import time
 from contextlib import contextmanager
-from typing import Dict, Iterator, Optional, Tuple
+from typing import Callable, Dict, Iterator, Optional, Tuple, Type
 
 SOCKET = "/run/docker.sock"  # on a tmpfs of the test; /var/run leads there
 
@@ -73,15 +73,12 @@ class Engine:
         ).encode()
 
 
-@contextmanager
-def docker_engine() -> Iterator[Engine]:
-    """An engine that answers at its socket while the context lasts. In a thread: it sees what the test does."""
-    engine = Engine()
-    threads = len(os.listdir("/proc/self/task"))
+def handler(answer: Callable[[str], Tuple[int, bytes]]) -> Type[http.server.BaseHTTPRequestHandler]:
+    """What answers each GET with the status and body that ``answer`` gives for its path."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            status, body = engine.answer(self.path)
+            status, body = answer(self.path)
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -93,7 +90,16 @@ def docker_engine() -> Iterator[Engine]:
         def address_string(self) -> str:
             return "unix"
 
-    with socketserver.ThreadingUnixStreamServer(SOCKET, Handler) as server:
+    return Handler
+
+
+@contextmanager
+def docker_engine() -> Iterator[Engine]:
+    """An engine that answers at its socket while the context lasts. In a thread: it sees what the test does."""
+    engine = Engine()
+    threads = len(os.listdir("/proc/self/task"))
+
+    with socketserver.ThreadingUnixStreamServer(SOCKET, handler(engine.answer)) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import http.server
 import os
 import signal
 import socket
@@ -19,6 +18,7 @@ import pytest
 from ansible_collections.hostwire.linux.plugins.module_utils import netns, probe
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict, InvalidValue, MissingOnHost
 from ansible_collections.hostwire.linux.plugins.module_utils.model import Probe
+from ansible_collections.hostwire.linux.tests.kernel.docker_stand_in import handler
 
 RED, BLUE = "192.168.15.1", "192.168.15.2"
 RED6, BLUE6 = "fd00:15::1", "fd00:15::2"
@@ -273,22 +273,7 @@ def test_a_name_as_target_is_an_error(cable: None) -> None:
 @contextmanager
 def docker_engine(answers: Callable[[str], Tuple[int, bytes]]) -> Iterator[None]:
     """Something on /run/docker.sock (a tmpfs of this test) that answers as the Docker Engine's API does."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            status, body = answers(self.path)
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-        def address_string(self) -> str:
-            return "unix"
-
-    with socketserver.UnixStreamServer("/run/docker.sock", Handler) as server, child(server.serve_forever):
+    with socketserver.UnixStreamServer("/run/docker.sock", handler(answers)) as server, child(server.serve_forever):
         yield
     os.unlink("/run/docker.sock")
 
