@@ -21,6 +21,7 @@ LINK = "build/ansible_collections/hostwire/linux"
 REPORTS = REPOSITORY / "build" / "reports"
 NOT_RUN = 77  # a suite's exit status that says: this machine lacks what it takes, and the output says what
 PYTHON = sys.executable
+REASON_LENGTH = 300  # characters of what a failed test said, in the summary
 
 
 class Suite(NamedTuple):
@@ -38,13 +39,14 @@ class Suite(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What came of a suite."""
+    """What came of a suite. ``failures``: a line for each test that failed, with the reason."""
 
     name: str
     passed: int = 0
     failed: int = 0
     remark: str = ""
     seconds: float = 0.0
+    failures: tuple[str, ...] = ()
 
 
 def shell_scripts() -> list[str]:
@@ -127,31 +129,45 @@ def run(command: Sequence[str], minutes: int) -> Optional[int]:
             process.wait()
 
 
-def counted(report: Path) -> tuple[int, int, int]:
-    """How many tests passed, failed and were skipped, according to a JUnit report; zeros without one."""
-    if not report.exists():
-        return 0, 0, 0
-    cases = list(ET.parse(report).iter("testcase"))
-    failed = sum(case.find("failure") is not None or case.find("error") is not None for case in cases)
+class Counts(NamedTuple):
+    """What a report says of its tests."""
+
+    passed: int
+    skipped: int
+    failures: tuple[str, ...]
+
+
+def counted(report: Path) -> Counts:
+    """How many tests passed and were skipped, and which failed, according to a JUnit report; nothing without one."""
+    cases = list(ET.parse(report).iter("testcase")) if report.exists() else []
+    reasons = {case: reason for case in cases for reason in [*case.iter("error"), *case.iter("failure")]}
     skipped = sum(case.find("skipped") is not None for case in cases)
-    return len(cases) - failed - skipped, failed, skipped
+    failures = tuple(f"{case.get('classname')}::{case.get('name')}: {in_one_line(it)}" for case, it in reasons.items())
+    return Counts(len(cases) - len(reasons) - skipped, skipped, failures)
+
+
+def in_one_line(reason: ET.Element) -> str:
+    """What a failed test said, as far as a line holds it."""
+    return " ".join((reason.get("message") or "no reason given").split())[:REASON_LENGTH]
 
 
 def run_pytest(suite: Suite) -> Outcome:
     passed = failed = skipped = 0
     remarks = []
+    failures: tuple[str, ...] = ()
     for arguments in suite.commands:
         report = REPORTS / f"{suite.name}.xml"
         report.unlink(missing_ok=True)
         status = run([PYTHON, "-m", "pytest", f"--junit-xml={report}", *arguments], suite.minutes)
         counts = counted(report)
-        passed, failed, skipped = passed + counts[0], failed + counts[1], skipped + counts[2]
-        if status != 0 and not counts[1]:  # nothing collected, broken off, too long: no test says so
+        passed, failed, skipped = passed + counts.passed, failed + len(counts.failures), skipped + counts.skipped
+        failures += counts.failures
+        if status != 0 and not counts.failures:  # nothing collected, broken off, too long: no test says so
             failed += 1
             remarks.append(f"pytest {' '.join(arguments)}: {explain(status, suite.minutes)}")
     if skipped:
         remarks.append(f"{skipped} skipped")
-    return Outcome(suite.name, passed, failed, "; ".join(remarks))
+    return Outcome(suite.name, passed, failed, "; ".join(remarks), failures=failures)
 
 
 def run_commands(suite: Suite) -> Outcome:
@@ -200,6 +216,8 @@ def main(names: Sequence[str]) -> int:
         counts = f"{outcome.passed:6} passed {outcome.failed:4} failed"
         print(f"{outcome.name:11}{counts}{outcome.seconds:7.0f} s  {outcome.remark}")
     failing = [outcome.name for outcome in outcomes if outcome.failed]
+    for failure in [failure for outcome in outcomes for failure in outcome.failures]:
+        print(f"failed: {failure}")
     if failing:
         print(f"Look above, below the headings of {', '.join(failing)}, and in build/reports.")
         print(f"One alone, again: .venv/bin/python tests/run.py {failing[0]}")
