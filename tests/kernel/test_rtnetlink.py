@@ -7,6 +7,7 @@ import errno
 import os
 import signal
 import socket
+import struct
 import subprocess
 from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
 
@@ -223,6 +224,23 @@ def test_each_answer_belongs_to_its_message(private_host: Any, count: int) -> No
         assert [answer.errno for answer in again if answer] == [
             errno.ENODEV if number in bad else errno.EEXIST for number in range(count)
         ]
+
+
+def test_what_a_multicast_router_forwards_is_no_route(private_host: Any) -> None:
+    """It comes in the same dumps: of all tables, and of table 253, which a multicast router's own is called too."""
+    build(["link add in0 type bridge", "address add 10.1.0.1/24 dev in0", "link set in0 up"])
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_IGMP) as router:  # as pimd or smcroute does it
+        router.setsockopt(socket.IPPROTO_IP, 200, 1)  # MRT_INIT, MRT_ADD_VIF, MRT_ADD_MFC: linux/mroute.h
+        interface = struct.pack("=HBBI4s4s", 0, 0, 1, 0, socket.inet_aton("10.1.0.1"), bytes(4))
+        router.setsockopt(socket.IPPROTO_IP, 202, interface)
+        group = struct.pack("=4s4sH32sxxIIIi", bytes(4), socket.inet_aton("239.1.1.1"), 0, bytes(32), 0, 0, 0, 0)
+        router.setsockopt(socket.IPPROTO_IP, 204, group)
+        assert "239.1.1.1" in subprocess.check_output(["ip", "mroute"], text=True)
+        with Channel() as channel:
+            everything = {route.to for route in routes.read_all_routes(channel)}
+            assert routes.read_routes(channel, [253]) == ()
+    assert "10.1.0.0/24" in everything
+    assert "239.1.1.1/32" not in everything
 
 
 def test_a_dump_that_was_interrupted_is_read_again(private_host: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,23 +77,25 @@ def _read_table(channel: Channel, table: int) -> List[KernelRoute]:
             return []
         raise
     # A kernel before 4.20 doesn't filter, and lists what it has cached for IPv6.
-    return [route for route in routes if route.table == table and not route.flags & RTM_F_CLONED]
+    return [route for route in routes if route is not None and route.table == table and not route.flags & RTM_F_CLONED]
 
 
 def read_all_routes(channel: Channel) -> Tuple[KernelRoute, ...]:
     """The routes of every table, both families; what is only cached is left out."""
     routes = channel.dump(RTM_GETROUTE, _RTMSG.pack(0, 0, 0, 0, RT_TABLE_UNSPEC, 0, 0, 0, 0), _parse)
-    return tuple(route for route in routes if not route.flags & RTM_F_CLONED)
+    return tuple(route for route in routes if route is not None and not route.flags & RTM_F_CLONED)
 
 
-def _parse(buffer: bytearray, start: int, end: int) -> KernelRoute:
+def _parse(buffer: bytearray, start: int, end: int) -> Optional[KernelRoute]:
     family, length, _src, _tos, table, protocol, scope, kind, flags = _RTMSG.unpack_from(buffer, start)
+    if family not in _ANY:  # what a multicast router forwards comes in the same dump (RTNL_FAMILY_IPMR)
+        return None
     to, gateway, other_gateway, dev, metric, wide_table, prefsrc, multipath = _SHAPES.read(
         buffer, start + _RTMSG.size, end
     )
     via = socket.inet_ntop(family, gateway) if gateway else None
     return KernelRoute(
-        f"{socket.inet_ntop(family, to) if to else _ANY.get(family, family)}/{length}",
+        f"{socket.inet_ntop(family, to) if to else _ANY[family]}/{length}",
         _parse_via(other_gateway) if other_gateway else via,
         dev,
         metric or 0,
