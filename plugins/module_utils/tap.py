@@ -6,6 +6,7 @@ The kernel knows no netlink message that makes one (drivers/net/tun.c, tun_valid
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import fcntl
 import os
@@ -38,7 +39,7 @@ def create(name: str, owner: Optional[int]) -> None:
     try:
         fcntl.ioctl(device, _TUNSETIFF, _IFREQ.pack(name.encode(), _IFF_TAP | _IFF_NO_PI | _IFF_TUN_EXCL))
         if owner is not None:
-            fcntl.ioctl(device, _TUNSETOWNER, owner)
+            fcntl.ioctl(device, _TUNSETOWNER, ctypes.c_int32(owner).value)  # Python's ioctl() takes no more than that
         fcntl.ioctl(device, _TUNSETPERSIST, 1)
     except OSError as error:
         number = errno.EEXIST if error.errno == errno.EBUSY else error.errno or 0

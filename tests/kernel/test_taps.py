@@ -98,6 +98,15 @@ def test_a_tap_of_another_user_is_made_anew() -> None:
     assert engine.run({"name": "main"}).plan[-1] == "tap host/tap0: remove"
 
 
+def test_a_tap_may_be_that_of_the_highest_user_there_can_be() -> None:
+    """Directory services number users up there."""
+    high = {**SWITCH, "taps": [{**SWITCH["taps"][0], "owner": 2**32 - 2}]}
+    engine.run(high)
+    assert opened_by(2**32 - 2, "tap0") == 0
+    assert opened_by(65534, "tap0") == 1
+    assert engine.run(high).plan == ()
+
+
 def test_an_unknown_user_is_told_before_anything_changes() -> None:
     before = world.image()
     with pytest.raises(InvalidValue, match=r'^taps\[0\].owner: this host has no user "qemuu"; name one that it has'):
