@@ -166,6 +166,14 @@ def test_what_is_wrong_is_said_of_its_field(file: Path, entry: Any, problem: str
     assert problem in refusal(InvalidValue, file, ENTRIES[0], entry)
 
 
+@pytest.mark.parametrize("owner", ["", "our names", "x\n10.0.0.66 bank", "n" * 33])
+def test_a_mark_that_the_next_run_would_not_find_is_refused(file: Path, owner: str) -> None:
+    before = file.read_bytes()
+    with pytest.raises(InvalidValue, match=r"^owner: "):
+        run(str(file), owner, ENTRIES, state_dir=str(file.parent / "state"))
+    assert file.read_bytes() == before
+
+
 @pytest.mark.parametrize(
     "damage",
     [

@@ -10,10 +10,10 @@ from typing import Any, ContextManager, Dict, List, NamedTuple, Optional, Sequen
 from .. import files
 from ..apply.disk import STATE_DIRECTORY, Store
 from ..docker_api import DOCKER_SOCKET
-from ..document.fields import DOCUMENT_NAME
 from ..errors import Conflict, HostwireError, InvalidValue, VerificationFailed
 from ..hosts_file import writing
 from ..hosts_file.entries import Entry, read_entries
+from ..hosts_file.run import owner_problems
 from ..hosts_file.run import planned as planned_hosts
 from . import places
 from .places import HOSTS, Place
@@ -54,8 +54,7 @@ def run(
     entries, problems = read_entries(asked.entries)
     resolver, more = read_resolver(asked.nameservers, asked.search)
     problems += more
-    if not DOCUMENT_NAME.fullmatch(asked.owner):
-        problems.append(f'owner: "{asked.owner}" is no name; say up to 32 letters, digits, _, . and -')
+    problems += owner_problems(asked.owner)
     if asked.host and asked.nameservers:
         problems.append("host: is for entries alone; this host's own resolv.conf is left to whoever keeps it")
     if problems:

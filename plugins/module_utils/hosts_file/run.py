@@ -8,6 +8,7 @@ import os
 from typing import Any, ContextManager, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..apply.disk import STATE_DIRECTORY, Store
+from ..document.fields import DOCUMENT_NAME
 from ..errors import Conflict, InvalidValue, MissingOnHost, VerificationFailed
 from ..plan.settings import HEADER
 from . import writing
@@ -42,6 +43,7 @@ def run(
     directory), KernelRefused and VerificationFailed.
     """
     entries, problems = read_entries(values if present else ())
+    problems += owner_problems(owner)
     if problems:
         raise InvalidValue(problems)
     writing.refuse_place(path)
@@ -55,6 +57,13 @@ def run(
             if writing.read(path) != outcome.content_after:
                 raise VerificationFailed(f"{path}: somebody else wrote to it at the same time; run this again")
         return outcome
+
+
+def owner_problems(owner: str) -> List[str]:
+    """The mark of a block has to be found again by the next run."""
+    if DOCUMENT_NAME.fullmatch(owner):
+        return []
+    return [f'owner: "{owner}" is no name; say up to 32 letters, digits, _, . and -']
 
 
 def shown(content: Optional[bytes]) -> str:
