@@ -10,6 +10,8 @@ from typing import Optional
 
 from .errors import KernelRefused
 
+_LABELS = ("security.selinux", "security.SMACK64", "system.posix_acl_access", "user.")  # xattr(7)
+
 
 def read(path: str) -> Optional[str]:
     """The text of a file, None if there is none. A symbolic link is not followed."""
@@ -45,9 +47,9 @@ def write(path: str, text: str, mode: int = 0o644) -> None:
 
 
 def replace(path: str, content: bytes) -> None:
-    """Replace a file that may not be ours, as write does; it keeps its mode and owner. Its directory must be there.
+    """Replace a file that may not be ours, as write does; it keeps its mode, owner and labels.
 
-    Raises KernelRefused; with EBUSY the file is a mount point, which can only be written in place (hazard 43).
+    Its directory must be there. Raises KernelRefused; with EBUSY the file is a mount point, which can only be written in place (hazard 43).
     """
     beside = _beside(path)
     try:
@@ -62,6 +64,7 @@ def replace(path: str, content: bytes) -> None:
                 if owner is not None:
                     os.fchown(fd, *owner)
                 os.fchmod(fd, mode)
+                _label_alike(path, fd)
                 file.write(content)
                 file.flush()
                 os.fsync(fd)
@@ -72,6 +75,18 @@ def replace(path: str, content: bytes) -> None:
         sync_directory(os.path.dirname(path))
     except OSError as error:
         raise KernelRefused(f"file {path}: write", error.errno or 0) from error
+
+
+def _label_alike(path: str, fd: int) -> None:
+    """An access list, and SELinux's label: what else says who may read it. A directory gives its files other ones.
+
+    Not every file system has these, and not everybody may set them.
+    """
+    with contextlib.suppress(OSError):
+        for name in os.listxattr(path, follow_symlinks=False):
+            if name.startswith(_LABELS):
+                with contextlib.suppress(OSError):
+                    os.setxattr(fd, name, os.getxattr(path, name, follow_symlinks=False))
 
 
 def remove(path: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
+import struct
 import subprocess
 from pathlib import Path
 
@@ -67,3 +68,29 @@ def test_43_a_write_in_place_that_was_cut_short_is_finished_by_the_next_run(
     assert call("hosts_file", entries=ENTRIES)["changed"] is False
     call("hosts_file", state="absent")
     assert mounted.read_bytes() == BEFORE
+
+
+def test_a_write_in_place_without_room_leaves_the_file_as_it_was(private_host: Path) -> None:
+    disk = private_host / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", disk], check=True)
+    before = BEFORE + b"#" * (4 * 4096 - len(BEFORE) - 1) + b"\n"  # four pages: there is no fifth
+    (disk / "hosts").write_bytes(before)
+    HOSTS.touch()
+    subprocess.run(["mount", "--bind", disk / "hosts", HOSTS], check=True)
+    refused = call("hosts_file", entries=ENTRIES)
+    assert refused["msg"] == "file /etc/hosts: write in place: the kernel refused: No space left on device (ENOSPC)"
+    assert HOSTS.read_bytes() == before
+    assert not list(Path("/var/lib/hostwire").glob("hosts.*"))
+
+
+def test_a_file_that_is_replaced_keeps_its_access_list(private_host: Path) -> None:
+    path = private_host / "hosts"
+    path.write_bytes(BEFORE)
+    # Version 2; the owner rw, user 65534 r, the group r, the mask r, others nothing (linux/posix_acl_xattr.h).
+    entries = ((1, 6, -1), (2, 4, 65534), (4, 4, -1), (16, 4, -1), (32, 0, -1))
+    given = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *entry) for entry in entries)
+    os.setxattr(path, "system.posix_acl_access", given)
+    call("hosts_file", path=str(path), entries=ENTRIES)
+    assert path.read_bytes() != BEFORE
+    assert os.getxattr(path, "system.posix_acl_access") == given

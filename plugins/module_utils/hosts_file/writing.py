@@ -62,16 +62,30 @@ def write(path: str, content: Optional[bytes], state_dir: str, *, in_place: bool
 
 
 def _write_in_place(path: str, content: bytes, state_dir: str) -> None:
-    """Hazard 43: a mount point can't be replaced. A copy beside the state tells the next run of a write cut short."""
-    files.replace(_copy(path, state_dir), read(path) or b"")
+    """Hazard 43: a mount point can't be replaced. A copy beside the state tells the next run of a write cut short.
+
+    Where the new text has no room, the old one had, and comes back.
+    """
+    before = read(path) or b""
+    files.replace(_copy(path, state_dir), before)
     try:
-        with open(path, "r+b", buffering=0) as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            file.write(content)
-            file.truncate(len(content))
-            os.fsync(file.fileno())
+        try:
+            _overwrite(path, content)
+        except OSError:
+            _overwrite(path, before)
+            files.remove(_copy(path, state_dir))
+            raise
     except OSError as error:
         raise KernelRefused(f"file {path}: write in place", error.errno or 0) from error
+
+
+def _overwrite(path: str, content: bytes) -> None:
+    with open(path, "r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.write(content)
+        file.flush()
+        file.truncate(len(content))
+        os.fsync(file.fileno())
 
 
 def _copy(path: str, state_dir: str) -> str:
