@@ -7,6 +7,7 @@ Of the files that managed hosts get, only this one knows Ansible, and it knows n
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 from typing import Any, Callable, Dict, NoReturn, Optional
@@ -16,7 +17,7 @@ from ansible.module_utils.errors import UnsupportedError
 
 # Before the engine, which it loads quicker.
 from . import zip_source  # isort: skip
-from .errors import HostwireError, InvalidValue
+from .errors import HostwireError, InvalidValue, KernelRefused
 from .suggestion import suggestion
 
 Spec = Dict[str, Dict[str, Any]]
@@ -107,6 +108,8 @@ def answer(module: Module, work: Callable[[], Dict[str, Any]], path: str = "") -
         result = work()
         problems = problems + module.objections
     except HostwireError as error:
+        if isinstance(error, KernelRefused) and error.errno in (errno.EACCES, errno.EPERM) and os.geteuid() != 0:
+            error.append("run it as root (become: true)")
         problems = problems + [own_path(problem, path) for problem in error.problems]
         kind = error.kind
     except Exception as error:  # noqa: BLE001  a mistake of ours: still no traceback, but a place to look at

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Iterator, Mapping, Optional, Sequence, Tuple
 
-from . import firewall
+from . import firewall, privilege
 from . import netns as namespaces
 from .apply.disk import STATE_DIRECTORY, Store
-from .errors import Conflict, HostwireError
+from .errors import HostwireError, MissingOnHost
 from .model import Address, KernelRoute, Link, NamespaceView
 from .netns import Process
 from .observe import Question, observe
@@ -34,23 +34,40 @@ _PROTOCOLS = {2: "kernel", 3: "boot", 4: "static", 9: "ra", 16: "dhcp", 72: "hos
 
 
 def info(state_dir: str = STATE_DIRECTORY) -> Dict[str, Any]:
-    """Host and namespaces: links, addresses, routes (main table), neighbours, ports, forwarding, NAT and processes."""
-    names: List[Optional[str]] = [None, *namespaces.names()]
-    view = observe({netns: Question((RT_TABLE_MAIN,)) for netns in names})
+    """Host and namespaces: links, addresses, routes (main table), neighbours, ports, forwarding, NAT and processes.
+
+    Of a namespace that somebody removes meanwhile nothing is told. Raises MissingOnHost without the privilege to enter
+    those that there are.
+    """
+    names = namespaces.names()
+    if names:
+        privilege.demand(namespaces=True)
+    views = observe({netns: Question((RT_TABLE_MAIN,)) for netns in (None, *names)}).views
     processes = namespaces.processes()
-    rooms = {netns: _room(room) for netns, room in view.views.items()}
-    for netns, room in view.views.items():
-        if netns is not None:
-            rooms[netns]["processes"] = [_process(process) for process in processes.get(room.inode, [])]
     store = Store(state_dir)
     return {
-        "host": rooms[None],
-        "namespaces": {netns: room for netns, room in rooms.items() if netns is not None},
+        "host": _namespace(views[None]),
+        "namespaces": dict(_named_namespaces(views, processes)),
         "documents": {name: store.load(name).document for name in store.names()},
     }
 
 
-def _room(view: NamespaceView) -> Dict[str, Any]:
+def _named_namespaces(
+    views: Mapping[Optional[str], NamespaceView], processes: Mapping[int, Sequence[Process]]
+) -> Iterator[Tuple[str, Dict[str, Any]]]:
+    for netns, view in views.items():
+        if netns is None:
+            continue
+        try:
+            told = _namespace(view)
+        except MissingOnHost:
+            if netns in namespaces.inodes():
+                raise
+            continue
+        yield netns, {**told, "processes": [_process(process) for process in processes.get(view.inode, ())]}
+
+
+def _namespace(view: NamespaceView) -> Dict[str, Any]:
     names = {link.index: link.name for link in view.links.values()}
     with namespaces.inside(view.netns), Channel() as channel:
         neighbours = read_neighbours(channel)
@@ -115,9 +132,9 @@ def _process(process: Process) -> Dict[str, Any]:
 
 def _nat(netns: Optional[str]) -> Dict[str, Any]:
     """Masquerades and published ports, or why they can't be told."""
+    if not firewall.installed():  # nothing that iptables could have made
+        return {"backend": None, "masquerade": [], "published_ports": []}
     try:
         return firewall.describe(firewall.observe(netns))
-    except Conflict as error:
+    except HostwireError as error:
         return {"problem": str(error)}
-    except HostwireError:  # no iptables: nothing that iptables could have made
-        return {}

@@ -113,17 +113,19 @@ class Tour:
 
     def __enter__(self) -> Tour:
         self._home = os.open(_THREAD, os.O_RDONLY | os.O_CLOEXEC)
+        self._away = False
         return self
 
     def enter(self, netns: Optional[str]) -> None:
         """Be in the named namespace now; None is the one where the walk began."""
         if netns is None:
-            _setns(self._home, _CLONE_NEWNET)
+            self._return()
             return
         try:
             there = self.open(netns)
             try:
                 _setns(there, _CLONE_NEWNET)
+                self._away = True
             finally:
                 os.close(there)
         except OSError as error:
@@ -138,9 +140,14 @@ class Tour:
         except OSError as error:
             raise MissingOnHost(f"namespace {netns}: can't be opened: {error.strerror}") from error
 
+    def _return(self) -> None:
+        if self._away:  # who never left may lack the privilege to enter anything
+            _setns(self._home, _CLONE_NEWNET)
+            self._away = False
+
     def __exit__(self, *_exc: object) -> None:
         try:
-            _setns(self._home, _CLONE_NEWNET)
+            self._return()
         finally:
             os.close(self._home)
 

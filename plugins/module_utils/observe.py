@@ -7,6 +7,7 @@ from typing import Dict, Iterable, Mapping, NamedTuple, Optional, Tuple
 
 from . import files, sysctl, tap
 from . import netns as namespaces
+from .errors import MissingOnHost
 from .model import TABLE_MAIN, Baggage, HostView, Link, NamespaceView
 from .peers import find_peers
 from .rtnetlink.addresses import read_addresses
@@ -27,16 +28,25 @@ class Question(NamedTuple):
 def observe(
     questions: Mapping[Optional[str], Question], paths: Iterable[str] = (), users: Iterable[str] = ()
 ) -> HostView:
-    """Read these namespaces (None is the host), files and users' ids; a namespace that doesn't exist has no view."""
+    """Read these namespaces (None is the host), files and users' ids.
+
+    A namespace that doesn't exist has no view, nor has one that somebody removes in this moment.
+    """
     named = namespaces.inodes()
     inodes = {**named, **namespaces.lent_inodes()}
     views: Dict[Optional[str], NamespaceView] = {}
     here = namespaces.inode_of(None)
     with namespaces.Tour() as tour:
         for netns, question in questions.items():
-            if netns is None or netns in inodes:
+            if netns is not None and netns not in inodes:
+                continue
+            try:
                 tour.enter(netns)
-                views[netns] = _view(netns, here if netns is None else inodes[netns], question)
+            except MissingOnHost:
+                if netns in namespaces.inodes():
+                    raise
+                continue
+            views[netns] = _view(netns, here if netns is None else inodes[netns], question)
     texts = {path: files.read(path) for path in paths}
     return HostView(tuple(sorted(named)), views, texts, find_peers(views), tap.user_ids(users))
 

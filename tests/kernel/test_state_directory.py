@@ -18,25 +18,22 @@ from ansible_collections.hostwire.linux.plugins.module_utils.errors import (
     Conflict,
     MissingOnHost,
 )
+from ansible_collections.hostwire.linux.plugins.modules import topology  # noqa: F401  see as_nobody
+from ansible_collections.hostwire.linux.tests.in_process import call
 from ansible_collections.hostwire.linux.tests.kernel import world
-from ansible_collections.hostwire.linux.tests.kernel.steps import (
-    Document,
-    apply,
-    begin,
-)
+from ansible_collections.hostwire.linux.tests.kernel.nobody import as_nobody
+from ansible_collections.hostwire.linux.tests.kernel.steps import NOTHING, Document, apply, begin
 
 
 def test_without_privilege_the_capability_is_named(private_host: Path) -> None:
-    child = os.fork()
-    if child == 0:
-        try:
-            os.setresuid(65534, 65534, 65534)
-            with pytest.raises(MissingOnHost, match="hasn't got CAP_NET_ADMIN and CAP_SYS_ADMIN: run it as root"):
-                apply(SMALL)
-            os._exit(0)
-        finally:
-            os._exit(1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    answer = as_nobody(lambda: call("topology", **SMALL))
+    assert answer["msg"] == "this process hasn't got CAP_NET_ADMIN and CAP_SYS_ADMIN: run it as root (become: true)"
+
+
+def test_who_may_not_read_what_is_remembered_is_told_to_become_root(private_host: Path) -> None:
+    engine.run(SMALL)
+    answer = as_nobody(lambda: call("topology", check=True, **SMALL))
+    assert answer["msg"].endswith("read: the kernel refused: Permission denied (EACCES)\nrun it as root (become: true)")
 
 
 def test_a_full_disk_under_the_journal_stops_before_the_first_change(private_host: Path) -> None:
@@ -71,6 +68,17 @@ def test_a_state_directory_of_somebody_else_is_refused(private_host: Path) -> No
     with pytest.raises(Conflict, match="/var/lib/hostwire belongs to user 12345, not to the one who runs this"):
         apply(world.FIRST)
     assert world.differences(before, world.image()) == []
+
+
+def test_a_state_directory_that_others_can_write_to_is_refused(private_host: Path) -> None:
+    """What lies there says what root does next."""
+    begin(None)
+    apply(world.FIRST)
+    os.chmod("/var/lib/hostwire", 0o770)
+    with pytest.raises(Conflict, match="/var/lib/hostwire: others can write to it, and what lies there is believed"):
+        apply(NOTHING)
+    os.chmod("/var/lib/hostwire", 0o755)
+    assert apply(NOTHING).changed
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ import errno
 import fcntl
 import json
 import os
+import stat
 import time
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
@@ -44,6 +45,8 @@ class Store:
             entries = os.listdir(self._directory)
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise KernelRefused(f"directory {self._directory}: read", error.errno or 0) from error
         return sorted({entry.rsplit(".", 1)[0] for entry in entries if entry.endswith((".state", ".journal"))})
 
     def load(self, name: str) -> Memory:
@@ -127,6 +130,8 @@ class Store:
             raise MissingOnHost(f"{self._directory}: the state directory can't be made: {error.strerror}") from error
         if status.st_uid != os.geteuid():
             raise Conflict(f"{self._directory} belongs to user {status.st_uid}, not to the one who runs this")
+        if os.stat(self._directory).st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise Conflict(f"{self._directory}: others can write to it, and what lies there is believed: chmod 0700 it")
 
     def _path(self, name: str) -> str:
         return os.path.join(self._directory, name)

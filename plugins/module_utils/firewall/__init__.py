@@ -27,12 +27,20 @@ __all__ = [
     "describe",
     "families",
     "forget_flows",
+    "installed",
     "localnet_interfaces",
     "needed",
     "observe",
     "restore",
     "warnings",
 ]
+
+
+def installed() -> bool:
+    """Whether this host has iptables at all; see :mod:`.programs`."""
+    from . import programs
+
+    return programs.installed()
 
 
 def observe(netns: Optional[str], families: Sequence[int] = (4, 6)) -> Tables:

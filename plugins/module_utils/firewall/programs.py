@@ -63,9 +63,18 @@ def _backend_of(program: str) -> str:
     return "nft" if "nf_tables" in version else "legacy"
 
 
+def _plain_program() -> Optional[str]:
+    return shutil.which("iptables", path=_search_path())
+
+
+def installed() -> bool:
+    """Whether this host has iptables at all."""
+    return _plain_program() is not None
+
+
 def default_backend() -> str:
     """The backend of the program that is plainly called ``iptables``. Raises MissingOnHost without one."""
-    program = shutil.which("iptables", path=_search_path())
+    program = _plain_program()
     if program is None:
         raise MissingOnHost(
             "iptables: no such program on this host; masquerading, published ports, guests and protected networks need"
