@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from typing import Optional
+from typing import Callable, Optional
 
 from .errors import KernelRefused
 
@@ -26,48 +26,26 @@ def read(path: str) -> Optional[str]:
 
 
 def write(path: str, text: str, mode: int = 0o644) -> None:
-    """Replace the file at once and for good: beside it, fsync, rename, fsync of the directory."""
-    directory = os.path.dirname(path)
-    beside = _beside(path)
-    try:
-        _discard(beside)  # of a run that was killed
-        fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
-        try:
-            with os.fdopen(fd, "w", encoding="utf-8", errors="surrogateescape") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.rename(beside, path)
-        except OSError:
-            os.unlink(beside)
-            raise
-        sync_directory(directory)
-    except OSError as error:
-        raise KernelRefused(f"file {path}: write", error.errno or 0) from error
+    """Replace the file at once and for good: beside it, fsync, rename, fsync of the directory. Raises KernelRefused.
+
+    Its mode is ``mode`` whatever the umask is: what is for everybody is so on a host whose root is careful, too.
+    """
+    _replace(path, text.encode("utf-8", "surrogateescape"), lambda fd: os.fchmod(fd, mode))
 
 
 def replace(path: str, content: bytes) -> None:
-    """Replace a file that may not be ours, as write does; it keeps its mode, owner and labels.
+    """Replace a file that may not be ours, as write does; see look_like. Its directory must be there.
 
-    Its directory must be there. Raises KernelRefused; with EBUSY the file is a mount point, which can only be written in place (hazard 43).
+    Raises KernelRefused; with EBUSY the file is a mount point, which can only be written in place (hazard 43).
     """
+    _replace(path, content, lambda fd: look_like(path, fd))
+
+
+def _replace(path: str, content: bytes, dress: Callable[[int], None]) -> None:
     beside = _beside(path)
     try:
-        mode, owner = 0o644, None
-        with contextlib.suppress(FileNotFoundError):
-            status = os.lstat(path)
-            mode, owner = stat.S_IMODE(status.st_mode), (status.st_uid, status.st_gid)
-        _discard(beside)  # of a run that was killed
-        fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        make(beside, content, dress)
         try:
-            with os.fdopen(fd, "wb") as file:
-                if owner is not None:
-                    os.fchown(fd, *owner)
-                os.fchmod(fd, mode)
-                _label_alike(path, fd)
-                file.write(content)
-                file.flush()
-                os.fsync(fd)
             os.rename(beside, path)
         except OSError:
             os.unlink(beside)
@@ -77,16 +55,46 @@ def replace(path: str, content: bytes) -> None:
         raise KernelRefused(f"file {path}: write", error.errno or 0) from error
 
 
+def make(path: str, content: bytes, dress: Callable[[int], None]) -> None:
+    """Make a file anew, its content on disk for good; what a run that was killed left there goes.
+
+    ``dress`` gives the open file its mode. Raises OSError, and nothing is left then.
+    """
+    _discard(path)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            dress(fd)
+            file.write(content)
+            file.flush()
+            os.fsync(fd)
+    except OSError:
+        os.unlink(path)
+        raise
+
+
+def look_like(path: str, fd: int) -> None:
+    """Give an open file the mode, owner and labels of the one at ``path``; 0644 where there is none. Raises OSError."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        os.fchmod(fd, 0o644)
+        return
+    os.fchown(fd, status.st_uid, status.st_gid)
+    os.fchmod(fd, stat.S_IMODE(status.st_mode))
+    _label_alike(path, fd)
+
+
 def _label_alike(path: str, fd: int) -> None:
     """An access list, and SELinux's label: what else says who may read it. A directory gives its files other ones.
 
     Not every file system has these, and not everybody may set them.
     """
     with contextlib.suppress(OSError):
-        for name in os.listxattr(path, follow_symlinks=False):
+        for name in os.listxattr(path):
             if name.startswith(_LABELS):
                 with contextlib.suppress(OSError):
-                    os.setxattr(fd, name, os.getxattr(path, name, follow_symlinks=False))
+                    os.setxattr(fd, name, os.getxattr(path, name))
 
 
 def remove(path: str) -> None:
@@ -121,11 +129,16 @@ def sync_directory(path: str) -> None:
 
 
 def make_directory(path: str) -> None:
-    """Make a directory, and those above it, if it isn't there."""
+    """Make a directory that everybody may look into, and those above it, if it isn't there."""
+    if os.path.isdir(path):
+        return
+    make_directory(os.path.dirname(path))
     try:
-        os.makedirs(path, mode=0o755, exist_ok=True)
+        os.mkdir(path)
+        os.chmod(path, 0o755)  # whatever the umask is
     except OSError as error:
-        raise KernelRefused(f"directory {path}: make", error.errno or 0) from error
+        if not os.path.isdir(path):  # else somebody was faster
+            raise KernelRefused(f"directory {path}: make", error.errno or 0) from error
 
 
 def remove_empty(path: str) -> None:

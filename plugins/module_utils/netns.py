@@ -216,7 +216,9 @@ def prepare_directory() -> None:
 
     Once is enough for many: the kernel goes through all that is mounted there each time.
     """
-    os.makedirs(DIRECTORY, mode=0o755, exist_ok=True)
+    if not os.path.isdir(DIRECTORY):
+        os.makedirs(DIRECTORY, exist_ok=True)
+        os.chmod(DIRECTORY, 0o755)  # whatever the umask is
     path = DIRECTORY.encode()
     if _libc.mount(b"", path, b"none", _MS_SHARED | _MS_REC, None) == 0:
         return

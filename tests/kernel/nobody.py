@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import traceback
@@ -16,6 +17,7 @@ def as_nobody(work: Callable[[], Any]) -> Any:
 
     All that it imports has to be imported beforehand: who knows whether nobody may read that.
     """
+    codecs.lookup("ascii")
     answer, tell = os.pipe()
     child = os.fork()
     if child == 0:

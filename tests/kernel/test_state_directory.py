@@ -81,6 +81,18 @@ def test_a_state_directory_that_others_can_write_to_is_refused(private_host: Pat
     assert apply(NOTHING).changed
 
 
+def test_what_a_namespaces_users_read_is_theirs_to_read_under_any_umask(private_host: Path) -> None:
+    os.rmdir("/run/netns")
+    before = os.umask(0o077)
+    try:
+        engine.run({"namespaces": [{"name": "red", "nameservers": ["192.168.15.5"]}]})
+    finally:
+        os.umask(before)
+    assert as_nobody(lambda: Path("/etc/netns/red/resolv.conf").read_text()).endswith("nameserver 192.168.15.5\n")
+    assert as_nobody(lambda: os.listdir("/run/netns")) == ["red"]
+    assert Path("/var/lib/hostwire/main.state").stat().st_mode & 0o777 == 0o600
+
+
 @contextlib.contextmanager
 def small_disk(*remount: str) -> Iterator[None]:
     """The state directory is a file system of four pages of its own."""

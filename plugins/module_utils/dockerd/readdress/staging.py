@@ -2,7 +2,7 @@
 """New texts beside the files that they will replace: written before Docker stops, put in place by renames alone.
 
 A full or read-only disk shows before anything is changed, and going back needs no room. Every name is fixed, so nothing
-piles up; owner and mode are those of the file that is replaced.
+piles up; owner, mode and labels are those of the file that is replaced.
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ from ... import files
 from ...errors import KernelRefused
 from ..configuration import read_text, real_path
 from .memory import Switch, Texts
-
-_MODE = 0o644
 
 
 def beside(path: str, step: str) -> str:
@@ -48,25 +46,13 @@ def _step(name: str, step: str) -> str:
 def _write(path: str, target: str, text: Optional[str]) -> None:
     if text is None:
         return
+    real = real_path(path)
+    files.make_directory(os.path.dirname(target))
     try:
-        os.makedirs(os.path.dirname(target), mode=0o755, exist_ok=True)
-        mode, owner, group = _MODE, 0, 0
-        with contextlib.suppress(FileNotFoundError):
-            status = os.stat(path)
-            mode, owner, group = status.st_mode & 0o7777, status.st_uid, status.st_gid
-        _whole(path, target, text)
-        os.chmod(target, mode)
-        if os.geteuid() == 0:
-            os.chown(target, owner, group)
+        files.make(target, text.encode("utf-8", "surrogateescape"), lambda fd: files.look_like(real, fd))
+        files.sync_directory(os.path.dirname(target))
     except OSError as error:
         raise KernelRefused(f"file {path}: write beside it", error.errno or 0) from error
-
-
-def _whole(path: str, target: str, text: str) -> None:
-    try:
-        files.write(target, text, 0o600)
-    except KernelRefused as error:
-        raise KernelRefused(f"file {path}: write beside it", error.errno) from error
 
 
 def put(name: str, step: str, texts: Texts) -> None:
@@ -92,7 +78,7 @@ def put(name: str, step: str, texts: Texts) -> None:
 
 
 def clear(paths: Iterable[str]) -> None:
-    """Take away whatever still lies beside, and a directory that was made for it."""
+    """Take away whatever still lies beside."""
     for path in paths:
         for step in ("start", "final", "back-start", "back-final"):
             with contextlib.suppress(OSError):
