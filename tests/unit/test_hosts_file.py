@@ -13,7 +13,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.hostwire.linux.plugins.module_utils import files
-from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict, HostwireError, InvalidValue
+from ansible_collections.hostwire.linux.plugins.module_utils.errors import (
+    Conflict,
+    HostwireError,
+    InvalidValue,
+    MissingOnHost,
+)
 from ansible_collections.hostwire.linux.plugins.module_utils.hosts_file.run import Outcome, run
 from ansible_collections.hostwire.linux.plugins.module_utils.hosts_file.text import joined, split
 
@@ -153,6 +158,10 @@ def test_the_hosts_own_name_on_a_loopback_line_is_no_conflict(file: Path) -> Non
     [
         ({"address": "10.0.2.1/24", "names": ["a"]}, "entries[1].address: 10.0.2.1/24 has a prefix length"),
         ({"address": "10.0.2", "names": ["a"]}, 'entries[1].address: "10.0.2" is no IPv4 or IPv6 address'),
+        (
+            {"address": "fe80::1%eth0\n10.6.6.6 bank", "names": ["a"]},
+            "entries[1].address: 'fe80::1%eth0\\n10.6.6.6 bank'",
+        ),
         ({"address": "10.0.2.1", "names": []}, "entries[1].names: has to be a list of at least one name"),
         ({"address": "10.0.2.1", "names": ["a b"]}, 'entries[1].names[0]: "a b" is no host name'),
         ({"address": "10.0.2.1", "names": ["b\u00fcro"]}, "write it as punycode"),
@@ -191,6 +200,13 @@ def test_a_symbolic_link_is_refused(file: Path) -> None:
     link = file.parent / "link"
     link.symlink_to(file)
     assert f"is a symbolic link to {file}; say that path" in refusal(InvalidValue, link, *ENTRIES)
+
+
+def test_where_there_is_no_directory_nothing_is_to_be_taken_away(tmp_path: Path) -> None:
+    path, state = tmp_path / "drivers" / "hosts", str(tmp_path / "state")
+    assert run(str(path), "tasks", (), present=False, state_dir=state).plan == ()
+    with pytest.raises(MissingOnHost, match=f"there is no directory {path.parent}"):
+        run(str(path), "tasks", ENTRIES, state_dir=state)
 
 
 def test_half_a_character_is_refused(file: Path) -> None:

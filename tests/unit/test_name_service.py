@@ -114,6 +114,7 @@ def test_what_two_sources_both_say_is_one_record() -> None:
         ({"records": [{"name": "a", "addres": "10.0.2.1"}]}, 'records[0].addres: unknown key; did you mean "address"?'),
         ({"records": [{"name": "a"}]}, "records[0].addresses: needs at least one address"),
         ({"records": [{"name": "a", "address": "10.0.2"}]}, 'records[0].address: "10.0.2" is no IPv4 or IPv6 address'),
+        ({"records": [{"name": "a", "address": "fe80::1%x\nuser=root"}]}, "is no IPv4 or IPv6 address"),
         ({"records": [{"name": "a", "address": 12}]}, 'records[0].address: "12" is no IPv4 or IPv6 address'),
         ({"records": [{"name": "a b", "address": "10.0.2.1"}]}, 'records[0]: name: "a b" is no host name'),
         ({"records": [{"name": "a,b", "address": "10.0.2.1"}]}, 'records[0]: name: "a,b" is no host name'),
@@ -156,8 +157,10 @@ def test_entries_have_the_full_name_first() -> None:
     [
         ({"listen": []}, "listen: needs at least one address"),
         ({"listen": ["10.0.2.15/24"]}, 'listen[0]: "10.0.2.15/24" is no address; say 10.0.2.15'),
+        ({"listen": ["fe80::1%x\nuser=root"]}, "is no address"),
         ({"listen": ["eth0"]}, 'listen[0]: "eth0" is no address'),
         ({"listen": ["10.0.2.15"], "upstream": ["dns.example"]}, 'upstream[0]: "dns.example" is no address'),
+        ({"listen": ["10.0.2.15"], "upstream": ["fe80::1%x\nuser=root"]}, "say it like fe80::1%eth0"),
         ({"listen": ["10.0.2.15"], "upstream": ["192.0.2.1#dns"]}, 'upstream[0]: "dns" is no port'),
         ({"listen": ["10.0.2.15"], "port": 0}, "port: 0 is out of range"),
         ({"listen": ["10.0.2.15"], "domain": "a/b"}, 'domain: "a/b" is no domain'),
@@ -194,7 +197,7 @@ def test_records_make_a_good_hosts_file(records: List[Dict[str, Any]], domain: s
 def test_dnsmasq_takes_the_lines(tmp_path: Path) -> None:
     aliases = tuple(f"a-rather-long-alias-number-{number}" for number in range(60))
     records = [record("localdb", "10.0.2.12", "fd00:2::12", aliases=aliases), record("under_score", "10.0.2.4")]
-    lines = name_server_lines(records, ["10.0.2.15", "fd00:2::15"], "lab.example", ["192.0.2.53", "192.0.2.54#5353"])
+    lines = name_server_lines(records, ["10.0.2.15", "fd00:2::15"], "lab.example", ["192.0.2.53", "fe80::53%lo#5353"])
     file = tmp_path / "dnsmasq.conf"
     file.write_text("\n".join(lines) + "\n")
     ran = subprocess.run(

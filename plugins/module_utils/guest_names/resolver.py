@@ -7,7 +7,7 @@ import ipaddress
 import re
 from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
-from ..document.fields import HOST_NAME
+from ..document.fields import HOST_NAME, INTERFACE_NAME
 
 HEADER = "# Made by hostwire.linux for the names {owner!r}: edits will be lost.\n"
 DOCKERS_OWN = "127.0.0.11"  # Docker's server in each container of a network that a user made
@@ -36,9 +36,13 @@ def read_resolver(nameservers: Sequence[Any], search: Sequence[Any]) -> Tuple[Re
     """What is asked for, and everything that is wrong with it, a line each with the field's path."""
     problems: List[str] = []
     for number, address in enumerate(nameservers):
+        plain, mark, interface = str(address).partition("%")
         try:
-            ipaddress.ip_address(str(address))
+            ipaddress.ip_address(plain)
+            good = not mark or (":" in plain and INTERFACE_NAME.fullmatch(interface))
         except ValueError:
+            good = False
+        if not good:
             problems.append(f'nameservers[{number}]: "{address}" is no IPv4 or IPv6 address; 10.0.2.15 would be one')
     if len(nameservers) > _MOST_SERVERS:
         problems.append(f"nameservers: {len(nameservers)} are too many; a resolver asks the first {_MOST_SERVERS} only")
@@ -70,7 +74,8 @@ def put_together(owner: str, asks: Resolver, before: Optional[bytes]) -> bytes:
     if asks.search:
         text += f"search {' '.join(asks.search)}\n"
     text += "".join(f"nameserver {address}\n" for address in asks.nameservers)
-    for line in (before or b"").decode("utf-8", "surrogateescape").splitlines(keepends=True):
+    lines = [] if before is None else before.decode("utf-8", "surrogateescape").splitlines(keepends=True) or [""]
+    for line in lines:
         text += _WAS + line if line.endswith("\n") else f"{_WAS_LAST}{line}\n"
     return text.encode("utf-8", "surrogateescape")
 

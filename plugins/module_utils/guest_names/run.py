@@ -123,7 +123,7 @@ def _resolver_edit(place: Place, owner: str, asks: Resolver, state_dir: str) -> 
     if not asks.nameservers:
         if now is None or not ours:
             return None
-        return Edit(place, f"{place.label}: {'put back' if now.before else 'remove'}", content, now.before)
+        return Edit(place, f"{place.label}: {'remove' if now.before is None else 'put back'}", content, now.before)
     words = ", ".join(asks.nameservers)
     if now is None:
         return Edit(place, f"{place.label}: ask {words}", None, put_together(owner, asks, None))

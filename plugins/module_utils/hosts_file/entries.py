@@ -58,6 +58,9 @@ def _address(value: Any, path: str, problems: List[str]) -> Any:
     if "/" in text:
         problems.append(f"{path}.address: {text} has a prefix length; a hosts file takes the address alone")
         return None
+    if "%" in text:  # ipaddress takes anything behind it, a line's end too
+        problems.append(f"{path}.address: {text!r} names an interface; a hosts file takes the address alone")
+        return None
     try:
         return ipaddress.ip_address(text)
     except ValueError:

@@ -47,7 +47,7 @@ def run(
     if problems:
         raise InvalidValue(problems)
     writing.refuse_place(path)
-    if not os.path.isdir(os.path.dirname(path)):
+    if present and not os.path.isdir(os.path.dirname(path)):
         raise MissingOnHost(f"path: there is no directory {os.path.dirname(path)}")
     lock: ContextManager[None] = contextlib.nullcontext() if check else Store(state_dir).locked(f"hosts file {path}")
     with lock:

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 from collections.abc import Mapping
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
-from ansible_collections.hostwire.linux.plugins.module_utils.document.fields import HOST_NAME
+from ansible_collections.hostwire.linux.plugins.module_utils.document.fields import HOST_NAME, INTERFACE_NAME
 from ansible_collections.hostwire.linux.plugins.plugin_utils.name_service.sources import (
     Address,
     Given,
@@ -183,17 +184,21 @@ def _listed(value: Any) -> List[Any]:
 
 
 def _plain_address(value: Any, path: str, problems: List[str]) -> str:
-    try:
-        return str(ipaddress.ip_address(str(value)))
-    except ValueError:
-        hint = f"; say {str(value).partition('/')[0]}" if "/" in str(value) else "; 10.0.2.15 would be one"
-        problems.append(f'{path}: "{value}" is no address{hint}')
-        return ""
+    text = str(value)
+    if "%" not in text:  # ipaddress takes anything behind it, a line's end too
+        with contextlib.suppress(ValueError):
+            return str(ipaddress.ip_address(text))
+    hint = f"; say {text.partition('/')[0]}" if "/" in text else "; 10.0.2.15 would be one"
+    problems.append(f'{path}: "{value}" is no address{hint}')
+    return ""
 
 
 def _server(value: Any, path: str, problems: List[str]) -> str:
-    """An upstream server: an address, or ADDRESS#PORT."""
+    """An upstream server: an address, with %INTERFACE where that is link-local, and #PORT where that isn't 53."""
     text, mark, port = str(value).partition("#")
     if mark and not (port.isdecimal() and 1 <= int(port) <= 65535):
         problems.append(f'{path}: "{port}" is no port; say ADDRESS#PORT, like 192.0.2.53#5353')
-    return f"{_plain_address(text, path, problems)}{mark}{port}"
+    address, percent, interface = text.partition("%")
+    if percent and not (":" in address and INTERFACE_NAME.fullmatch(interface)):
+        problems.append(f'{path}: "{interface}" is no interface; say it like fe80::1%eth0')
+    return f"{_plain_address(address, path, problems)}{percent}{interface}{mark}{port}"

@@ -8,6 +8,7 @@ Nothing here raises: what is wrong is a line in ``problems``, which begins with 
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 from collections.abc import Mapping
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
@@ -146,9 +147,9 @@ def _texts(value: Any, path: str) -> List[Tuple[str, Any]]:
 
 
 def _address(text: Any, path: str, problems: List[str]) -> List[Address]:
-    """The address, with or without a prefix length."""
-    try:
-        return [ipaddress.ip_interface(text).ip] if isinstance(text, str) else [ipaddress.ip_address("")]
-    except ValueError:
-        problems.append(f'{path}: "{text}" is no IPv4 or IPv6 address; 10.0.2.12 would be one')
-        return []
+    """The address, with or without a prefix length, but not with an interface (%eth0)."""
+    if isinstance(text, str) and "%" not in text:
+        with contextlib.suppress(ValueError):
+            return [ipaddress.ip_interface(text).ip]
+    problems.append(f'{path}: "{text}" is no IPv4 or IPv6 address; 10.0.2.12 would be one')
+    return []
