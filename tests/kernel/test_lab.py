@@ -250,6 +250,12 @@ def test_a_lab_that_fails_says_why_and_leaves_no_process(tmp_path: Path) -> None
         libc.prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
 
 
+@pytest.mark.parametrize("text", ["", "{", "{}", "[]", '{"holders": {"a": [1]}}'])
+def test_what_is_no_record_of_a_lab_is_no_lab(tmp_path: Path, text: str) -> None:
+    (tmp_path / state.STATE_FILE).write_text(text)
+    assert state.read(tmp_path) is None
+
+
 def test_a_directory_open_to_others_is_refused(tmp_path: Path) -> None:
     (tmp_path / "lab").mkdir(mode=0o755)
     with pytest.raises(state.LabError, match="mode 0700"):

@@ -36,6 +36,11 @@ def test_tables_chains_and_rules_are_read_in_order() -> None:
     assert parse("") == {}
 
 
+def test_a_rule_is_one_line_whatever_its_comment_holds() -> None:
+    rule = '-A FORWARD -m comment --comment "a\u2028:b\x0b-A c\x85" -j ACCEPT'
+    assert parse(f"*filter\n:FORWARD DROP [0:0]\n{rule}\nCOMMIT\n") == {"filter": {"FORWARD": [rule]}}
+
+
 @pytest.mark.parametrize(
     ("nft", "legacy", "default", "expected"),
     [

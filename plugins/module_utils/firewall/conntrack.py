@@ -71,16 +71,22 @@ def forget_flows(netns: Optional[str], ports: Iterable[PublishedPort]) -> int:
         local = _Local()
         forgotten = 0
         for family in sorted({family_of(port.to_address) for port in wanted}):
-            flows = list(_dump(channel, family))
-            concerned = _by_port(port for port in wanted if family_of(port.to_address) == family) if flows else {}
-            doomed = [
-                flow
-                for flow in flows
-                if any(concerns(flow, port, local) for port in concerned.get((flow.protocol, flow.port), ()))
-            ]
+            of_family = [port for port in wanted if family_of(port.to_address) == family]
+            doomed = _concerned(_dump(channel, family), of_family, local)
             _delete(channel, family, doomed)
             forgotten += len(doomed)
     return forgotten
+
+
+def _concerned(flows: Iterable[Flow], ports: List[PublishedPort], local: Container[str]) -> List[Flow]:
+    """Those that one of the ports decides about. Looked at one by one: a router may have a million others."""
+    found: List[Flow] = []
+    by_port: Dict[Tuple[int, int], List[PublishedPort]] = {}
+    for flow in flows:
+        by_port = by_port or _by_port(ports)  # where nothing flows, as in most namespaces, nobody needs it
+        if any(concerns(flow, port, local) for port in by_port.get((flow.protocol, flow.port), ())):
+            found.append(flow)
+    return found
 
 
 def _by_port(ports: Iterable[PublishedPort]) -> Dict[Tuple[int, int], List[PublishedPort]]:

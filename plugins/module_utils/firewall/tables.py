@@ -35,7 +35,7 @@ def parse(text: str) -> Ruleset:
     """Read the output of iptables-save, in one pass."""
     ruleset: Ruleset = {}
     chains: Dict[str, List[str]] = {}
-    for line in text.splitlines():
+    for line in text.split("\n"):  # a comment may hold anything else that splitlines() takes for a line's end
         if line.startswith("-A "):
             chains[line.split(" ", 2)[1]].append(line)
         elif line.startswith(":"):

@@ -88,7 +88,7 @@ def read(directory: Path) -> Optional[Lab]:
         recorded = {name: Holder(*words) for name, words in state["holders"].items()}
         same_boot = state["boot"] == boot_id()
         return Lab(state["request"], {name: held for name, held in recorded.items() if same_boot and lives(held)})
-    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):  # cut short, or not ours
         return None
     except OSError as error:
         raise LabError(f"The lab directory {directory} can't be read: {error.strerror}.") from error
