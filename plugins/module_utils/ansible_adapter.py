@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, NoReturn, Optional, 
 # Before the engine, which it loads quicker.
 from . import zip_source  # noqa: F401  # isort: skip  # pylint: disable=unused-import
 from . import engine
-from .ansible_module import Module, Spec, answer
+from .ansible_module import Module, Spec, answer, readable
 from .apply.disk import STATE_DIRECTORY, Store
 from .document import dump, read, to_yaml
 from .errors import InvalidValue
@@ -106,7 +106,7 @@ def run_info() -> NoReturn:
     from .info import info
 
     module = Module({})
-    answer(module, lambda: {} if module.unknown else info())
+    answer(module, lambda: {} if module.unknown else readable(info()))
 
 
 def _namespace_forwarding(module: Module, fields: Mapping[str, Any], families: Mapping[str, Any]) -> Dict[str, Any]:

@@ -91,9 +91,21 @@ def run_task(spec: Spec, work: Callable[[Module], Dict[str, Any]]) -> NoReturn:
     def checked() -> Dict[str, Any]:
         if module.unknown or module.objections:
             return {}
-        return work(module)
+        result: Dict[str, Any] = readable(work(module))
+        return result
 
     answer(module, checked)
+
+
+def readable(value: Any) -> Any:
+    """Plain values without the odd bytes of somebody's files and names (surrogates), which Ansible refuses to read."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode(errors="backslashreplace").decode()
+    if isinstance(value, dict):
+        return {readable(key): readable(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [readable(entry) for entry in value]
+    return value
 
 
 def answer(module: Module, work: Callable[[], Dict[str, Any]], path: str = "") -> NoReturn:
@@ -117,6 +129,7 @@ def answer(module: Module, work: Callable[[], Dict[str, Any]], path: str = "") -
     if not module.check_mode:
         zip_source.keep_bytecode()
     if problems:
+        problems = readable(problems)
         module.fail_json("\n".join(problems), problems=problems, kind=kind)
     module.exit_json(**{"changed": False, **result})
 

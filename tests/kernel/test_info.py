@@ -14,6 +14,7 @@ from ansible_collections.hostwire.linux.plugins.module_utils.firewall import pro
 from ansible_collections.hostwire.linux.plugins.modules import topology_info  # noqa: F401  see as_nobody
 from ansible_collections.hostwire.linux.tests.in_process import call
 from ansible_collections.hostwire.linux.tests.kernel.nobody import as_nobody
+from ansible_collections.hostwire.linux.tests.kernel.playbook import play
 
 pytestmark = pytest.mark.usefixtures("private_host")
 
@@ -54,6 +55,26 @@ def test_where_there_is_no_namespace_anybody_may_look() -> None:
     answer = as_nobody(lambda: call("topology_info"))
     assert [link["name"] for link in answer["host"]["links"]] == ["lo"]
     assert "CAP_NET_ADMIN" in answer["host"]["nat"]["problem"]
+
+
+def test_names_that_are_no_text_are_told_and_trouble_nobody(private_host: Path) -> None:
+    """The kernel and other programs take any bytes (hazard 12); Ansible refuses an answer that isn't UTF-8."""
+    subprocess.run([b"ip", b"link", b"add", b"eth\xff0", b"type", b"bridge"], check=True)
+    subprocess.run([b"ip", b"link", b"set", b"eth\xff0", b"alias", b"caf\xe9"], check=True)
+    subprocess.run([b"ip", b"netns", b"add", b"r\xe9d"], check=True)
+    seen, typo, typed = play(
+        [
+            {"hostwire.linux.topology_info": {}},
+            {"hostwire.linux.topology": {"interfaces": [{"name": "eth0"}]}},
+            {"hostwire.linux.topology": {"interfaces": [{"name": "lo", "netns": "rd"}]}},
+        ],
+        private_host,
+        may_fail=True,
+    )
+    assert [link["name"] for link in seen["host"]["links"]] == ["lo", r"eth\xff0"]
+    assert list(seen["namespaces"]) == [r"r\udce9d"]
+    assert typo["msg"] == r'interfaces[0].name: no interface named "eth0" on the host; did you mean "eth\xff0"?'
+    assert typed["msg"] == r'interfaces[0].netns: no namespace named "rd"; did you mean "r\udce9d"?'
 
 
 def test_without_iptables_nothing_is_translated(monkeypatch: pytest.MonkeyPatch) -> None:

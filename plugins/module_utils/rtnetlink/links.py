@@ -130,7 +130,7 @@ def _parse(buffer: bytearray, start: int, end: int) -> Link:
 
 
 def _word(text: bytes) -> str:
-    return text[:-1].decode(errors="surrogateescape")
+    return text[:-1].decode(errors="backslashreplace")  # see c_string
 
 
 def _parse_info(

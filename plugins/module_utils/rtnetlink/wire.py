@@ -66,5 +66,8 @@ def attributes(buffer: bytearray, start: int, end: int) -> Iterator[Tuple[int, i
 
 
 def c_string(buffer: bytearray, start: int, end: int) -> str:
-    """The text of a string attribute, without the NUL at its end."""
-    return buffer[start : end - 1].decode(errors="surrogateescape")
+    """The text of a string attribute, without the NUL at its end.
+
+    The kernel takes any bytes for a name (hazard 12); those that are no text are told as ``\\xff``.
+    """
+    return buffer[start : end - 1].decode(errors="backslashreplace")
