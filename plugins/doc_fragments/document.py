@@ -69,7 +69,8 @@ options:
         type: bool
         default: true
       stp:
-        description: The spanning tree protocol. With it on, each port is silent for about 30 seconds at first.
+        description: The spanning tree protocol. With it on, each port is silent for about 30 seconds at first, and a
+          task that plugs one in waits for it.
         type: bool
         default: false
       vlan_filtering:

@@ -104,6 +104,7 @@ def run(
 
     ``check`` only plans and writes nothing at all. With ``fragment`` the document holds single objects, to be merged
     into the stored document of its name (state present) or cut out of it (absent). ``hook`` is told of each step.
+    With ``dad_seconds`` 0 neither addresses nor spanning trees are waited for.
     ``expected`` are namespaces that ``check`` takes as made, or emptied of what isn't this document's, before it,
     and ``expected_links`` interfaces of the host that it takes as made.
     Raises subclasses of HostwireError only; what was begun is undone then.
@@ -235,6 +236,7 @@ class _Run:
                     self._store.journal(self._name, task.document, plan.owned, plan.steps)
                     self._carry_out(plan, started)
             with self._clock.measuring("verify"):
+                self._await_spanning_trees(task)
                 owned = self._verify(task, memory, plan, started) if plan.steps else plan.owned
                 reachability = _probed(task.target)
             self._check()
@@ -249,6 +251,13 @@ class _Run:
         with Executor(hook=self._hook, check=self._check) as executor:
             started.append((plan, executor))
             executor.run([Work(step.action, _subject(plan.lines, step.line)) for step in plan.steps])
+
+    def _await_spanning_trees(self, task: Task) -> None:
+        bridges = [bridge for bridge in task.target.bridges if bridge.stp and bridge.up]
+        if bridges and self._dad_seconds:
+            from .apply.spanning_tree import await_forwarding  # loaded when it is needed: few bridges have one
+
+            await_forwarding(bridges, self._check)
 
     def _verify(self, task: Task, memory: Memory, plan: Plan, started: List[Tuple[Plan, Executor]]) -> Owned:
         """Plan again from what is read back: nothing may be left to do. What our own changes took along is put back."""

@@ -235,6 +235,17 @@ def test_24_spanning_tree_is_off_unless_it_is_asked_for() -> None:
         assert link("v-net-0")["linkinfo"]["info_data"]["stp_state"] == stp
 
 
+@pytest.mark.slow
+def test_24_a_spanning_tree_that_is_asked_for_is_waited_for() -> None:
+    switch = {"name": "v-net-0", "stp": True, "addresses": ["10.50.0.1/24", "fd00::1/64"]}
+    run({"bridges": [switch]})
+    ip("link", "set", "v-net-0", "type", "bridge", "forward_delay", "200")  # 2 s, the least that the kernel takes
+    document = cable("10.50.0.2/24", "fd00::2/64", bridge="v-net-0")
+    probes = [{"from": "red", "to": "10.50.0.1"}, {"to": "fd00::2"}]
+    engine.run({**document, "bridges": [switch], "probes": probes})
+    assert not subprocess.check_output(["ip", "-6", "address", "show", "tentative", "scope", "global"])
+
+
 def test_a_setting_that_two_documents_want_stays_until_neither_does(private_host: Path) -> None:
     first = {"name": "first", "forwarding": {"ipv4": True}}
     second = {"name": "second", "forwarding": {"ipv4": True}}

@@ -19,6 +19,7 @@ from .constants import (
     IFLA_BR_STP_STATE,
     IFLA_BR_VLAN_FILTERING,
     IFLA_BRPORT_ISOLATED,
+    IFLA_BRPORT_STATE,
     IFLA_EXT_MASK,
     IFLA_GROUP,
     IFLA_IFALIAS,
@@ -78,6 +79,7 @@ _FAMILIES = Shapes({_AF_INET6: "s"})
 _INET6 = Shapes({IFLA_INET6_CONF: "s"})
 _INFO = Shapes({IFLA_INFO_KIND: "s", IFLA_INFO_DATA: "s", IFLA_INFO_SLAVE_KIND: "s", IFLA_INFO_SLAVE_DATA: "s"})
 _PORT = Shapes({IFLA_BRPORT_ISOLATED: "s"})
+_PORT_STATE = Shapes({IFLA_BRPORT_STATE: "s"})
 _ALL = _IFINFO.pack(0, 0, 0, 0, 0) + u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
 
 
@@ -100,6 +102,20 @@ def read_links_elsewhere(channel: Channel, places: Sequence[Tuple[int, int]]) ->
         for place in channel.ask(messages):
             found.append(_parse(*place) if place is not None else None)
     return found
+
+
+def read_port_states(channel: Channel) -> List[Tuple[str, int, int]]:
+    """Each port of a bridge: its name, the bridge's index, and its state of linux/if_bridge.h, BR_STATE_DISABLED on."""
+    return [port for port in channel.dump(RTM_GETLINK, _ALL, _parse_port_state) if port is not None]
+
+
+def _parse_port_state(buffer: bytearray, start: int, end: int) -> Optional[Tuple[str, int, int]]:
+    name, _mtu, _mac, info, _families, bridge, *_rest = _SHAPES.read(buffer, start + _IFINFO.size, end)
+    _kind, _data, master, port = _INFO.read(info, 0, len(info)) if info else (None, None, None, None)
+    if not port or master != b"bridge\0":
+        return None
+    (state,) = _PORT_STATE.read(port, 0, len(port))
+    return _word(name), bridge, state[0] if state else 0
 
 
 def _parse(buffer: bytearray, start: int, end: int) -> Link:
