@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, NoReturn, Optional, 
 from . import zip_source  # noqa: F401  # isort: skip  # pylint: disable=unused-import
 from . import engine
 from .ansible_module import Module, Spec, answer, readable
-from .apply.disk import STATE_DIRECTORY, Store
+from .apply.disk import Store
 from .document import dump, read, to_yaml
 from .errors import InvalidValue
+from .state_directory import STATE_DIRECTORY
 
 if TYPE_CHECKING:
     from .probe import ProbeResult

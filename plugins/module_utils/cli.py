@@ -9,10 +9,10 @@ import sys
 from typing import Any, Dict, List, Optional, TextIO
 
 from . import document as documents
-from .apply.disk import STATE_DIRECTORY
 from .engine import Result, run
 from .errors import HostwireError, InvalidValue
 from .info import info
+from .state_directory import STATE_DIRECTORY
 
 
 def main(argv: Optional[List[str]] = None) -> int:

@@ -26,7 +26,7 @@ from typing import (
 from . import document as documents
 from . import netns as namespaces
 from . import privilege
-from .apply.disk import STATE_DIRECTORY, Memory, Store, machine_id
+from .apply.disk import Memory, Store, machine_id
 from .apply.executor import Executor, Hook, Work
 from .apply.interruption import heeded
 from .apply.verify import DAD_SECONDS, await_addresses, number_owned
@@ -41,6 +41,7 @@ from .plan.owned import Owned, SysctlKey, living
 from .plan.planner import Plan, Wish, make_plan
 from .plan.present import present
 from .plan.uplinks import attachments
+from .state_directory import STATE_DIRECTORY, locked
 from .task import (
     Task,
     as_expected,
@@ -111,7 +112,7 @@ def run(
     """
     try:
         with _uncollected():
-            return _Run(document, fragment, Store(state_dir), hook, dad_seconds).go(check, expected, expected_links)
+            return _Run(document, fragment, state_dir, hook, dad_seconds).go(check, expected, expected_links)
     except OSError as error:  # reading what is there: a dump that never came through whole, a namespace just gone
         raise KernelRefused("reading what is there", error.errno or errno.EIO, error.strerror) from error
 
@@ -132,13 +133,14 @@ class _Run:
     """One run of one document."""
 
     def __init__(
-        self, document: Mapping[str, Any], fragment: bool, store: Store, hook: Optional[Hook], dad_seconds: float
+        self, document: Mapping[str, Any], fragment: bool, state_dir: str, hook: Optional[Hook], dad_seconds: float
     ) -> None:
         self._clock = _Clock()
         self._reading = documents.read(document)
         self._fragment = fragment
         self._name = self._reading.topology.name
-        self._store = store
+        self._state_dir = state_dir
+        self._store = Store(state_dir)
         self._hook = hook
         self._dad_seconds = dad_seconds
         self._machine = machine_id()
@@ -151,7 +153,9 @@ class _Run:
     def go(self, check: bool, expected: Sequence[str], expected_links: Sequence[str]) -> Result:
         self._expected = frozenset(expected if check else ())
         self._expected_links = frozenset(expected_links if check else ())
-        lock: ContextManager[None] = contextlib.nullcontext() if check else self._store.locked(self._name)
+        lock: ContextManager[None] = (
+            contextlib.nullcontext() if check else locked(self._state_dir, f"document {self._name!r}")
+        )
         if self._reading.problems:  # nothing to wait for: say it at once, with what the host knows to add
             lock = contextlib.nullcontext()
         elif not check:

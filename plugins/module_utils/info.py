@@ -7,7 +7,7 @@ from typing import Any, Dict, Iterator, Mapping, Optional, Sequence, Tuple
 
 from . import firewall, privilege
 from . import netns as namespaces
-from .apply.disk import STATE_DIRECTORY, Store
+from .apply.disk import Store
 from .errors import HostwireError, MissingOnHost
 from .model import Address, KernelRoute, Link, NamespaceView
 from .netns import Process
@@ -16,6 +16,7 @@ from .rtnetlink.channel import Channel
 from .rtnetlink.constants import IFA_F_DADFAILED, IFA_F_TENTATIVE, RT_TABLE_MAIN
 from .rtnetlink.neighbours import Neighbour, read_neighbours
 from .rtnetlink.routes import TYPES
+from .state_directory import STATE_DIRECTORY
 
 _TYPE_NAMES = {number: name for name, number in TYPES.items()}
 # NUD_* of linux/neighbour.h

@@ -333,7 +333,7 @@ def test_describe_tells_ours_from_others(backend: str) -> None:
 
 
 def test_without_iptables_the_error_names_the_program(private_host: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(programs, "_search_path", lambda: "/nowhere")
+    monkeypatch.setattr(programs, "search_path", lambda: "/nowhere")
     with pytest.raises(MissingOnHost, match="iptables: no such program"):
         firewall.observe(None)
 

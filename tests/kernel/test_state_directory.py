@@ -12,8 +12,7 @@ from typing import Callable, Iterator, List
 
 import pytest
 
-from ansible_collections.hostwire.linux.plugins.module_utils import engine
-from ansible_collections.hostwire.linux.plugins.module_utils.apply import disk
+from ansible_collections.hostwire.linux.plugins.module_utils import engine, state_directory
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import (
     Conflict,
     MissingOnHost,
@@ -122,7 +121,7 @@ def test_of_two_runs_at_once_the_second_waits_for_the_first(private_host: Path) 
 
 def test_a_wait_for_the_lock_ends_with_the_holders_name(private_host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     begin(None)
-    monkeypatch.setattr(disk, "LOCK_SECONDS", 0.2)
+    monkeypatch.setattr(state_directory, "LOCK_SECONDS", 0.2)
     with in_the_middle_of_a_run() as release:
         with pytest.raises(Conflict, match=r"another run holds this host's lock: process \d+, document 'main', since "):
             engine.run(SMALL)

@@ -19,7 +19,7 @@ LAYERS = (
     ("errors", "model", "bytecode", "suggestion"),
     ("rtnetlink", "document", "docker_api", "zip_source"),
     ("ansible_module",),
-    ("netns", "sysctl", "files", "privilege", "tap", "announce"),
+    ("netns", "sysctl", "files", "privilege", "state_directory", "tap", "announce"),
     ("containers",),
     ("firewall", "peers", "probe", "uplink"),
     ("observe", "dockerd"),

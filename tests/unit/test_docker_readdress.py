@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.hostwire.linux.plugins.module_utils import state_directory
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd import configuration, daemon_json, service, units
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.model import (
     Container,
@@ -286,9 +287,14 @@ def test_the_journal_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert store.origin() is None
 
 
-def test_two_runs_at_once_are_refused(tmp_path: Path) -> None:
-    store = memory.Store(str(tmp_path / "docker"))
-    with store.locked(write=True), pytest.raises(Conflict, match="another run"), store.locked(write=True):
+def test_two_runs_at_once_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state_directory, "LOCK_SECONDS", 0.1)
+    store = memory.Store(str(tmp_path / "hostwire" / "docker"))
+    with (
+        store.locked(write=True),
+        pytest.raises(Conflict, match=r"another run holds this host's lock: process \d+, docker_bridge, since "),
+        store.locked(write=True),
+    ):
         pass
 
 

@@ -1,24 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What outlives a run: each document's state, the journal of a run that is under way, and the host's lock."""
+"""What outlives a run: each document's state, and the journal of a run that is under way."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import json
 import os
-import stat
-import time
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from .. import files
-from ..errors import Conflict, KernelRefused, MissingOnHost
+from ..errors import Conflict, KernelRefused
 from ..plan.actions import Action, Step, decode, encode
 from ..plan.owned import Change, Owned, SysctlKey, from_plain, merge, nothing, to_plain
+from ..state_directory import unwritable
 
-STATE_DIRECTORY = "/var/lib/hostwire"
-LOCK_SECONDS = 60.0
 _VERSION = 1
 
 
@@ -34,7 +30,7 @@ class Memory(NamedTuple):
 
 
 class Store:
-    """The state directory (0700, files 0600). Nothing is made before the first write."""
+    """The files in the state directory (0600). Nothing is made before the first write."""
 
     def __init__(self, directory: str) -> None:
         self._directory = directory
@@ -92,47 +88,6 @@ class Store:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._path(f"{name}.journal"))
 
-    @contextlib.contextmanager
-    def locked(self, name: str) -> Iterator[None]:
-        """One run at a time on a host; waits LOCK_SECONDS, then a Conflict names the holder (hazard 45)."""
-        self._prepare()
-        try:
-            fd = os.open(self._path("lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise self._unwritable(error.errno) from error
-        try:
-            self._wait_for(fd)
-            with contextlib.suppress(OSError):  # a full disk: nobody learns who holds the lock, but it is held
-                os.ftruncate(fd, 0)
-                holder = f"process {os.getpid()}, document {name!r}, since {time.strftime('%F %T')}\n"
-                os.pwrite(fd, holder.encode(), 0)
-            yield
-        finally:
-            os.close(fd)
-
-    def _wait_for(self, fd: int) -> None:
-        deadline = time.monotonic() + LOCK_SECONDS
-        while True:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    holder = os.pread(fd, 200, 0).decode(errors="replace").strip()
-                    raise Conflict(f"another run holds this host's lock: {holder}") from None
-                time.sleep(0.05)
-
-    def _prepare(self) -> None:
-        try:
-            os.makedirs(self._directory, mode=0o700, exist_ok=True)
-            status = os.lstat(self._directory)
-        except OSError as error:
-            raise MissingOnHost(f"{self._directory}: the state directory can't be made: {error.strerror}") from error
-        if status.st_uid != os.geteuid():
-            raise Conflict(f"{self._directory} belongs to user {status.st_uid}, not to the one who runs this")
-        if os.stat(self._directory).st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            raise Conflict(f"{self._directory}: others can write to it, and what lies there is believed: chmod 0700 it")
-
     def _path(self, name: str) -> str:
         return os.path.join(self._directory, name)
 
@@ -153,12 +108,8 @@ class Store:
             files.write(self._path(name), json.dumps({"version": _VERSION, **entry}), 0o600)
         except KernelRefused as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
-                raise self._unwritable(error.errno) from error
+                raise unwritable(self._directory, error.errno) from error
             raise
-
-    def _unwritable(self, number: Optional[int]) -> MissingOnHost:
-        words = os.strerror(number or 0)
-        return MissingOnHost(f"{self._directory}: nothing can be written there ({words}), so nothing was changed")
 
 
 def boot_id() -> str:

@@ -39,12 +39,13 @@ def _where(netns: Optional[str]) -> str:
     return "host" if netns is None else f"namespace {netns}"
 
 
-def _search_path() -> str:
+def search_path() -> str:
+    """Where programs are looked for: what administrators run isn't in everybody's PATH."""
     return os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 
 
 def _environment() -> Dict[str, str]:
-    environment = {"LC_ALL": "C", "PATH": _search_path()}
+    environment = {"LC_ALL": "C", "PATH": search_path()}
     lock = os.environ.get("XTABLES_LOCKFILE")
     if lock is None and not os.access(_LOCK if os.path.exists(_LOCK) else os.path.dirname(_LOCK), os.W_OK):
         # A user namespace sees /run but may not write there.
@@ -64,7 +65,7 @@ def _backend_of(program: str) -> str:
 
 
 def _plain_program() -> Optional[str]:
-    return shutil.which("iptables", path=_search_path())
+    return shutil.which("iptables", path=search_path())
 
 
 def installed() -> bool:
@@ -85,7 +86,7 @@ def default_backend() -> str:
 
 def find(backend: str, family: int, verb: str) -> Optional[str]:
     """The path of e.g. ``iptables-nft-save``, or of ``iptables-save`` where that is the same; None if there is none."""
-    path = _search_path()
+    path = search_path()
     exact = shutil.which(f"{_BASE[family]}-{backend}-{verb}", path=path)
     if exact is None and default_backend() == backend:
         exact = shutil.which(f"{_BASE[family]}-{verb}", path=path)
@@ -99,7 +100,7 @@ def _required(backend: str, family: int, verb: str) -> str:
     return program
 
 
-def _legacy_tables(family: int) -> Optional[List[str]]:
+def legacy_tables(family: int) -> Optional[List[str]]:
     """The legacy tables that exist here; None if the kernel doesn't let us see (a user namespace)."""
     try:
         with open(_LEGACY_NAMES[family], encoding="ascii") as names:
@@ -117,7 +118,7 @@ def _save_commands(family: int) -> Dict[str, List[List[str]]]:
     nft = find("nft", family, "save")
     if nft is not None:
         commands["nft"] = [[nft]]
-    tables = _legacy_tables(family)
+    tables = legacy_tables(family)
     if tables:
         commands["legacy"] = [[_required("legacy", family, "save")]]
     elif tables is None and default == "legacy":
@@ -174,6 +175,23 @@ def _save(netns: Optional[str], families: Sequence[int]) -> _Saved:
         else:
             saved.failures[key] = _words(netns, command, errors)
     return saved
+
+
+def saved(backend: str, family: int, *options: str) -> str:
+    """What one backend's save program prints, in the namespace that the thread is in. Raises as observe does."""
+    command = [_required(backend, family, "save"), *options]
+    done = subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        env=_environment(),
+        check=False,
+        encoding="utf-8",
+        errors="surrogateescape",
+    )
+    if done.returncode != 0:
+        raise _words(None, command, done.stderr)
+    return done.stdout
 
 
 def observe(netns: Optional[str], families: Sequence[int] = (4, 6)) -> Tables:

@@ -8,13 +8,13 @@ import os
 from typing import Any, ContextManager, Dict, List, NamedTuple, Optional, Sequence, Tuple, Type
 
 from .. import files
-from ..apply.disk import STATE_DIRECTORY, Store
 from ..docker_api import DOCKER_SOCKET
 from ..errors import Conflict, HostwireError, InvalidValue, VerificationFailed
 from ..hosts_file import writing
 from ..hosts_file.entries import Entry, read_entries
 from ..hosts_file.run import owner_problems
 from ..hosts_file.run import planned as planned_hosts
+from ..state_directory import STATE_DIRECTORY, locked
 from . import places
 from .places import HOSTS, Place
 from .resolver import DOCKERS_OWN, Resolver, put_together, read_resolver, taken_apart
@@ -59,7 +59,7 @@ def run(
         problems.append("host: is for entries alone; this host's own resolv.conf is left to whoever keeps it")
     if problems:
         raise InvalidValue(problems)
-    lock: ContextManager[None] = contextlib.nullcontext() if check else Store(state_dir).locked(f"names {asked.owner}")
+    lock: ContextManager[None] = contextlib.nullcontext() if check else locked(state_dir, f"names {asked.owner!r}")
     with lock:
         wanted = _wanted(asked, docker_socket)
         edits = _planned(asked.owner, wanted, entries, resolver, state_dir)

@@ -7,10 +7,10 @@ import contextlib
 import os
 from typing import Any, ContextManager, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from ..apply.disk import STATE_DIRECTORY, Store
 from ..document.fields import DOCUMENT_NAME
 from ..errors import Conflict, InvalidValue, MissingOnHost, VerificationFailed
 from ..plan.settings import HEADER
+from ..state_directory import STATE_DIRECTORY, locked
 from . import writing
 from .entries import Entry, conflicts, read_entries
 from .text import HostsText, encoding_of, joined, others, own, split
@@ -49,7 +49,7 @@ def run(
     writing.refuse_place(path)
     if present and not os.path.isdir(os.path.dirname(path)):
         raise MissingOnHost(f"path: there is no directory {os.path.dirname(path)}")
-    lock: ContextManager[None] = contextlib.nullcontext() if check else Store(state_dir).locked(f"hosts file {path}")
+    lock: ContextManager[None] = contextlib.nullcontext() if check else locked(state_dir, f"hosts file {path}")
     with lock:
         outcome = planned(path, owner, entries if present else None, state_dir)
         if outcome.plan and not check:

@@ -7,15 +7,14 @@ Both are JSON below /var/lib/hostwire/docker, on disk for good before what they 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
-from typing import Any, Dict, Iterator, NamedTuple, Optional, Tuple
+from typing import Any, ContextManager, Dict, NamedTuple, Optional, Tuple
 
-from ... import files
+from ... import files, state_directory
 from ...errors import Conflict, KernelRefused
 
-DIRECTORY = "/var/lib/hostwire/docker"
+DIRECTORY = os.path.join(state_directory.STATE_DIRECTORY, "docker")
 _FORMAT = 1
 Texts = Dict[str, Optional[str]]  # a file's text by its path; None: the file isn't there
 
@@ -81,21 +80,10 @@ class Store:
         self._origin = os.path.join(directory, "origin.json")
         self._journal = os.path.join(directory, "run.json")
 
-    @contextlib.contextmanager
-    def locked(self, write: bool) -> Iterator[None]:
-        """Keep other runs away. With ``write`` False nothing is made or locked. Raises Conflict."""
-        if not write:
-            yield
-            return
-        self._make()
-        descriptor = os.open(os.path.join(self._directory, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield
-        except BlockingIOError as error:
-            raise Conflict("docker_bridge: another run is at work on this host; wait until it has ended") from error
-        finally:
-            os.close(descriptor)
+    def locked(self, write: bool) -> ContextManager[None]:
+        """Keep other runs away, see state_directory. With ``write`` False nothing is made or locked."""
+        directory = os.path.dirname(self._directory)
+        return state_directory.locked(directory, "docker_bridge") if write else contextlib.nullcontext()
 
     def origin(self) -> Optional[Origin]:
         """The state before our first change, None if there was none."""

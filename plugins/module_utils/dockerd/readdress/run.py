@@ -10,6 +10,7 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tup
 from ...docker_api import Api
 from ...errors import HostwireError, UndoFailed, VerificationFailed
 from .. import service
+from ..clock import Clock
 from ..configuration import read_text
 from ..options import plain
 from . import bridge, containers, preflight, staging, verify
@@ -51,26 +52,13 @@ class Result(NamedTuple):
     timings: Dict[str, float]
 
 
-class _Clock:
-    """How long each part takes."""
-
-    def __init__(self) -> None:
-        self.timings: Dict[str, float] = {}
-        self._since = time.monotonic()
-
-    def lap(self, name: str) -> None:
-        now = time.monotonic()
-        self.timings[name] = round(self.timings.get(name, 0.0) + now - self._since, 3)
-        self._since = now
-
-
 class _Run(NamedTuple):
     """What the phases have in common; ``interrupted`` raises where the run was told to stop."""
 
     api: Api
     store: Store
     limits: Limits
-    clock: _Clock
+    clock: Clock
     interrupted: Callable[[], None]
 
 
@@ -87,7 +75,7 @@ def run(
     Raises a HostwireError: before any change, or after everything is as it was; UndoFailed where it isn't.
     """
     wish = read_wish(parameters)
-    here = _Run(api or Api(), store or Store(), limits, _Clock(), interrupted)
+    here = _Run(api or Api(), store or Store(), limits, Clock(), interrupted)
     with here.store.locked(write=not check_mode):
         recovered: Tuple[str, ...] = ()
         broken_off = here.store.journal()

@@ -6,20 +6,16 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
-import subprocess
 import time
 from typing import List, NamedTuple, Sequence, Tuple
 
 from ...docker_api import Api
 from ...errors import HostwireError, VerificationFailed
-from ...firewall.programs import default_backend, find
+from ...firewall.programs import default_backend, saved
 from ..facts import read_engine
 from ..model import DEFAULT_NETWORK, Container, Engine, PublishedPort
 from .memory import Expected
 from .situation import docker0_addresses
-
-# Modules are to use AnsibleModule.run_command, says ansible-test; the engine knows no Ansible.
-# pylint: disable=ansible-bad-function
 
 _INTERVAL = 0.1  # seconds between two looks
 _CONNECT = 0.5  # seconds: everything is on this host
@@ -60,7 +56,7 @@ def look(engine: Engine, expected: Expected, before: Before) -> List[str]:
     problems = bridge_problems(engine, expected, docker0_addresses())
     problems += container_problems(engine, expected, before)
     if not problems and expected.masquerade is not None and engine.firewall != "nftables":
-        problems += rule_problems(engine, expected, _nat())
+        problems += rule_problems(engine, expected, saved(default_backend(), 4, "-t", "nat"))
     if not problems:
         by_id = {one.id: one for one in engine.containers}
         for name, port in before.answered:
@@ -143,15 +139,6 @@ def rule_problems(engine: Engine, expected: Expected, nat: str) -> List[str]:
                     f"nat DOCKER: no DNAT for port {port.host_port}/{port.protocol} of container {one.name}"
                 )
     return problems
-
-
-def _nat() -> str:
-    """The nat table as Docker's own iptables sees it."""
-    program = find(default_backend(), 4, "save")
-    if program is None:
-        return ""
-    done = subprocess.run([program, "-t", "nat"], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
-    return done.stdout
 
 
 def _reach(one: Container, port: PublishedPort, address: str) -> bool:

@@ -3,21 +3,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-from typing import Dict, List, NamedTuple, Sequence, Tuple
+from typing import Dict, NamedTuple, Sequence, Tuple
 
-from ...errors import KernelRefused, MissingOnHost
-from ...firewall.programs import default_backend, find
+from ...firewall.programs import default_backend, find, legacy_tables, saved, search_path
 from ...firewall.tables import Ruleset, parse
 
 # Modules are to use AnsibleModule.run_command, says ansible-test; the engine knows no Ansible.
 # pylint: disable=ansible-bad-function
-
-_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
-_LEGACY_NAMES = "/proc/thread-self/net/ip_tables_names"  # the legacy tables that exist (ip_tables.c)
-_ENVIRONMENT = {"LC_ALL": "C", "PATH": _PATH}
 
 
 class Listing(NamedTuple):
@@ -51,48 +45,23 @@ def _docker(rulesets: Dict[int, Ruleset]) -> bool:
 def _elsewhere(backend: str) -> str:
     """The other backend, if Docker's rules stand there: it was started before ``iptables`` became this one."""
     other = "nft" if backend == "legacy" else "legacy"
-    if other == "legacy":  # the program would load the kernel's module
-        try:
-            with open(_LEGACY_NAMES, encoding="ascii") as names:
-                if not names.read().strip():
-                    return ""
-        except OSError:
-            return ""
+    if other == "legacy" and not legacy_tables(4):  # the program would load the kernel's module
+        return ""
     if find(other, 4, "save") is None:
         return ""
     return other if _docker({4: parse(_saved(other, 4))}) else ""
 
 
 def _saved(backend: str, family: int) -> str:
-    program = find(backend, family, "save")
-    if program is None:
-        if family == 6:  # a host may have none
-            return ""
-        raise MissingOnHost(f"iptables-{backend}-save: no such program on this host (package iptables)")
-    done = _run([program])
-    if done.returncode == 0:
-        return done.stdout
-    detail = done.stderr.strip().replace("\n", "; ") or f"exit code {done.returncode}"
-    if "ermission denied" in detail or "not permitted" in detail:
-        raise MissingOnHost(f"{os.path.basename(program)}: not allowed; reading rules needs CAP_NET_ADMIN ({detail})")
-    raise KernelRefused(os.path.basename(program), 22, detail)
+    if family == 6 and find(backend, family, "save") is None:  # a host may have none
+        return ""
+    return saved(backend, family)
 
 
 def _native_tables() -> Tuple[str, ...]:
-    program = shutil.which("nft", path=_PATH)
+    program = shutil.which("nft", path=search_path())
     if program is None:
         return ()
-    lines: List[str] = _run([program, "list", "tables"]).stdout.splitlines()
+    done = subprocess.run([program, "list", "tables"], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    lines = done.stdout.decode(errors="replace").splitlines()
     return tuple(line[len("table ") :] for line in lines if line.startswith("table "))
-
-
-def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        env=_ENVIRONMENT,
-        check=False,
-        encoding="utf-8",
-        errors="surrogateescape",
-    )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -11,7 +12,9 @@ from ...errors import HostwireError, MissingOnHost, VerificationFailed
 from ...firewall.programs import restore
 from ...firewall.rules import Rendered
 from ...privilege import demand
+from ...state_directory import STATE_DIRECTORY, locked
 from .. import service
+from ..clock import Clock
 from ..configuration import read_configuration
 from ..facts import read_engine
 from ..model import Engine
@@ -55,37 +58,34 @@ class _Situation(NamedTuple):
 def run(wish: Wish, check: bool, api: Api) -> Done:
     """Do it, or in check mode only tell it.
 
-    Raises MissingOnHost without an engine, iptables, the right to use it or a place for the rules; KernelRefused;
-    VerificationFailed where the rules aren't right in the end.
+    Raises MissingOnHost without an engine, iptables, the right to use it or a place for the rules; Conflict while
+    another run changes this host; KernelRefused; VerificationFailed where the rules aren't right in the end.
     """
-    timings: Dict[str, float] = {}
-    began = time.monotonic()
-
-    def took(part: str) -> None:
-        nonlocal began
-        now = time.monotonic()
-        timings[part] = round(timings.get(part, 0.0) + now - began, 4)
-        began = now
-
     demand(False)
+    with contextlib.nullcontext() if check else locked(STATE_DIRECTORY, "docker_chains"):
+        return _go(wish, check, api)
+
+
+def _go(wish: Wish, check: bool, api: Api) -> Done:
+    clock = Clock()
     situation = _read(api)
-    took("read")
+    clock.lap("read")
     transactions = _plan(wish, situation)
     lacking = () if wish.absent else _unrepairable(situation.reading)
     restarts = bool(lacking) and wish.restart
     plan = [line for transaction in transactions for line in transaction.plan]
     plan += ["Docker: restart"] if restarts else []
     before, after = _states(transactions, situation.reading)
-    took("plan")
+    clock.lap("plan")
     if not check and plan:
         _write(transactions, situation.reading.backend)
-        took("apply")
+        clock.lap("apply")
         if restarts:
             _restart(api, situation.engine)
-            took("restart")
+            clock.lap("restart")
         lacking = _verified(wish, _read(api))
-        took("verify")
-    return Done(tuple(plan), before, after, lacking, restarts, timings)
+        clock.lap("verify")
+    return Done(tuple(plan), before, after, lacking, restarts, clock.timings)
 
 
 def _read(api: Api) -> _Situation:
