@@ -306,9 +306,9 @@ def _bridge_add(executor: Executor, action: act.BridgeAdd) -> Message:
 
 
 def _veth_add(executor: Executor, action: act.VethAdd) -> Message:
+    master = executor.index(action.bridge) if action.bridge else None  # may flush, and then nothing is in flux
     executor.forget(action.name)
     executor.forget(action.peer)
-    master = executor.index(action.bridge) if action.bridge else None
     peer_netns = executor.descriptor(action.peer_netns)
     return links.add_veth(
         action.name, action.mac, action.mtu, action.peer, action.peer_mac, action.peer_mtu, peer_netns, master
