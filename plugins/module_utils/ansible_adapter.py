@@ -16,6 +16,7 @@ from .ansible_module import Module, Spec, answer, readable
 from .apply.disk import Store
 from .document import dump, read, to_yaml
 from .errors import InvalidValue
+from .model import Topology
 from .state_directory import STATE_DIRECTORY
 
 if TYPE_CHECKING:
@@ -44,10 +45,7 @@ def run_document(spec: Spec) -> NoReturn:
     module = Module(spec)
 
     def work() -> Dict[str, Any]:
-        fields = module.fields()
-        expected = fields.pop("expected_namespaces", ())
-        links = fields.pop("expected_interfaces", ())
-        result = _run(module, fields, fragment=False, expected=expected, expected_links=links)
+        result = _run(module, module.fields(), fragment=False)
         return {
             **_told(result, result.before, result.after),
             "reachability": _probe_rows(result.reachability),
@@ -56,6 +54,39 @@ def run_document(spec: Spec) -> NoReturn:
         }
 
     answer(module, work)
+
+
+def run_documents(spec: Spec) -> NoReturn:
+    """The whole of a module whose parameters are several documents."""
+    from . import rehearsal
+
+    module = Module(spec)
+
+    def work() -> Dict[str, Any]:
+        fields = module.fields()
+        given = fields.get("documents")
+        documents = given if isinstance(given, list) else []
+        results = rehearsal.run_all(documents, check=_only_checks(module), emptied=fields.get("emptied_namespaces", ()))
+        for warning in dict.fromkeys(warning for result in results for warning in result.warnings):
+            module.warn(warning)
+        told = [_document_told(document, result) for document, result in zip(documents, results)]
+        return {
+            "changed": any(result.changed for result in results),
+            "documents": told,
+            "diff": [each.pop("diff") for each in told],
+            "invocation": {"module_args": {"documents": [each["name"] for each in told]}},
+        }
+
+    answer(module, work)
+
+
+def _document_told(document: Mapping[str, Any], result: engine.Result) -> Dict[str, Any]:
+    """What is returned of one of several documents."""
+    name = document.get("name") or Topology().name
+    told = _told(result, result.before, result.after)
+    if told["diff"]:
+        told["diff"].update(before_header=f"{name} as it is", after_header=f"{name} as it will be")
+    return {"name": name, **told, "reachability": _probe_rows(result.reachability)}
 
 
 def run_object(kind: str, spec: Spec) -> NoReturn:
@@ -145,16 +176,14 @@ def _object(module: Module, kind: str, fields: Mapping[str, Any]) -> Dict[str, A
     return _told(result, of_it(result.before), of_it(result.after))
 
 
-def _run(
-    module: Module,
-    document: Mapping[str, Any],
-    fragment: bool,
-    expected: Sequence[str] = (),
-    expected_links: Sequence[str] = (),
-) -> engine.Result:
-    """Let the engine make it so, or only plan: in check mode, and where Ansible has anything against the parameters."""
-    check = module.check_mode or bool(module.unknown or module.objections)
-    result = engine.run(document, check=check, fragment=fragment, expected=expected, expected_links=expected_links)
+def _only_checks(module: Module) -> bool:
+    """In check mode, and where Ansible has anything against the parameters."""
+    return module.check_mode or bool(module.unknown or module.objections)
+
+
+def _run(module: Module, document: Mapping[str, Any], fragment: bool) -> engine.Result:
+    """Let the engine make it so, or only plan."""
+    result = engine.run(document, check=_only_checks(module), fragment=fragment)
     for warning in result.warnings:
         module.warn(warning)
     return result

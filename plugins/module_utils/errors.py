@@ -29,6 +29,11 @@ class HostwireError(Exception):
         self.problems += (line,)
         self.args = ("\n".join(self.problems),)
 
+    def prefix(self, words: str) -> None:
+        """Begin each line of the message with these words."""
+        self.problems = tuple(words + line for line in self.problems)
+        self.args = ("\n".join(self.problems),)
+
 
 class InvalidValue(HostwireError):
     """The document holds a value that can't be right. Nothing was changed."""

@@ -3,15 +3,15 @@
 
 from __future__ import annotations
 
-from typing import AbstractSet, Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Set, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Set, Tuple
 
 from . import document as documents
 from . import firewall
 from .apply.disk import Memory, Store
 from .document import Reading
 from .document.containers import cables
-from .firewall import FirewallWant, Tables
-from .model import CONTAINER, TABLE_MAIN, Forwarding, HostView, Link, Namespace, Topology, Veth
+from .firewall import FirewallWant
+from .model import CONTAINER, TABLE_MAIN, Forwarding, HostView, Namespace, Topology, Veth
 from .observe import Question
 from .plan.addresses import leased_ends
 from .plan.claims import namespaces_in
@@ -136,44 +136,6 @@ def _rooms(entry: Any) -> Iterable[Optional[str]]:
     if isinstance(entry, Veth):
         return entry.a.netns, entry.b.netns
     return () if isinstance(entry, Namespace) else (entry.netns,)
-
-
-def as_expected(
-    view: HostView, task: Task, memory: Memory, expected: AbstractSet[str], expected_links: AbstractSet[str]
-) -> HostView:
-    """The host as tasks before this one would have left it, had they not been in check mode.
-
-    The namespaces ``expected`` are there then. One that this document takes away holds nothing but its own. So are the
-    host's interfaces ``expected_links``, of which no more is known than that they are up.
-    """
-    kept = {namespace.name for namespace in task.target.namespaces}
-    views = dict(view.views)
-    for name in [name for name in memory.owned.namespaces if name in expected and name in views and name not in kept]:
-        links = views[name].links.items()
-        own = {link: value for link, value in links if link == "lo" or (name, link) in memory.owned.links}
-        views[name] = views[name]._replace(links=own)
-    host = views[None]
-    coming = sorted(expected_links - host.links.keys())
-    new = {name: _coming_link(name, -number) for number, name in enumerate(coming, 1)}  # no index of a real one
-    views[None] = host._replace(links={**host.links, **new})
-    return view._replace(names=tuple(sorted({*view.names, *expected})), views=views)
-
-
-def but_for_made(task: Task, view: HostView, expected: AbstractSet[str]) -> Task:
-    """The task without those of its own namespaces that a task before would have made, had it not been in check mode.
-
-    ``view`` is the host as it is.
-    """
-    left = tuple(
-        namespace
-        for namespace in task.target.namespaces
-        if namespace.name not in expected or namespace.name in view.views
-    )
-    return task._replace(target=task.target._replace(namespaces=left))
-
-
-def _coming_link(name: str, index: int) -> Link:
-    return Link(index, name, "bridge", True, True, 1500, "", None, "", (), None, None, None)
 
 
 def questions(task: Task, memory: Memory) -> Dict[Optional[str], Question]:
@@ -306,15 +268,11 @@ def make_wish(task: Task, view: HostView, memory: Memory, inherited: Iterable[Sy
     )
 
 
-def read_tables(wish: Wish, view: HostView, memory: Memory) -> Dict[Optional[str], Tables]:
-    """The packet filters of the namespaces in which we have rules or want some. Runs iptables-save."""
-    tables: Dict[Optional[str], Tables] = {}
+def asked_families(wish: Wish, memory: Memory) -> Dict[Optional[str], Tuple[int, ...]]:
+    """The namespaces in whose packet filters we have rules or want some, each with the families to read."""
+    asked: Dict[Optional[str], Tuple[int, ...]] = {}
     for netns in {*wish.firewall, *memory.owned.firewall}:
         want = wish.firewall.get(netns)
         wanted = firewall.families(want) if want is not None else ()
-        families = tuple(sorted({*wanted, *memory.owned.firewall.get(netns, ())}))
-        if netns is None or netns in view.views:
-            tables[netns] = firewall.observe(netns, families)
-        else:
-            tables[netns] = firewall.blank(netns, families)
-    return tables
+        asked[netns] = tuple(sorted({*wanted, *memory.owned.firewall.get(netns, ())}))
+    return asked

@@ -46,27 +46,12 @@ options:
     description:
       - What must, and what must not, be reachable afterwards. They are sent at the end of each run and belong to its
         verification. If one comes out otherwise, the run fails and is undone.
-  expected_namespaces:
-    description:
-      - Namespaces that tasks before this one make, or empty for this one to remove, but not in check mode.
-      - Check mode takes them as there, and when they are to be removed as free of processes and of what isn't this
-        document's. One that this document names too is then none of its changes.
-      - Otherwise this means nothing.
-    type: list
-    elements: str
-    version_added: 0.3.0
-  expected_interfaces:
-    description:
-      - Interfaces of the host that tasks before this one make, but not in check mode, and that this document names
-        without making them. Check mode takes them as there.
-      - Otherwise this means nothing.
-    type: list
-    elements: str
-    version_added: 0.3.0
 notes:
   - Changes are written to a journal in C(/var/lib/hostwire) first. A run that was killed is finished or undone by the
     next one.
 seealso:
+  - module: hostwire.linux.topologies
+    description: Several documents that build on each other.
   - module: hostwire.linux.topology_info
     description: What is really there.
   - module: hostwire.linux.reachability
@@ -274,8 +259,6 @@ def main() -> None:
             "published_ports": {"type": "list", "elements": "dict"},
             "sysctls": {"type": "dict"},
             "probes": {"type": "list", "elements": "dict"},
-            "expected_namespaces": {"type": "list", "elements": "str"},
-            "expected_interfaces": {"type": "list", "elements": "str"},
         }
     )
 

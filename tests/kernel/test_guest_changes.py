@@ -31,8 +31,7 @@ def role(directory: Path, names: str, *options: str, state: str = "present") -> 
     given = {"guest_network_networks": networks, "guest_network_guests": guests(names)}
     include = {"ansible.builtin.include_role": {"name": "hostwire.linux.guest_network"}, "vars": given}
     said = play([include, {"ansible.builtin.debug": {"var": "guest_network_result"}}], directory, *options)[-1]
-    results = said["guest_network_result"]["results"]
-    return [(result["guest_network_document"]["name"], result["plan"]) for result in results]
+    return [(document["name"], document["plan"]) for document in said["guest_network_result"]["documents"]]
 
 
 @pytest.mark.slow

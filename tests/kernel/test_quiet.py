@@ -12,7 +12,7 @@ from typing import Any, Dict, Iterator, List
 
 import pytest
 
-from ansible_collections.hostwire.linux.plugins.module_utils import engine
+from ansible_collections.hostwire.linux.plugins.module_utils import engine, rehearsal
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import InvalidValue
 from ansible_collections.hostwire.linux.tests.bad_documents import BAD_DOCUMENTS
 from ansible_collections.hostwire.linux.tests.kernel import world
@@ -30,15 +30,17 @@ ENGINE = f"""
 import json, sys
 sys.path.insert(0, {str(BUILD)!r})
 sys.dont_write_bytecode = True
-from ansible_collections.hostwire.linux.plugins.module_utils import engine
+from ansible_collections.hostwire.linux.plugins.module_utils import engine, rehearsal
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import HostwireError
-document, check = json.load(sys.stdin)
+given, check = json.load(sys.stdin)
 try:
-    result = engine.run(document, check=check)
+    several = isinstance(given, list)
+    results = rehearsal.run_all(given, check=check) if several else [engine.run(given, check=check)]
 except HostwireError as error:
     print(json.dumps([type(error).__name__, *error.problems]))
 else:
-    print(json.dumps([result.changed, *result.plan]))
+    lines = [line for result in results for line in result.plan]
+    print(json.dumps([any(result.changed for result in results), *lines]))
 """
 
 pytestmark = pytest.mark.usefixtures("private_host")
@@ -110,6 +112,18 @@ def test_check_mode_writes_nothing(private_host: Path, there: Any, wanted: Dict[
     assert everything() == tree
     assert plan == list(engine.run(wanted, dad_seconds=0).plan)
     assert changed == bool(plan)
+
+
+def test_check_mode_of_several_documents_writes_nothing(private_host: Path) -> None:
+    world.build_surroundings()
+    rooms = {"name": "rooms", "namespaces": world.FIRST["namespaces"]}
+    cables = {"name": "cables", **{field: value for field, value in world.FIRST.items() if field != "namespaces"}}
+    before, tree = world.image(), everything()
+    _changed, *plan = traced([rooms, cables], True, private_host)
+    assert writes(private_host) == []
+    assert world.differences(before, world.image()) == []
+    assert everything() == tree
+    assert plan == [line for result in rehearsal.run_all([rooms, cables], dad_seconds=0) for line in result.plan]
 
 
 @pytest.mark.parametrize("bad", SAMPLE, ids=lambda bad: bad.id)

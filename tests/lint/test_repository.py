@@ -26,8 +26,9 @@ LAYERS = (
     ("plan",),
     ("apply",),
     ("task", "info", "hosts_file"),
-    ("guest_names",),
-    ("engine",),
+    ("guest_names", "host"),
+    ("engine", "paper"),
+    ("rehearsal",),
     ("cli", "ansible_adapter"),
 )
 

@@ -85,7 +85,7 @@ def test_no_option_but_the_documents_own_reaches_the_engine(asked: list[Any]) ->
     assert asked == [
         (
             {"name": "main", "state": "present", "namespaces": [{"name": "red", "forwarding": None}]},
-            {"check": False, "fragment": False, "expected": (), "expected_links": ()},
+            {"check": False, "fragment": False},
         ),
         (
             {
@@ -93,7 +93,7 @@ def test_no_option_but_the_documents_own_reaches_the_engine(asked: list[Any]) ->
                 "state": "present",
                 "bridges": [{"name": "v-net-0", "mtu": 9000, "up": True, "stp": False, "vlan_filtering": False}],
             },
-            {"check": True, "fragment": True, "expected": (), "expected_links": ()},
+            {"check": True, "fragment": True},
         ),
     ]
 

@@ -16,6 +16,7 @@ from .want import FirewallWant, GuestNetwork, SwitchPolicy, families, localnet_i
 if TYPE_CHECKING:
     from ..model import PublishedPort
     from .difference import FirewallChange
+    from .tables import Ruleset
 
 __all__ = [
     "FirewallWant",
@@ -31,6 +32,7 @@ __all__ = [
     "localnet_interfaces",
     "needed",
     "observe",
+    "outcome",
     "restore",
     "warnings",
 ]
@@ -71,6 +73,13 @@ def changes(
     from . import difference
 
     return difference.changes(tables, want, previous, owner, netns)
+
+
+def outcome(ruleset: Ruleset, text: str) -> Ruleset:
+    """The rules after one transaction that isn't made; see :mod:`.paper`."""
+    from . import paper
+
+    return paper.outcome(ruleset, text)
 
 
 def forget_flows(netns: Optional[str], ports: Iterable[PublishedPort]) -> int:

@@ -146,17 +146,23 @@ def take_settings(sheet: Sheet, keys: Iterable[SysctlKey], inherited: Container[
         now = current(sheet.namespace(netns), path)
         if (netns, path) in inherited:
             continue
-        if change is None or now is None or not change.explains(now) or (netns, _link_in(path)) in sheet.gone:
+        if change is None or now is None or not change.explains(now) or (netns, link_in(path)) in sheet.gone:
             continue
         line = sheet.line(f"{place(netns)}: {_SWITCHES.get(path, path)}: {now} -> {change.before}")
         sheet.do(_stage(path, change.before), line, SysctlSet(netns, path, change.before), SysctlSet(netns, path, now))
         _afterwards(sheet, netns, path, change.before, line)
 
 
-def _link_in(path: str) -> str:
+def link_in(path: str) -> str:
     """The name of the link that a setting is of (net/ipv4/conf/NAME/...), "" if it is of none."""
     parts = path.split("/")
     return parts[3] if len(parts) == 5 and parts[2] in ("conf", "neigh") else ""
+
+
+def default_of(path: str) -> str:
+    """The setting that a new link takes its own of this path from; the path itself where it is no link's."""
+    link = link_in(path)
+    return path.replace(f"/{link}/", "/default/") if link else path
 
 
 def wanted_files(name: str, namespaces: Iterable[Namespace]) -> Dict[str, str]:

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The host that a run works on: what is there is read when it is asked for."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import ContextManager, Dict, List, Optional, Sequence
+
+from . import firewall
+from . import netns as namespaces
+from .apply.disk import Memory, Store
+from .firewall import Tables
+from .model import Guests, HostView
+from .observe import observe
+from .plan.planner import Wish
+from .state_directory import locked
+from .task import Task, asked_families, files_to_read, owners, questions
+
+
+class Host:
+    """The host as it is. ``store`` is what is remembered of its documents."""
+
+    def __init__(self, state_dir: str, store: Optional[Store] = None) -> None:
+        self._state_dir = state_dir
+        self.store = Store(state_dir) if store is None else store
+
+    def locked(self, who: str) -> ContextManager[None]:
+        """Keep all other runs away; see :func:`.state_directory.locked`."""
+        return locked(self._state_dir, who)
+
+    def containers(self, wanted: Sequence[str], remembered: Sequence[str]) -> ContextManager[Guests]:
+        """These containers, for as long as a run lasts; see :func:`.containers.opened`."""
+        if not (wanted or remembered):
+            return contextlib.nullcontext(Guests({}, set(), {}))
+        from .containers import opened  # loaded when it is needed: few documents have containers
+
+        return opened(wanted, remembered)
+
+    def look(self, task: Task, memory: Memory) -> HostView:
+        """All that has to be known to plan the task."""
+        return observe(questions(task, memory), files_to_read(task, memory), owners(task))
+
+    def tables(self, wish: Wish, view: HostView, memory: Memory) -> Dict[Optional[str], Tables]:
+        """The packet filters of the namespaces in which we have rules or want some. Runs iptables-save."""
+        return {
+            netns: firewall.observe(netns, families) if netns in view.views else firewall.blank(netns, families)
+            for netns, families in asked_families(wish, memory).items()
+        }
+
+    def processes(self) -> Dict[int, List[namespaces.Process]]:
+        """All processes, by the inode number of their network namespace."""
+        return namespaces.processes()

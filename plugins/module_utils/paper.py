@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host on paper: as the real one was when it was read, and as plans that were carried out on it since leave it."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any, ContextManager, Dict, FrozenSet, Iterable, List, Optional, Sequence, Tuple
+
+from . import firewall
+from .apply.disk import Memory, Store
+from .apply.verify import number_owned
+from .document import Reading
+from .firewall import Tables
+from .firewall.tables import Ruleset
+from .host import Host
+from .model import Guests, HostView
+from .netns import Process
+from .observe import Question, observe
+from .plan.actions import NetnsDelete, TableSet
+from .plan.outcome import outcome
+from .plan.owned import Owned, living, nothing
+from .plan.planner import Plan, Wish
+from .plan.settings import default_of
+from .task import Task, asked_families, files_to_read, make_task, owners, questions
+
+_Families = Tuple[int, ...]
+
+
+class _PaperStore(Store):
+    """What is remembered, with what is to be remembered from now on. Writes nothing."""
+
+    def __init__(self, directory: str) -> None:
+        super().__init__(directory)
+        self._memories: Dict[str, Memory] = {}
+
+    def names(self) -> List[str]:
+        known = {*super().names(), *self._memories}
+        return sorted(name for name in known if name not in self._memories or self._memories[name].document is not None)
+
+    def load(self, name: str) -> Memory:
+        return self._memories[name] if name in self._memories else super().load(name)
+
+    def settle(self, name: str, document: Optional[Dict[str, Any]], owned: Owned) -> None:
+        self._memories[name] = Memory(nothing(name) if document is None else owned, document, False)
+
+
+class PaperHost(Host):
+    """What ``readings`` name of the host, with the containers ``guests``; whoever gives those keeps them open.
+
+    ``emptied``: namespaces whose processes don't count. ``untouched``: it is still as the real one.
+    """
+
+    def __init__(
+        self, state_dir: str, readings: Iterable[Reading], guests: Guests, emptied: FrozenSet[str] = frozenset()
+    ) -> None:
+        super().__init__(state_dir, _PaperStore(state_dir))
+        self._guests = guests
+        self._emptied = emptied
+        self._view = self._read(readings)
+        self._read_tables: Dict[Tuple[Optional[str], _Families], Tables] = {}
+        self._rules: Dict[Tuple[Optional[str], str, int], Ruleset] = {}
+        self.untouched = True
+
+    def _read(self, readings: Iterable[Reading]) -> HostView:
+        asked: Dict[Optional[str], List[Question]] = {}
+        paths: Dict[str, None] = {}
+        users: Dict[str, None] = {}
+        for reading in readings:
+            memory = self.store.load(reading.topology.name)
+            memory = memory._replace(owned=living(memory.owned, self._guests.lives, self._guests.ended))
+            task = make_task(reading, memory, fragment=False)
+            for netns, question in questions(task, memory).items():
+                asked.setdefault(netns, []).append(question)
+            paths.update(dict.fromkeys(files_to_read(task, memory)))
+            users.update(dict.fromkeys(owners(task)))
+        return observe({netns: _united(several) for netns, several in asked.items()}, paths, users)
+
+    def containers(self, wanted: Sequence[str], remembered: Sequence[str]) -> ContextManager[Guests]:
+        """Those of them that a document names or named."""
+        its = {*wanted, *remembered}
+        lives = {key: life for key, life in self._guests.lives.items() if key in its}
+        problems = {key: problem for key, problem in self._guests.problems.items() if key in wanted}
+        return contextlib.nullcontext(Guests(lives, self._guests.ended & its, problems))
+
+    def look(self, task: Task, memory: Memory) -> HostView:
+        """Just what one who looks at the real host for this task would see of it."""
+        asked = questions(task, memory)
+        there = self._view.views
+        views = {
+            netns: there[netns]._replace(routes=tuple(r for r in there[netns].routes if r.table in question.tables))
+            for netns, question in asked.items()
+            if netns in there
+        }
+        return self._view._replace(
+            views=views,
+            files={path: self._view.files.get(path) for path in files_to_read(task, memory)},
+            peers={end: peer for end, peer in self._view.peers.items() if end[0] in views and peer[0] in views},
+        )
+
+    def tables(self, wish: Wish, view: HostView, memory: Memory) -> Dict[Optional[str], Tables]:
+        """The packet filters; what is on paper only begins without a rule."""
+        found: Dict[Optional[str], Tables] = {}
+        for netns, families in asked_families(wish, memory).items():
+            key = netns, families
+            if key not in self._read_tables:
+                real = netns in view.views and view.views[netns].inode > 0
+                self._read_tables[key] = (firewall.observe if real else firewall.blank)(netns, families)
+            tables = self._read_tables[key]
+            rulesets = {
+                (backend, family): self._rules.setdefault((netns, backend, family), ruleset)
+                for (backend, family), ruleset in tables.rulesets.items()
+            }
+            found[netns] = tables._replace(rulesets=rulesets)
+        return found
+
+    def processes(self) -> Dict[int, List[Process]]:
+        """All processes but those in emptied namespaces."""
+        skipped = {self._view.views[name].inode for name in self._emptied if name in self._view.views}
+        return {inode: found for inode, found in super().processes().items() if inode not in skipped}
+
+    def carry_out(self, plan: Plan) -> Owned:
+        """Be as the plan leaves the host; what the document owns then."""
+        self.untouched = self.untouched and not plan.steps
+        self._view = outcome(self._view, plan.steps)
+        for step in plan.steps:
+            action = step.action
+            if isinstance(action, TableSet):
+                key = action.netns, action.backend, action.family
+                self._rules[key] = firewall.outcome(self._rules[key], action.text)
+            elif isinstance(action, NetnsDelete):
+                self._forget_tables(action.netns)
+        return number_owned(plan.owned, self._view)
+
+    def _forget_tables(self, netns: str) -> None:
+        self._read_tables = {key: tables for key, tables in self._read_tables.items() if key[0] != netns}
+        self._rules = {key: rules for key, rules in self._rules.items() if key[0] != netns}
+
+
+def _united(several: Sequence[Question]) -> Question:
+    """All that is asked, and what a new link's settings are by default."""
+    paths = {path: None for question in several for path in question.sysctls}
+    paths.update({default_of(path): None for path in paths})
+    return Question(
+        tuple(sorted({table for question in several for table in question.tables})),
+        tuple(paths),
+        tuple({name: None for question in several for name in question.carriers}),
+    )
