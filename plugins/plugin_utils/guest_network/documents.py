@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Set, 
 
 from ansible_collections.hostwire.linux.plugins.module_utils.document.prefix import is_link_local, known_ip
 
-from . import transfer
+from . import handover, transfer
 from .model import (
     BRIDGED,
     CLOSED,
@@ -35,6 +35,7 @@ INSIDE = "inside"  # the interface of a router towards its guest, and of a serve
 def documents(setup: Setup, there: Optional[Mapping[str, Document]] = None) -> List[Document]:
     """The documents in the order in which they are to be applied: what goes, the namespaces, then the networks.
 
+    A network of which another one takes something over comes twice, first without that; see handover.
     ``there``: the documents on the host by name. A namespace that is no guest's any more is kept until the networks
     have taken their cables out of it; the document of namespaces then comes once more at the end. Namespaces that
     networks use of which nothing is said here stay, and routers keep their addresses.
@@ -49,6 +50,7 @@ def documents(setup: Setup, there: Optional[Mapping[str, Document]] = None) -> L
     # A routed network may have the switch of a bridged one as its uplink, which has to be there.
     order = sorted(setup.networks, key=lambda network: network.mode == ROUTED)
     networks = [_network(setup, network, there) for network in order if network.present]
+    networks = [*handover.handovers(networks, there), *networks]
     last = {"name": NAMESPACES, "namespaces": wanted} if wanted else {"name": NAMESPACES, "state": "absent"}
     if not wanted:
         return [*gone, *networks, last]
