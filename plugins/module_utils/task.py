@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Set, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Set, Tuple
 
 from . import document as documents
 from . import firewall
 from .apply.disk import Memory, Store
 from .document import Reading
 from .document.containers import cables
+from .document.published import ANY
 from .firewall import FirewallWant
-from .model import CONTAINER, TABLE_MAIN, Forwarding, HostView, Namespace, Topology, Veth
+from .model import CONTAINER, TABLE_MAIN, Forwarding, HostView, Namespace, PublishedPort, Topology, Veth
 from .observe import Question
 from .plan.addresses import leased_ends
 from .plan.claims import namespaces_in
@@ -227,12 +228,16 @@ def heirs(task: Task, memory: Memory, store: Store) -> Dict[SysctlKey, str]:
 
 
 def claimed_elsewhere(task: Task, store: Store) -> List[str]:
-    """A line for each uplink that another document gives addresses or another bridge: the two would undo each other."""
-    uplinks = {(bridge.netns, bridge.uplink): bridge for bridge in task.target.bridges if bridge.uplink is not None}
+    """A line for each uplink and each published port that another document has, too: the two would undo each other."""
+    wanted = task.target
+    uplinks = {(bridge.netns, bridge.uplink): bridge for bridge in wanted.bridges if bridge.uplink is not None}
     found: List[str] = []
-    for name in store.names() if uplinks else ():
+    for name in store.names() if uplinks or wanted.published_ports else ():
         document = store.load(name).document if name != task.stored.name else None
-        for interface in documents.read(document).topology.interfaces if document is not None else ():
+        if document is None:
+            continue
+        other = documents.read(document).topology
+        for interface in other.interfaces:
             bridge = uplinks.get((interface.netns, interface.name))
             if bridge is not None and (interface.addresses or interface.bridge is not None):
                 what = "addresses" if interface.addresses else f"bridge {interface.bridge}"
@@ -240,7 +245,30 @@ def claimed_elsewhere(task: Task, store: Store) -> List[str]:
                     f"bridge {bridge.name}: uplink {bridge.uplink}: the document {name!r} gives it {what}; "
                     f"take that out of it first"
                 )
+        found += _published_elsewhere(wanted.published_ports, other)
     return found
+
+
+def _published_elsewhere(ports: Iterable[PublishedPort], other: Topology) -> Iterator[str]:
+    """A port of an address leads to one place; ``any`` is each address of the target's family."""
+    taken: Dict[Tuple[Optional[str], str, bool, int], List[PublishedPort]] = {}
+    for port in other.published_ports:
+        for key in _each_port(port):
+            taken.setdefault(key, []).append(port)
+    for port in ports if taken else ():
+        rivals = (rival for key in _each_port(port) for rival in taken.get(key, ()))
+        rival = next((one for one in rivals if ANY in (one.address, port.address) or one.address == port.address), None)
+        if rival is not None:
+            number = port.port if port.port == port.port_last else f"{port.port}-{port.port_last}"
+            yield (
+                f"published port {port.protocol} {port.address}:{number}: the document {other.name!r} publishes "
+                f"{rival.address}:{max(port.port, rival.port)} already; take it out of one of the two"
+            )
+
+
+def _each_port(port: PublishedPort) -> Iterator[Tuple[Optional[str], str, bool, int]]:
+    for number in range(port.port, port.port_last + 1):
+        yield port.netns, port.protocol, ":" in port.to_address, number
 
 
 def make_wish(task: Task, view: HostView, memory: Memory, inherited: Iterable[SysctlKey]) -> Wish:

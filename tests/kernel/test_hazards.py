@@ -80,6 +80,17 @@ def test_two_documents_side_by_side_touch_only_their_own() -> None:
     assert world.differences(bare, world.image()["rooms"]) == []
 
 
+def test_a_port_that_another_document_publishes_is_a_conflict() -> None:
+    run({"published_ports": [{"port": "8000-8080", "to": "10.50.0.2:8000-8080", "address": "any"}]})
+    other = {"name": "other", "published_ports": [{"port": 8080, "to": "10.51.0.2:80"}]}
+    with refused(Conflict, "published port tcp 127.0.0.1:8080: the document 'main' publishes any:8080 already"):
+        run(other)
+    run({"published_ports": [{"port": 8080, "to": "10.50.0.2:80", "address": "192.0.2.1"}]})
+    run(other)  # another address
+    run({"published_ports": [{"protocol": "udp", "port": 8080, "to": "10.50.0.2:80", "address": "any"}]})
+    assert run(other).plan == ()
+
+
 def test_without_a_state_file_links_and_rooms_are_known_by_their_marks() -> None:
     world.build_surroundings()
     bare = world.image()["rooms"]
