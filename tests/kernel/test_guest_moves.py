@@ -7,8 +7,9 @@ from typing import Any, Dict, List, Tuple
 
 import pytest
 
-from ansible_collections.hostwire.linux.plugins.module_utils import engine
-from ansible_collections.hostwire.linux.plugins.module_utils.apply.disk import STATE_DIRECTORY, Store
+from ansible_collections.hostwire.linux.plugins.module_utils.apply.disk import Store
+from ansible_collections.hostwire.linux.plugins.module_utils.rehearsal import run_all
+from ansible_collections.hostwire.linux.plugins.module_utils.state_directory import STATE_DIRECTORY
 from ansible_collections.hostwire.linux.tests.kernel import guest_world, world
 from ansible_collections.hostwire.linux.tests.kernel.guest_world import FILTERS, Item, ping, remove
 
@@ -82,10 +83,11 @@ def test_what_passes_to_another_network_is_there_as_if_it_had_always_been(privat
     anew = world.image()
     remove(found)
     for wanted in (before, after):
-        there = documents_there()
-        for document in FILTERS["guest_documents"](*wanted, there):
-            engine.run(document)
-        assert not any(engine.run(document, check=True).plan for document in FILTERS["guest_documents"](*wanted))
+        composed = FILTERS["guest_documents"](*wanted, documents_there())
+        predicted = run_all(composed, check=True)
+        done = run_all(composed)
+        assert [(one.plan, one.after) for one in done] == [(one.plan, one.after) for one in predicted]
+        assert not any(one.plan for one in run_all(FILTERS["guest_documents"](*wanted, documents_there())))
     assert [line for line in world.differences(anew, world.image()) if not _by_chance(line)] == []
     if case != "their uplinks":
         assert ping("linux", guest_world.INTERNET_ADDRESS[4])
