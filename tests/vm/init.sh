@@ -7,8 +7,11 @@
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
-# IPv6 addresses serve at once: no detection of duplicates.
-echo 0 >/proc/sys/net/ipv6/conf/default/dad_transmits
+# IPv6 addresses serve at once. With dad_transmits 0 each would still wait for up to a second, and what is sent
+# meanwhile has the source ::1.
+for interfaces in all default; do
+    echo 0 >/proc/sys/net/ipv6/conf/$interfaces/accept_dad
+done
 export PATH=/bin:/usr/bin HOME=/root
 for module in /modules/*; do
     insmod "$module"

@@ -28,7 +28,7 @@ def initramfs(modules: Iterable[Path]) -> bytes:
     entries["dev/console"] = Entry(stat.S_IFCHR | 0o600, device=(5, 1))  # what /init has open from the start
     entries["init"] = _program(_HERE / "init.sh")
     entries["etc/udhcpc/default.script"] = _program(_HERE / "udhcpc.sh")
-    entries["lib/udp.pl"] = _program(_HERE / "udp.pl")
+    entries["lib/peer.pl"] = _program(_HERE / "peer.pl")
     busybox = _path("busybox")
     entries["bin/busybox"] = _program(busybox)
     for applet in subprocess.check_output([busybox, "--list"], text=True).split():

@@ -35,7 +35,7 @@ def test_a_machine_of_the_taps_owner_is_on_the_switch(private_host: Path) -> Non
             for address in ("192.168.15.9", "fd00:15::9")
             for protocol in ("icmp", "tcp", "udp")
         ]
-        assert [result.detail for result in probe.run(claims, timeout=5.0) if not result.ok] == []
+        assert [result.detail for result in probe.run(claims, timeout=10.0) if not result.ok] == []
         assert guest.run("ls /nowhere").status == 1
         assert engine.run(SWITCH).plan == ()  # also while it runs
 

@@ -83,8 +83,7 @@ def _batch(lines: Sequence[str], netns: Optional[str] = None) -> None:
 @contextlib.contextmanager
 def serving(place: Optional[str]) -> Iterator[None]:
     """Somebody answers TCP and UDP on PORT, at every address of a namespace or of the host."""
-    echo = ["busybox", "nc", "-ll", "-p", str(PORT), "-e", "cat"]
-    with _running(place, echo), _running(place, ["perl", "-w", str(_HERE / "udp.pl"), "serve", str(PORT)]):
+    with _running(place, ["perl", "-w", str(_HERE / "peer.pl"), "serve", str(PORT)]):
         with inside(place):
             _until_listening(f":{PORT}", 2)
         yield
