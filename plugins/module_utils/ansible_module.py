@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import os
 import re
 from typing import Any, Callable, Dict, NoReturn, Optional
@@ -128,6 +129,7 @@ def answer(module: Module, work: Callable[[], Dict[str, Any]], path: str = "") -
         problems, kind = [unexpected(error)], "unexpected"
     if not module.check_mode:
         zip_source.keep_bytecode()
+    gc.freeze()  # the process ends here: Python needn't look through all that it holds for cycles first
     if problems:
         problems = readable(problems)
         module.fail_json("\n".join(problems), problems=problems, kind=kind)
