@@ -334,6 +334,38 @@ def test_a_port_of_the_host_leads_to_one_guest() -> None:
     assert guest_documents(ALL, guests(inside, {**inside, "address": "192.168.1.9"}))
 
 
+@pytest.mark.parametrize(
+    ("nic", "port", "words"),
+    [
+        (
+            {"address": "10.0.2.4/24"},
+            {"address": "2001:db8::1"},
+            "address: IPv6 leads to no IPv4; give the NIC an address6",
+        ),
+        (
+            {"address": "10.0.2.4/24"},
+            {"sources": ["fd00::/8"]},
+            "sources: IPv6 leads to no IPv4; give the NIC an address6",
+        ),
+        ({"address6": "fd00:2::4/64"}, {}, "address: IPv4 leads to no IPv6; give the NIC an address"),
+        (
+            {"address": "10.0.2.4/24", "address6": "fd00:2::4/64"},
+            {"address": "192.0.2.1", "sources": ["fd00::/8"]},
+            "sources: none of them is of the family of 192.0.2.1, so nobody could use it",
+        ),
+        ({"address": "10.0.2.4/24"}, {"address": "0.0.0.0"}, "say any for every local address"),
+        ({"address6": "fd00:2::4/64"}, {"address": "::1"}, "IPv6 leads nothing away from its loopback"),
+    ],
+)
+def test_a_port_that_would_lead_nowhere_is_told(nic: Any, port: Any, words: str) -> None:
+    port = {"port": 80, **({"address": "any"} if "sources" in port else {}), **port}
+    office = {**OFFICE, "subnet6": "fd00:2::/64"}
+    said = problems([office], nics([{"network": "office", **nic, "published_ports": [port]}]))
+    assert len(said) == 1
+    assert said[0].startswith("guests[0].nics[0].published_ports[0].")
+    assert words in said[0]
+
+
 def test_names_of_namespaces_and_taps_are_nobody_elses() -> None:
     rooms = [{"name": "one", "nics": [{"network": "nat"}]}, {"name": "nat-one", "nics": [{"network": "desk"}]}]
     assert problems(ALL, rooms) == [
@@ -353,6 +385,13 @@ def test_a_server_can_know_its_guests_by_their_names() -> None:
         'guests[2].name: "Infinite" means something else to the DHCP server of network desk',
         'guests[3].name: "web-" is no name of a host, as the server of network desk needs it',
     ]
+
+
+def test_to_a_server_capital_letters_are_small_ones() -> None:
+    twins = [{"name": name, "nics": [{"network": network} for network in ("nat", "desk")]} for name in ("db", "DB")]
+    served = [{**DESK, "dns": {"enabled": True}}, {**NAT, "dns": {"enabled": True}}]  # nat: to each guest a server
+    assert guest_documents([DESK, NAT], twins)
+    assert problems(served, twins) == ['guests[1].name: "DB" is "db", in guests[0].name, to the server of network desk']
 
 
 def test_a_network_of_routers_has_room_for_each() -> None:

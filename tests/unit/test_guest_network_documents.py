@@ -287,7 +287,7 @@ def test_a_published_port_leads_to_each_family_that_its_address_and_sources_are_
 
     assert targets(address="any") == ["10.0.2.4:80-90", "[fd00:2::4]:80-90"]
     assert targets() == ["10.0.2.4:80-90"]
-    assert targets(address="::1") == ["[fd00:2::4]:80-90"]
+    assert targets(address="2001:db8::2") == ["[fd00:2::4]:80-90"]
     assert targets(address="any", sources=["192.168.1.0/24"]) == ["10.0.2.4:80-90"]
 
 

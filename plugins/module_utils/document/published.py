@@ -71,17 +71,22 @@ def _address(fields: Fields, target: Optional[Ip]) -> Optional[str]:
     if ip is None:
         fields.problem("address", f"{shown(text)} {why_not_an_ip(text)}; or say any")
         return None
-    reason = why_not_a_host(ip.family, ip.number)
-    if ip.number == 0:
-        reason = "is not an address of its own; say any for every local address"
+    reason = why_not_published_on(ip)
     if target and not reason and ip.family != target.family and not given:
         reason = "is the default and IPv4; say the IPv6 address to publish on, or any"
-    if not reason and ip.family == 6 and is_loopback(6, ip.number):
-        # IPv6 has no route_localnet: a packet that is led away from ::1 is dropped.
-        reason = "can't be published on, for IPv6 leads nothing away from its loopback; say another address, or any"
     if target and not reason and ip.family != target.family:
         reason = f"is IPv{ip.family} and {target.text} is IPv{target.family}; say one of the same family, or any"
     if reason:
         fields.problem("address", f"{ip.text} {reason}")
         return None
     return ip.text
+
+
+def why_not_published_on(ip: Ip) -> Optional[str]:
+    """What is wrong with an address of the host to publish on, in words that follow it; None if it will do."""
+    if ip.number == 0:
+        return "is not an address of its own; say any for every local address"
+    if ip.family == 6 and is_loopback(6, ip.number):
+        # IPv6 has no route_localnet: a packet that is led away from ::1 is dropped.
+        return "can't be published on, for IPv6 leads nothing away from its loopback; say another address, or any"
+    return why_not_a_host(ip.family, ip.number)

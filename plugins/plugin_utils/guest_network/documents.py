@@ -276,11 +276,10 @@ def _through_router(network: Network, member: Plugged, room: str, outer: List[Tu
 
 def _published(port: Port, to: str, to_port: int) -> Iterator[Document]:
     """The document's entry for a port that leads to ``to``; none where its address or sources aren't of that family."""
-    family6 = ":" in to
-    sources = [source for source in port.sources if (":" in source) == family6]
-    other_address = port.address != "any" and (":" in port.address) != family6
-    if other_address or (port.sources and not sources):
+    family = 6 if ":" in to else 4
+    if not port.is_of(family):
         return
+    sources = list(port.sources_of(family))
     entry = {"protocol": port.protocol, "port": _span(port.first, port.last), "address": port.address}
     yield {
         **entry,

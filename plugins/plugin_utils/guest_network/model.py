@@ -123,6 +123,15 @@ class Port(NamedTuple):
     address: str
     sources: Tuple[str, ...] = ()
 
+    def sources_of(self, family: int) -> Tuple[str, ...]:
+        """Those of one family."""
+        return tuple(source for source in self.sources if (":" in source) == (family == 6))
+
+    def is_of(self, family: int) -> bool:
+        """Whether packets of this family may come here: they keep theirs on the way to a guest."""
+        own = self.address == "any" or (":" in self.address) == (family == 6)
+        return own and (not self.sources or bool(self.sources_of(family)))
+
 
 class Nic(NamedTuple):
     """A guest's place in a network. ``name``: the interface in the guest. ``default_route`` None: by order.

@@ -16,6 +16,7 @@ from ansible_collections.hostwire.linux.plugins.module_utils.document.fields imp
     shown,
 )
 from ansible_collections.hostwire.linux.plugins.module_utils.document.prefix import parse_ip, why_not_an_ip
+from ansible_collections.hostwire.linux.plugins.module_utils.document.published import why_not_published_on
 from ansible_collections.hostwire.linux.plugins.module_utils.document.rules import IPV6_LEAST_MTU
 
 from .fields import host_on, ip_range, subnet_of
@@ -323,8 +324,9 @@ def _port(fields: Fields) -> Optional[Port]:
     address = "127.0.0.1" if fields.values.get("address") is None else fields.text("address", "a local address, or any")
     if address is not None and address != "any":
         ip = parse_ip(address)
-        if ip is None:
-            fields.problem("address", f"{shown(address)} {why_not_an_ip(address)}; or say any")
+        reason = why_not_published_on(ip) if ip else f"{why_not_an_ip(address)}; or say any"
+        if reason:
+            fields.problem("address", f"{shown(address)} {reason}")
         address = ip.text if ip else None
     sources = fields.networks("sources")
     if ports is None or address is None or len(fields.problems) > before:

@@ -96,12 +96,26 @@ def _guest_problems(guest: Guest, networks: Dict[str, Network]) -> Iterator[str]
             continue
         if nic.default_route:
             defaults.append(nic)
+        yield from _leading_nowhere(nic)
         network = networks.get(nic.network)
         subnets += [Named(nic.path, str(subnet)) for subnet in (network.subnets if network else ())]
     for nic in defaults[1:]:
         yield f"{nic.path}.default_route: {guest.name} has a default route already, in {defaults[0].path}"
     for a, b in overlaps(subnets):
         yield f"{b.name}.network: {b.subnet} overlaps {a.subnet}, which {guest.name} has already, in {a.name}"
+
+
+def _leading_nowhere(nic: Nic) -> Iterator[str]:
+    """A port of an IPv4 address leads to an IPv4 address, and so with IPv6."""
+    given = {4: nic.address, 6: nic.address6}
+    for port in nic.ports if any(given.values()) else ():
+        families = [family for family in given if port.is_of(family)]
+        if not families:
+            yield f"{port.path}.sources: none of them is of the family of {port.address}, so nobody could use it"
+        elif not any(given[family] for family in families):
+            what = "sources" if port.address == "any" else "address"
+            lacking = "address" if families == [4] else "address6"
+            yield f"{port.path}.{what}: IPv{families[0]} leads to no IPv{10 - families[0]}; give the NIC an {lacking}"
 
 
 def _addresses(network: Network, plugged: Sequence[Plugged]) -> Iterator[str]:
@@ -119,9 +133,13 @@ def _addresses(network: Network, plugged: Sequence[Plugged]) -> Iterator[str]:
 
 
 def _asking(network: Network, plugged: Sequence[Plugged]) -> Iterator[str]:
-    """Names that a server of the network can know a guest by."""
+    """Names that a server of the network can know a guest by, and no other: to it capital letters are small ones."""
+    first: Dict[str, Guest] = {}
     for member in plugged if network.dhcp.enabled or network.dns.enabled else ():
         name, path = member.guest.name, f"{member.guest.path}.name"
+        other = first.setdefault(name.lower(), member.guest)
+        if other.name != name and network.mode != NAT:
+            yield f'{path}: "{name}" is "{other.name}", in {other.path}.name, to the server of network {network.name}'
         if not HOST_NAME.fullmatch(name):
             yield f'{path}: "{name}" is no name of a host, as the server of network {network.name} needs it'
         elif network.dhcp.enabled and "." in name:
