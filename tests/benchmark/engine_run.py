@@ -20,6 +20,9 @@ def main() -> None:
     start = time.perf_counter()
     from ansible_collections.hostwire.linux.plugins.module_utils import engine
 
+    if len(documents) > 1:
+        from ansible_collections.hostwire.linux.plugins.module_utils import rehearsal
+
     # The engine loads these only where a document needs them.
     if any(document.get("published_ports") or document.get("masquerade") for document in documents):
         from ansible_collections.hostwire.linux.plugins.module_utils.firewall import (  # noqa: F401
@@ -29,7 +32,7 @@ def main() -> None:
         )
 
     imported = time.perf_counter()
-    results = [engine.run(document) for document in documents]
+    results = rehearsal.run_all(documents) if len(documents) > 1 else [engine.run(documents[0])]
     ended = time.perf_counter()
     report = {"seconds": ended - imported, "import": imported - start, "changed": any(r.changed for r in results)}
     timings = {part: sum(result.timings[part] for result in results) for part in results[0].timings}

@@ -31,7 +31,7 @@ def _address(mode: str, number: int) -> Dict[str, str]:
 
 
 def documents(mode: str, count: int) -> List[Dict[str, Any]]:
-    """What the role applies, one task each."""
+    """What the role applies, in one task."""
     from ansible_collections.hostwire.linux.plugins.plugin_utils.guest_network import setup
     from ansible_collections.hostwire.linux.plugins.plugin_utils.guest_network.documents import documents
 

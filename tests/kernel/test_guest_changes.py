@@ -25,11 +25,15 @@ def guests(names: str) -> List[Dict[str, Any]]:
     return [{"name": name, "nics": [nic, {"network": "home"}]} for name, nic in places.items()]
 
 
+def including(networks: List[Dict[str, Any]], names: str) -> Dict[str, Any]:
+    """The task that runs the role."""
+    given = {"guest_network_networks": networks, "guest_network_guests": guests(names)}
+    return {"ansible.builtin.include_role": {"name": "hostwire.linux.guest_network"}, "vars": given}
+
+
 def role(directory: Path, names: str, *options: str, state: str = "present") -> Plans:
     """The plan of each document of one run of the role."""
-    networks = [{**network, "state": state} for network in NETWORKS]
-    given = {"guest_network_networks": networks, "guest_network_guests": guests(names)}
-    include = {"ansible.builtin.include_role": {"name": "hostwire.linux.guest_network"}, "vars": given}
+    include = including([{**network, "state": state} for network in NETWORKS], names)
     said = play([include, {"ansible.builtin.debug": {"var": "guest_network_result"}}], directory, *options)[-1]
     return [(document["name"], document["plan"]) for document in said["guest_network_result"]["documents"]]
 
@@ -46,4 +50,14 @@ def test_check_mode_foresees_guests_that_come_and_go(private_host: Path) -> None
         assert [plan for dummy, plan in role(private_host, names)] == [[]] * 3
     assert ping("d", "10.0.2.2")
     role(private_host, "", state="absent")
+    assert scenarios.snapshot() == before
+
+
+def test_a_host_without_the_network_card_of_one_network_gets_none_of_them(private_host: Path) -> None:
+    before = scenarios.snapshot()
+    networks = [*NETWORKS, {"name": "wire", "mode": "bridged", "uplink": "eth9"}]
+    answers = play([including(networks, "ab")], private_host, may_fail=True)
+    assert [answer["problems"] for answer in answers if answer["failed"]] == [
+        ['guest-wire: bridges[0].uplink: no interface named "eth9" on the host']
+    ]
     assert scenarios.snapshot() == before

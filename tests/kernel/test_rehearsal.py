@@ -27,9 +27,9 @@ from ansible_collections.hostwire.linux.tests.kernel.docker_stand_in import dock
 Item = Dict[str, Any]
 Setup = Tuple[List[Item], List[Item]]
 
-CHAINS = int(os.environ.get("HOSTWIRE_CHAINS", "25"))
+CHAINS = int(os.environ.get("HOSTWIRE_CHAINS", "15"))
 PHASES = [Phase.explicit, Phase.reuse, Phase.generate] + ([Phase.shrink] if os.environ.get("HOSTWIRE_SHRINK") else [])
-NUMBERS = {"office": 2, "desk": 3, "lab": 4, "branch": 5, "shop": 7}
+NUMBERS = {"home": 1, "office": 2, "desk": 3, "lab": 4, "branch": 5, "shop": 7}
 MODES = {
     "office": ("nat_network", "host_only"),
     "shop": ("nat_network", "nat"),
@@ -45,8 +45,7 @@ MODES = {
 def setups(draw: st.DrawFn) -> Setup:
     """Some of these networks, and guests that are plugged into some of them."""
     names = draw(st.lists(st.sampled_from(sorted(MODES)), min_size=0, max_size=3, unique=True))
-    six = draw(st.booleans())
-    networks = [_network(name, draw(st.sampled_from(MODES[name])), names, six) for name in names]
+    networks = [_network(draw, name, names) for name in names]
     guests = [
         {"name": guest, "kind": draw(st.sampled_from(("namespace", "vm"))), "nics": nics}
         for number, guest in enumerate(draw(st.lists(st.sampled_from("abc"), unique=True)), 20)
@@ -55,26 +54,34 @@ def setups(draw: st.DrawFn) -> Setup:
     return networks, guests
 
 
-def _network(name: str, mode: str, names: List[str], six: bool) -> Item:
+def _network(draw: st.DrawFn, name: str, names: List[str]) -> Item:
+    mode = draw(st.sampled_from(MODES[name]))
     entry: Item = {"name": name, "mode": mode}
     if mode in ("bridged", "routed"):
         entry["uplink"] = "wire" if mode == "routed" and "wire" in names else "eth0"
-    if mode not in ("nat", "bridged"):
-        entry["subnet"] = f"10.0.{NUMBERS[name]}.0/24"
-        entry.update({"subnet6": f"fd00:{NUMBERS[name]}::/64"} if six else {})
-    if mode == "nat" and name == "shop":
-        entry.update({"subnet": "10.0.8.0/24", "transfer": "100.65.0.0/24"})
-    if mode == "internal":
-        entry["dhcp"] = {"enabled": True}
+    if mode != "bridged":
+        number = NUMBERS[name]
+        entry["subnet"] = f"10.0.{number}.0/24"
+        entry.update({"subnet6": f"fd00:{number}::/64"} if draw(st.booleans()) else {})
+        entry.update({"dhcp": {"enabled": True}, "dns": {"enabled": True}} if draw(st.booleans()) else {})
+        if mode == "nat":
+            entry["transfer"] = f"100.65.{number}.0/24"
+            entry.update({"transfer6": f"fd65:{number}::/64"} if "subnet6" in entry else {})
+    entry.update({"mtu": 1400} if draw(st.booleans()) else {})
     return entry
 
 
 def _nic(draw: st.DrawFn, entry: Item, number: int) -> Item:
-    nic: Item = {"network": entry["name"]}
+    # A network card that changes its network, or a default route that does, has to be taken out first.
+    nic: Item = {"network": entry["name"], "name": entry["name"], "default_route": entry["name"] == "home"}
+    if entry["mode"] != "nat" and draw(st.integers(0, 3)) == 0:  # it asks DHCP
+        return nic
     if entry["mode"] == "bridged":
         nic["address"] = f"192.168.1.{number}/24"
     elif entry["mode"] != "nat":
         nic["address"] = f"10.0.{NUMBERS[entry['name']]}.{number}/24"
+        if "subnet6" in entry:
+            nic["address6"] = f"fd00:{NUMBERS[entry['name']]}::{number}/64"
     if entry["mode"] in ("nat", "nat_network") and draw(st.booleans()):
         port = 1000 * number + NUMBERS.get(entry["name"], 1)
         nic["published_ports"] = [{"port": port, "to_port": 80, "address": draw(st.sampled_from(("any", "127.0.0.1")))}]
@@ -102,6 +109,7 @@ def foretold_and_done(found: List[Item]) -> bool:
     return any(result.changed for result in done)
 
 
+@pytest.mark.slow
 @settings(
     max_examples=CHAINS,
     deadline=None,
