@@ -132,6 +132,14 @@ def test_security_a_neighbour_on_the_lan_reaches_no_unpublished_guest(each_world
         assert blocked("blue", "192.168.16.1", 80, green)  # nor did the document ask to route between the two
 
 
+def test_security_a_rule_of_anothers_that_accepts_all_opens_no_masqueraded_network(world: int) -> None:
+    apply(wanted(published_ports=(port(8080, BLUE, 80),)))
+    iptables("-I FORWARD -j ACCEPT")  # in front of ours: what is hidden is so before FORWARD is asked
+    with listening("blue", 80) as blue:
+        assert blocked("lan", BLUE, 80, blue)
+        assert call("lan", HOST, 8080, blue) is not None
+
+
 def test_security_ipv6_is_protected_where_only_ipv4_is_masqueraded(world: int) -> None:
     with listening("blue", 80, family=6) as blue:
         assert call("lan", "fd00:15::2", 80, blue) == "2001:db8:1::3"
