@@ -125,6 +125,10 @@ def test_what_two_sources_both_say_is_one_record() -> None:
         ({"records": [], "guests": [{"name": "a", "nics": ["office"]}]}, "guests[0].nics[0]: has to be a mapping"),
         ({"records": [], "guests": "linux"}, "guests: has to be a list"),
         ({"records": [], "networks": [{"mode": "nat"}]}, "networks[0]: has to be a mapping with name and mode"),
+        (
+            {"records": [], "guests": GUESTS, "networks": NETWORKS, "network": "backups"},
+            'network: no guest is in a network "backups"; did you mean "backup"?',
+        ),
         ({"records": [], "inventory": {"web1": None}}, "inventory[web1]: this host has no address there"),
         ({"records": [], "inventory": {"web1": "web1.local"}}, 'inventory[web1]: "web1.local" is no IPv4 or IPv6'),
         ({"records": [], "document": []}, "document: has to be a mapping of fields"),

@@ -59,6 +59,7 @@ def from_guests(values: Any, networks: Any, network: Optional[str], problems: Li
             modes[str(item["name"])] = item.get("mode")
         else:
             problems.append(f"networks[{number}]: has to be a mapping with name and mode")
+    known = {*modes}
     for number, guest in enumerate(_items(values, "guests", problems)):
         path = f"guests[{number}]"
         if not isinstance(guest, Mapping):
@@ -69,11 +70,15 @@ def from_guests(values: Any, networks: Any, network: Optional[str], problems: Li
             where = f"{path}.nics[{position}]"
             if not isinstance(nic, Mapping):
                 problems.append(f"{where}: has to be a mapping with network and address")
-            elif (network is None or nic.get("network") == network) and modes.get(str(nic.get("network"))) != "nat":
+                continue
+            known.add(str(nic.get("network")))
+            if (network is None or nic.get("network") == network) and modes.get(str(nic.get("network"))) != "nat":
                 for key in ("address", "address6"):
                     for field, text in _texts(nic.get(key), f"{where}.{key}"):
                         addresses += _address(text, field, problems)
         yield Given(f"{path} ({guest.get('name')})", guest.get("name"), first_of_each_family(addresses))
+    if network is not None and known and network not in known:
+        problems.append(f'network: no guest is in a network "{network}"{suggestion(network, sorted(known))}')
 
 
 def from_inventory(values: Any, problems: List[str]) -> Iterator[Given]:
