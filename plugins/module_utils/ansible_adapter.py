@@ -73,7 +73,7 @@ def run_documents(spec: Spec) -> NoReturn:
         return {
             "changed": any(result.changed for result in results),
             "documents": told,
-            "diff": [each.pop("diff") for each in told],
+            "diff": [changes for changes in (each.pop("diff") for each in told) if changes],
             "invocation": {"module_args": {"documents": [each["name"] for each in told]}},
         }
 

@@ -127,7 +127,7 @@ documents:
       timings: {read: 0.004, plan: 0.001, apply: 0.009, verify: 0.003}
       reachability: []
 diff:
-  description: For each document what changes of it, as YAML text, as C(--diff) shows it. Empty where nothing does.
+  description: What changes of each document of which something does, as YAML text, as C(--diff) shows it.
   returned: success
   type: list
   elements: dict

@@ -72,8 +72,7 @@ def _network(draw: st.DrawFn, name: str, names: List[str]) -> Item:
 
 
 def _nic(draw: st.DrawFn, entry: Item, number: int) -> Item:
-    # A network card that changes its network, or a default route that does, has to be taken out first.
-    nic: Item = {"network": entry["name"], "name": entry["name"], "default_route": entry["name"] == "home"}
+    nic: Item = {"network": entry["name"]}
     if entry["mode"] != "nat" and draw(st.integers(0, 3)) == 0:  # it asks DHCP
         return nic
     if entry["mode"] == "bridged":
@@ -259,6 +258,18 @@ def test_a_document_that_fails_is_undone_and_the_message_names_those_before_it(p
     assert failed.value.problems[0].startswith("lab: probe: 10.0.99.1 (icmp) from red should be reachable")
     assert failed.value.problems[-1] == "what was carried out before stays: rooms, office"
     assert sorted(info()["documents"]) == ["office", "rooms"]
+
+
+def test_the_module_tells_of_each_document_and_shows_what_changes(private_host: object) -> None:
+    found = [ROOMS, network("office", 2), {"name": "nothing"}]
+    predicted, done, again = (call("topologies", documents=found, check=check) for check in (True, False, False))
+    assert [each["name"] for each in done["documents"]] == ["rooms", "office", "nothing"]
+    assert [each["changed"] for each in done["documents"]] == [True, True, False]
+    for field in ("name", "changed", "plan", "before", "after", "reachability"):
+        assert [each[field] for each in predicted["documents"]] == [each[field] for each in done["documents"]]
+    assert predicted["diff"] == done["diff"]
+    assert [each["after_header"] for each in done["diff"]] == ["rooms as it will be", "office as it will be"]
+    assert (predicted["changed"], done["changed"], again["changed"], again["diff"]) == (True, True, False, [])
 
 
 def test_what_is_wrong_with_documents_is_said_at_once_with_their_places(private_host: object) -> None:
