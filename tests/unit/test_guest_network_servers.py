@@ -96,6 +96,15 @@ def test_a_network_that_leads_nowhere_tells_of_no_router_and_without_dns_of_no_n
         assert "port=0" not in named
 
 
+@pytest.mark.parametrize("mode", ["nat", "nat_network", "host_only"])
+def test_guests_are_told_the_largest_packet_where_it_is_said(mode: str) -> None:
+    office = {"name": "office", "mode": mode, "dhcp": {"enabled": True}}
+    linux = guest("linux", {"network": "office"})
+    told = [line for line in lines({**office, "mtu": 1400}, linux) if "mtu" in line]
+    assert told == ["dhcp-option=option:mtu,1400"]
+    assert not any("mtu" in line for line in lines(office, linux))
+
+
 def test_a_guest_whose_default_route_leads_elsewhere_is_told_of_no_router() -> None:
     office = {"name": "office", "mode": "nat_network", "dhcp": {"enabled": True}}
     here, elsewhere = {"network": "office"}, {"network": "office", "default_route": False}

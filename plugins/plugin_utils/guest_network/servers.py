@@ -122,7 +122,9 @@ def _whole(network: Network) -> Tuple[str, str]:
 
 
 def _options(network: Network, place: _Place) -> Iterator[str]:
-    """Who is the router, and who answers names. An option without a value is not sent."""
+    """Who is the router, who answers names, and what a packet may have. An option without a value is not sent."""
+    if network.mtu is not None:
+        yield f"dhcp-option=option:mtu,{network.mtu}"  # a machine's card isn't ours; router advertisements say it, too
     leads = network.its.leads_out
     if network.mode == NAT:  # there is only the one guest
         leads = all(member.default for member in place.members)
