@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Iterable
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
     """``; did you mean "blue"?`` where a known word is close to ``word``, else nothing."""
+    from difflib import get_close_matches  # loaded when it is needed: most documents have no mistakes
+
     choices = list(known)
     close = get_close_matches(word, choices, 1, 0.6) if len(word) <= 64 else []
     if not close:

@@ -7,7 +7,6 @@ once to load it; for the engine that is a tenth of a second per task. Import thi
 
 from __future__ import annotations
 
-import importlib.abc
 import importlib.machinery
 import importlib.util
 import os
@@ -23,29 +22,26 @@ _DIRECTORY = os.path.dirname(__file__)
 _kept = Kept()
 
 
-class _Source(importlib.abc.InspectLoader):
-    """One module's source, whose place is known beforehand."""
+class _Source(importlib.machinery.SourceFileLoader):
+    """One module's source, which is known beforehand."""
 
-    def __init__(self, path: str, source: bytes, is_package: bool) -> None:
-        self._path = path
+    def __init__(self, fullname: str, path: str, source: bytes) -> None:
+        super().__init__(fullname, path)
         self._source = source
-        self._is_package = is_package
 
-    def is_package(self, fullname: str) -> bool:
-        """Whether the module is a package."""
-        return self._is_package
-
-    def get_source(self, fullname: str) -> str:
-        """The module's source."""
-        return importlib.util.decode_source(self._source)
+    def get_data(self, path: str) -> bytes:
+        """The module's source. Raises OSError for any other file."""
+        if path != self.path:
+            raise FileNotFoundError(path)
+        return self._source
 
     def get_code(self, fullname: str) -> CodeType:
         """The module's code."""
-        return _kept.code(fullname, self._source, self._path)
+        return _kept.code(fullname, self._source, self.path)
 
 
-class _Finder(importlib.abc.MetaPathFinder):
-    """Finds the modules of this package in the archive."""
+class _Finder:
+    """Finds the modules of this package in the archive. It does without importlib.abc, which loads a lot more."""
 
     def __init__(self, archive: zipimport.zipimporter) -> None:
         self._archive = archive
@@ -57,18 +53,12 @@ class _Finder(importlib.abc.MetaPathFinder):
         if not fullname.startswith(_PACKAGE + "."):
             return None
         place = os.path.join(_DIRECTORY, *fullname[len(_PACKAGE) + 1 :].split("."))
-        for file, is_package in ((f"{place}.py", False), (os.path.join(place, "__init__.py"), True)):
+        for file in (f"{place}.py", os.path.join(place, "__init__.py")):
             try:
                 source = self._archive.get_data(file)
             except OSError:
                 continue
-            spec = importlib.machinery.ModuleSpec(
-                fullname, _Source(file, source, is_package), origin=file, is_package=is_package
-            )
-            spec.has_location = True
-            if is_package:
-                spec.submodule_search_locations = [place]
-            return spec
+            return importlib.util.spec_from_file_location(fullname, file, loader=_Source(fullname, file, source))
         return None
 
 
