@@ -209,6 +209,12 @@ def test_where_there_is_no_directory_nothing_is_to_be_taken_away(tmp_path: Path)
         run(str(path), "tasks", ENTRIES, state_dir=state)
 
 
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InvalidValue, match="is a device, a pipe or a socket, not a file"):
+        edit(tmp_path / "pipe", *ENTRIES)
+
+
 def test_half_a_character_is_refused(file: Path) -> None:
     file.write_bytes(b"\xff\xfea")
     assert "it begins as utf-16-le but isn't" in refusal(InvalidValue, file, *ENTRIES)

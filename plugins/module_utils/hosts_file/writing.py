@@ -14,13 +14,15 @@ from ..errors import InvalidValue, KernelRefused
 
 
 def refuse_place(path: str) -> None:
-    """Raise InvalidValue where no file of ours could be: a relative path, a symbolic link, a directory."""
+    """Raise InvalidValue where no file of ours could be: a relative path, a symbolic link, a directory, a pipe."""
     if not os.path.isabs(path):
         raise InvalidValue(f"path: {path} has to begin with /")
     if os.path.islink(path):
         raise InvalidValue(f"path: {path} is a symbolic link to {os.path.realpath(path)}; say that path")
     if os.path.isdir(path):
         raise InvalidValue(f"path: {path} is a directory")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise InvalidValue(f"path: {path} is a device, a pipe or a socket, not a file")
 
 
 def read(path: str) -> Optional[bytes]:
