@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any, Dict, List, Tuple
 
 import pytest
 
 from ansible_collections.hostwire.linux.plugins.module_utils.apply.disk import Store
+from ansible_collections.hostwire.linux.plugins.module_utils.netns import inside
 from ansible_collections.hostwire.linux.plugins.module_utils.rehearsal import run_all
 from ansible_collections.hostwire.linux.plugins.module_utils.state_directory import STATE_DIRECTORY
 from ansible_collections.hostwire.linux.tests.kernel import guest_world, world
+from ansible_collections.hostwire.linux.tests.kernel.firewall_world import listening
 from ansible_collections.hostwire.linux.tests.kernel.guest_world import FILTERS, Item, ping, remove
 
 Wanted = Tuple[List[Item], List[Item]]  # networks and guests
@@ -91,6 +94,24 @@ def test_what_passes_to_another_network_is_there_as_if_it_had_always_been(privat
     assert [line for line in world.differences(anew, world.image()) if not _by_chance(line)] == []
     if case != "their uplinks":
         assert ping("linux", guest_world.INTERNET_ADDRESS[4])
+
+
+def test_hazard_39_a_flow_follows_a_port_that_leads_to_another_guest(private_host: object) -> None:
+    guest_world.build()
+    udp = {"published_ports": [{"protocol": "udp", "port": 5300, "to_port": 53, "address": "any"}]}
+    first, then = [at(OFFICE, 4, **udp)], [at(OFFICE, 4)]
+    other, since = [at(YARD, 12)], [at(YARD, 12, **udp)]
+    with inside("lan"):
+        client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with client:
+        client.connect((guest_world.HOST_ADDRESS[4], 5300))  # always the same flow
+        for room, here, there in (("linux", first, other), ("other", then, since), ("linux", first, other)):
+            guests = [linux(*here), {"name": "other", "nics": there}]
+            run_all(FILTERS["guest_documents"]([OFFICE, YARD], guests, documents_there()))
+            with listening(room, 53, "udp") as server:
+                server.settimeout(5)
+                client.send(b"call")
+                assert server.recv(16) == b"call"
 
 
 def documents_there() -> Dict[str, Item]:
