@@ -32,11 +32,7 @@ options:
     default: false
 extends_documentation_fragment:
   - hostwire.linux.attributes.on_controller
-attributes:
-  diff_mode:
-    description: Shows the objects in question as they are and as they will be.
-    support: N/A
-    details: This action changes nothing.
+  - hostwire.linux.attributes.no_diff
 notes:
   - It reads the variable C(docker_bridge_result) that the role registers, and of the playbook's own
     C(docker_readdress_outside) and C(docker_readdress_trouble).

@@ -27,11 +27,7 @@ options:
     default: guest_modes_result
 extends_documentation_fragment:
   - hostwire.linux.attributes.on_controller
-attributes:
-  diff_mode:
-    description: Shows the objects in question as they are and as they will be.
-    support: N/A
-    details: This action changes nothing.
+  - hostwire.linux.attributes.no_diff
 seealso:
   - module: hostwire.linux.reachability
   - plugin: hostwire.linux.guest_mode_probes

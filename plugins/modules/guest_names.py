@@ -24,6 +24,7 @@ description:
     makes them anew at each start of the container. Run the task again then.
 extends_documentation_fragment:
   - hostwire.linux.attributes
+  - hostwire.linux.objects.hosts_entries
 options:
   owner:
     description: The mark of the names. Blocks with different marks live side by side in a hosts file.
@@ -45,19 +46,6 @@ options:
     default: false
   entries:
     description: All names for the hosts files, as in M(hostwire.linux.hosts_file). No entries, no block.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      address:
-        description: IPv4 or IPv6 address, without prefix length.
-        type: str
-        required: true
-      names:
-        description: The names of the address, the canonical one first.
-        type: list
-        elements: str
-        required: true
   nameservers:
     description:
       - Addresses of the DNS servers to ask, at most three. What a container asked before is kept in its file as a
@@ -128,6 +116,7 @@ from typing import Any, Dict
 
 from ansible_collections.hostwire.linux.plugins.module_utils.ansible_module import Module, run_task
 from ansible_collections.hostwire.linux.plugins.module_utils.guest_names import run
+from ansible_collections.hostwire.linux.plugins.module_utils.hosts_file.entries import ENTRIES
 from ansible_collections.hostwire.linux.plugins.module_utils.hosts_file.run import shown
 
 
@@ -157,15 +146,7 @@ def main() -> None:
             "namespaces": names,
             "containers": names,
             "host": {"type": "bool", "default": False},
-            "entries": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "address": {"type": "str", "required": True},
-                    "names": {"type": "list", "elements": "str", "required": True},
-                },
-            },
+            "entries": ENTRIES,
             "nameservers": names,
             "search": names,
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},

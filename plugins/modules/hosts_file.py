@@ -21,6 +21,7 @@ description:
   - A file that a document has as a whole, by C(namespaces[].hosts), is left to it; entries for it are an error.
 extends_documentation_fragment:
   - hostwire.linux.attributes
+  - hostwire.linux.objects.hosts_entries
 options:
   path:
     description:
@@ -34,19 +35,6 @@ options:
       - A name may have one IPv4 and one IPv6 address. Another address for it, here or on a line of somebody else, is an
         error that names both. Lines with a loopback address are left out of that, for many hosts have their own name
         there.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      address:
-        description: IPv4 or IPv6 address, without prefix length.
-        type: str
-        required: true
-      names:
-        description: The names of the address, the canonical one first.
-        type: list
-        elements: str
-        required: true
   owner:
     description: The mark of the block. Blocks with different marks live side by side in a file.
     type: str
@@ -117,6 +105,7 @@ from typing import Any, Dict
 
 from ansible_collections.hostwire.linux.plugins.module_utils.ansible_module import Module, run_task
 from ansible_collections.hostwire.linux.plugins.module_utils.hosts_file import run
+from ansible_collections.hostwire.linux.plugins.module_utils.hosts_file.entries import ENTRIES
 
 
 def work(module: Module) -> Dict[str, Any]:
@@ -149,15 +138,7 @@ def main() -> None:
     run_task(
         {
             "path": {"type": "path", "default": "/etc/hosts"},
-            "entries": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "address": {"type": "str", "required": True},
-                    "names": {"type": "list", "elements": "str", "required": True},
-                },
-            },
+            "entries": ENTRIES,
             "owner": {"type": "str", "default": "tasks"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         },

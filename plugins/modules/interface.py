@@ -18,27 +18,7 @@ description:
 extends_documentation_fragment:
   - hostwire.linux.attributes
   - hostwire.linux.owned
-options:
-  name:
-    description: Its name.
-    type: str
-    required: true
-  netns:
-    description: Namespace that it is in; the host itself if left out.
-    type: str
-  addresses:
-    description: Addresses with their prefix length that it shall have, beside those it has from elsewhere.
-    type: list
-    elements: str
-  mtu:
-    description: Largest packet in bytes; at least 1280 where there is an IPv6 address.
-    type: int
-  up:
-    description: Whether it is up; left alone if left out.
-    type: bool
-  bridge:
-    description: Bridge, in the same namespace, that it is a port of.
-    type: str
+  - hostwire.linux.objects.interface
 """
 
 EXAMPLES = r"""

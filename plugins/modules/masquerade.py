@@ -19,22 +19,7 @@ description:
 extends_documentation_fragment:
   - hostwire.linux.attributes
   - hostwire.linux.owned
-options:
-  source:
-    description: The network whose packets are translated, IPv4 or IPv6.
-    type: str
-    required: true
-  except_to:
-    description:
-      - Interface through which packets are not translated when they leave. It is usually the bridge of the network
-        itself, so that neighbours see each other's own addresses even where bridged packets go through iptables.
-    type: str
-  to_source:
-    description: The address to leave with; that of the interface if left out.
-    type: str
-  netns:
-    description: Namespace that translates; the host itself if left out.
-    type: str
+  - hostwire.linux.objects.masquerade
 """
 
 EXAMPLES = r"""

@@ -19,43 +19,12 @@ description:
 extends_documentation_fragment:
   - hostwire.linux.attributes
   - hostwire.linux.owned
+  - hostwire.linux.objects.netns
 options:
-  name:
-    description:
-      - Its name, a file below C(/run/netns).
-      - Letters, digits and C(_.-), beginning with a letter or digit; not all digits, which other programs take for a
-        process ID.
-    type: str
-    required: true
   forwarding:
     description:
       - Whether packets are forwarded from one interface of the namespace to another, that is, whether it is a router.
       - Left out as a whole it is off at first, and then left as M(hostwire.linux.forwarding) made it.
-    type: dict
-    suboptions:
-      ipv4:
-        description: Forwarding of IPv4.
-        type: bool
-        default: false
-      ipv6:
-        description: Forwarding of IPv6.
-        type: bool
-        default: false
-  sysctls:
-    description:
-      - Settings of the kernel in this namespace, by name. In a name with an interface that has dots of its own, write
-        slashes instead of dots, as in V(net/ipv4/conf/eth0.100/rp_filter).
-      - One that is no longer named, or goes with O(state=absent), gets the value back that it had before.
-    type: dict
-  nameservers:
-    description:
-      - Addresses of up to three name servers, for C(/etc/netns/NAME/resolv.conf). Programs started with C(ip netns
-        exec) see it as C(/etc/resolv.conf).
-    type: list
-    elements: str
-  hosts:
-    description: Names and the address of each, for C(/etc/netns/NAME/hosts).
-    type: dict
 """
 
 EXAMPLES = r"""

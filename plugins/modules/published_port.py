@@ -21,32 +21,13 @@ description:
 extends_documentation_fragment:
   - hostwire.linux.attributes
   - hostwire.linux.owned
+  - hostwire.linux.objects.published_port
 options:
-  port:
-    description: The port, or a range such as V(8000-8010), from 1 to 65535.
-    type: str
-    required: true
   to:
     description:
       - Where it leads, as V(192.168.15.2:80) or V([fd00:15::2]:80). Required with O(state=present).
       - A range leads to a range as long, as V(192.168.15.2:8000-8010).
-    type: str
-  protocol:
-    description: The protocol.
-    type: str
-    choices: [tcp, udp]
-    default: tcp
-  address:
-    description: The local address on which it is published; V(any) is every local address.
-    type: str
-    default: 127.0.0.1
-  sources:
-    description: Networks that may use it; everybody if left out.
-    type: list
-    elements: str
-  netns:
-    description: Namespace whose port it is; the host itself if left out.
-    type: str
+    required: false
 """
 
 EXAMPLES = r"""

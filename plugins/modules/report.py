@@ -23,11 +23,7 @@ options:
     default: reachability_result
 extends_documentation_fragment:
   - hostwire.linux.attributes.on_controller
-attributes:
-  diff_mode:
-    description: Shows the objects in question as they are and as they will be.
-    support: N/A
-    details: This action changes nothing.
+  - hostwire.linux.attributes.no_diff
 notes:
   - A host whose task was skipped, because no probes are declared for it, isn't mentioned.
 seealso:

@@ -17,52 +17,11 @@ description:
 extends_documentation_fragment:
   - hostwire.linux.attributes
   - hostwire.linux.owned
+  - hostwire.linux.objects.route
 options:
-  to:
-    description:
-      - Network that the route leads to, without host bits, or V(default). V(default) is of the same family as O(via).
-    type: str
-    required: true
-  via:
-    description: Address of the gateway. A network of an interface in the same namespace must reach it.
-    type: str
-  dev:
-    description: Interface that packets leave through; found out from O(via) if left out.
-    type: str
   netns:
     description: Namespace that has the route; the host itself if left out.
     type: str
-  metric:
-    description:
-      - The route with the lowest is taken, among those to the same network. Left out it is 0 for IPv4 and 1024 for
-        IPv6.
-    type: int
-  table:
-    description: Routing table, V(main) or a number.
-    type: str
-    default: main
-  type:
-    description:
-      - What happens to the packets. V(unicast) sends them on, V(blackhole) drops them silently, V(unreachable) and
-        V(prohibit) drop them and tell the sender.
-    type: str
-    choices: [unicast, blackhole, unreachable, prohibit]
-    default: unicast
-  nexthops:
-    description: Several ways that share the packets, instead of O(via) and O(dev).
-    type: list
-    elements: dict
-    suboptions:
-      via:
-        description: Address of the gateway.
-        type: str
-      dev:
-        description: Interface that packets leave through.
-        type: str
-      weight:
-        description: Share of this way, 1 to 256.
-        type: int
-        default: 1
 """
 
 EXAMPLES = r"""

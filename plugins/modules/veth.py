@@ -18,71 +18,11 @@ description:
 extends_documentation_fragment:
   - hostwire.linux.attributes
   - hostwire.linux.owned
+  - hostwire.linux.objects.veth
 options:
-  name:
-    description: Name of the first end, at most 15 characters.
-    type: str
-    required: true
-  netns:
-    description: Namespace that the first end is in; the host itself if left out.
-    type: str
-  bridge:
-    description: Bridge, in the same namespace, that the first end is a port of.
-    type: str
-  addresses:
-    description:
-      - Addresses with their prefix length, IPv4 and IPv6, of the first end. Exactly these are set, others are taken
-        away.
-    type: list
-    elements: str
-  mac:
-    description: MAC address of the first end; the kernel chooses one if left out.
-    type: str
-  mtu:
-    description: Largest packet in bytes; at least 1280 where there is an IPv6 address. The kernel's choice is 1500.
-    type: int
-  up:
-    description: Whether the first end is up.
-    type: bool
-    default: true
-  leased:
-    description: Whether somebody in its namespace, like a DHCP client, gives it addresses. Those are left alone.
-    type: bool
-    default: false
   peer:
     description: The other end; required with O(state=present).
-    type: dict
-    suboptions:
-      name:
-        description: Name of the other end.
-        type: str
-        required: true
-      netns:
-        description: Namespace that the other end is in; the host itself if left out.
-        type: str
-      bridge:
-        description: Bridge, in the same namespace, that the other end is a port of.
-        type: str
-      addresses:
-        description: Addresses with their prefix length, of the other end.
-        type: list
-        elements: str
-      mac:
-        description: MAC address of the other end.
-        type: str
-      mtu:
-        description: Largest packet in bytes.
-        type: int
-      up:
-        description: Whether the other end is up.
-        type: bool
-        default: true
-      leased:
-        description:
-          - Whether somebody in its namespace, like a DHCP client, gives it addresses. Those are left alone, and in a
-            namespace router advertisements are heeded.
-        type: bool
-        default: false
+    required: false
 """
 
 EXAMPLES = r"""

@@ -11,7 +11,17 @@ from ..document.fields import HOST_NAME
 from ..suggestion import suggestion
 from .text import Line
 
-_FIELDS = ("address", "names")
+# The option of both modules that take entries, as Ansible wants to have it described.
+ENTRIES: Dict[str, Any] = {
+    "type": "list",
+    "elements": "dict",
+    "default": [],
+    "options": {
+        "address": {"type": "str", "required": True},
+        "names": {"type": "list", "elements": "str", "required": True},
+    },
+}
+_FIELDS = tuple(ENTRIES["options"])
 _LOCAL = ("localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback")
 
 Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
