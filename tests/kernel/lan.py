@@ -41,6 +41,12 @@ link set eth0 up
 """
 
 
+Document = Dict[str, Any]
+BRIDGED: Document = {"bridges": [{"name": "br0", "uplink": "eth0"}]}
+NOTHING: Document = {"state": "absent"}
+LONGEST_GAP = 1.0  # seconds that the host may be away
+
+
 def build() -> None:
     """The host of this file, its addresses checked and its LAN reachable."""
     batch(HOST)
@@ -73,6 +79,22 @@ def settled(link: str, netns: Optional[str] = None) -> None:
         return bool(entries) and not any(entry.get("tentative") for entry in entries)
 
     until(done)
+
+
+def ip(*words: str) -> str:
+    """What iproute2 says."""
+    return subprocess.check_output(["ip", *words], text=True)
+
+
+def mac(link: str) -> str:
+    """A link's MAC address."""
+    return ip("-br", "link", "show", "dev", link).split()[2]
+
+
+def reached(address: str, netns: str = "lan") -> bool:
+    """Whether who is asked from a namespace answers."""
+    command = ["ip", "netns", "exec", netns, "ping", "-qc1", "-W2", address]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def addresses(link: str, netns: Optional[str] = None) -> List[Dict[str, Any]]:

@@ -90,9 +90,9 @@ def test_guests_get_leases_of_the_lans_router_and_the_host_keeps_its_own(hook: P
         given = {name: lease(hook, "eth0", netns=name) for name in GUESTS}
         assert len({own, *given.values()}) == 3
         for name, address in given.items():
-            assert reached(address, "lan")
-            assert reached("192.168.0.1", name)
-            assert reached(own, name)
+            assert lan.reached(address, "lan")
+            assert lan.reached("192.168.0.1", name)
+            assert lan.reached(own, name)
 
         lan.batch(f"address change {own}/24 dev br0 valid_lft 60 preferred_lft 60")
         with lan.pinged(own) as gap:
@@ -115,11 +115,6 @@ def before_as(image: Dict[str, Any], link: str) -> str:
     routes: List[str] = image["rooms"]["None"]["routes"]
     (default,) = [json.loads(route) for route in routes if json.loads(route)["dst"] == "default"]
     return json.dumps({**default, "dev": link}, sort_keys=True)
-
-
-def reached(address: str, netns: str) -> bool:
-    command = ["ip", "netns", "exec", netns, "ping", "-qc1", "-W2", address]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 @pytest.mark.parametrize("forwarding", [False, True])
