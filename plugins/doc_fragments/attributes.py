@@ -5,35 +5,13 @@
 
 from __future__ import annotations
 
-_EVERYWHERE = """\
-  idempotent:
-    description: Run a second time with the same options it changes nothing.
-    support: full
-  platform:
-    description: The operating systems it works on.
-    platforms: linux
-    support: full
-  action_group:
-    description:
-      - Use C(group/hostwire.linux.hostwire) in C(module_defaults) to set options of all the collection's modules at
-        once.
-    support: full
-    membership:
-      - hostwire.linux.hostwire"""
-
-_NO_DIFF = """\
-  diff_mode:
-    description: Shows the objects in question as they are and as they will be.
-    support: N/A
-    details: It changes nothing."""
-
 
 class ModuleDocFragment:
-    """What modules say of themselves: ``.reads_only`` change nothing on a host, ``.on_controller`` run for a play as a
-    whole, and with ``.no_diff`` only print."""
+    """What modules say of themselves: ``.reads_only`` change nothing, ``.on_controller`` print a table of a play, and
+    with ``.no_diff`` that is all."""
 
-    DOCUMENTATION = rf"""
-options: {{}}
+    DOCUMENTATION = r"""
+options: {}
 requirements:
   - Python 3.9 or later on the host; nothing beside its standard library.
   - Root there, or the capabilities C(CAP_NET_ADMIN) and C(CAP_SYS_ADMIN).
@@ -47,11 +25,24 @@ attributes:
   diff_mode:
     description: Shows the objects in question as YAML, as they are and as they will be.
     support: full
-{_EVERYWHERE}
+  idempotent:
+    description: Run a second time with the same options it changes nothing.
+    support: full
+  platform:
+    description: The operating systems it works on.
+    platforms: linux
+    support: full
+  action_group:
+    description:
+      - Use C(group/hostwire.linux.hostwire) in C(module_defaults) to set options of all the collection's modules at
+        once.
+    support: full
+    membership:
+      - hostwire.linux.hostwire
 """
 
-    READS_ONLY = rf"""
-options: {{}}
+    READS_ONLY = r"""
+options: {}
 requirements:
   - Python 3.9 or later on the host; nothing beside its standard library.
   - Root there, or the capabilities C(CAP_NET_ADMIN) and C(CAP_SYS_ADMIN), to look into namespaces.
@@ -59,8 +50,24 @@ attributes:
   check_mode:
     description: Says what would change without changing anything.
     support: full
-{_NO_DIFF}
-{_EVERYWHERE}
+  diff_mode:
+    description: Shows the objects in question as they are and as they will be.
+    support: N/A
+    details: This module changes nothing.
+  idempotent:
+    description: Run a second time with the same options it changes nothing.
+    support: full
+  platform:
+    description: The operating systems it works on.
+    platforms: linux
+    support: full
+  action_group:
+    description:
+      - Use C(group/hostwire.linux.hostwire) in C(module_defaults) to set options of all the collection's modules at
+        once.
+    support: full
+    membership:
+      - hostwire.linux.hostwire
 """
 
     ON_CONTROLLER = r"""
@@ -87,8 +94,11 @@ notes:
   - With a callback that writes JSON to standard output the table goes to standard error.
 """
 
-    NO_DIFF = rf"""
-options: {{}}
+    NO_DIFF = r"""
+options: {}
 attributes:
-{_NO_DIFF}
+  diff_mode:
+    description: Shows the objects in question as they are and as they will be.
+    support: N/A
+    details: It changes nothing.
 """

@@ -12,7 +12,11 @@ from ansible_collections.hostwire.linux.plugins.doc_fragments.objects import ent
 class ModuleDocFragment:
     """``hostwire.linux.document``: the document's lists of objects."""
 
-    DOCUMENTATION = rf"""
+    DOCUMENTATION: str
+
+
+# Not in the class, where ansible-test takes everything for plain text.
+ModuleDocFragment.DOCUMENTATION = rf"""
 options:
   namespaces:
     description: Named network namespaces. The loopback interface is up in each.

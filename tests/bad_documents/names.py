@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Names of interfaces and namespaces, wherever one stands."""
 
-
-
 from __future__ import annotations
 
 from typing import Any, Iterator

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Addresses and the other fields of a link."""
 
-
-
 from __future__ import annotations
 
 from typing import Any, Iterator

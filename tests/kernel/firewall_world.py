@@ -29,6 +29,8 @@ GUESTS = (
     GuestNetwork("v-net-1", ("192.168.16.0/24", "fd00:16::/64")),
 )
 MASQUERADE = Masquerade(None, "192.168.15.0/24", "v-net-0")
+HOST, HOST6 = "192.168.1.2", "2001:db8:1::2"  # the host's own addresses on the LAN
+RED, BLUE = "192.168.15.1", "192.168.15.2"
 PATIENCE = 5.0  # seconds for what does come, on a busy machine
 NEVER = 0.2  # seconds after which a packet that takes microseconds won't come any more
 

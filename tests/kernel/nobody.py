@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import codecs
+import importlib
 import json
 import os
 import traceback
@@ -12,11 +13,13 @@ from typing import Any, Callable
 NOBODY = 65534
 
 
-def as_nobody(work: Callable[[], Any]) -> Any:
+def as_nobody(work: Callable[[], Any], *modules: str) -> Any:
     """What ``work`` returns, plain values, done by the user nobody in a process of its own.
 
-    All that it imports has to be imported beforehand: who knows whether nobody may read that.
+    ``modules`` below plugins/ are imported beforehand: who knows whether nobody may read them.
     """
+    for name in modules:
+        importlib.import_module(f"ansible_collections.hostwire.linux.plugins.{name}")
     codecs.lookup("ascii")
     answer, tell = os.pipe()
     child = os.fork()

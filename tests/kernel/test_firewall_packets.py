@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import os
 import socket
-from pathlib import Path
 
 import pytest
 
@@ -13,7 +11,10 @@ from ansible_collections.hostwire.linux.plugins.module_utils.firewall import Fir
 from ansible_collections.hostwire.linux.plugins.module_utils.model import Masquerade
 from ansible_collections.hostwire.linux.plugins.module_utils.netns import inside
 from ansible_collections.hostwire.linux.tests.kernel.firewall_world import (
+    BLUE,
     GUESTS,
+    HOST,
+    HOST6,
     MASQUERADE,
     apply,
     batch,
@@ -26,32 +27,6 @@ from ansible_collections.hostwire.linux.tests.kernel.firewall_world import (
     sysctl,
     wanted,
 )
-
-HOST = "192.168.1.2"  # the host's address on the LAN
-HOST6 = "2001:db8:1::2"
-BLUE = "192.168.15.2"
-
-
-@pytest.fixture(params=["nft", "legacy"])
-def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
-    """The program plainly called iptables is of this backend."""
-    (tmp_path / "iptables").symlink_to(f"/usr/sbin/xtables-{request.param}-multi")
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    return str(request.param)
-
-
-@pytest.fixture(params=[0, 1], ids=["routed", "bridge-nf"])
-def each_world(private_host: object, backend: str, request: pytest.FixtureRequest) -> int:
-    """The world of firewall_world.py; its value is bridge-nf-call-iptables."""
-    build(request.param)
-    return int(request.param)
-
-
-@pytest.fixture
-def world(private_host: object, backend: str) -> int:
-    """The same in two variants that have each backend and each setting once."""
-    build(bridge_nf=int(backend == "nft"))
-    return int(backend == "nft")
 
 
 @pytest.fixture

@@ -59,16 +59,6 @@ COMMIT
 """
 
 
-@pytest.fixture(params=["nft", "legacy"])
-def backend(
-    private_host: object, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> str:
-    """The program plainly called iptables is of this backend."""
-    (tmp_path / "iptables").symlink_to(f"/usr/sbin/xtables-{request.param}-multi")
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    return str(request.param)
-
-
 def load(backend: str, text: str, family: str = "iptables") -> None:
     subprocess.run([f"{family}-{backend}-restore"], input=text, text=True, check=True)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-from pathlib import Path
 from typing import Any, List, Mapping, Optional, Tuple
 
 import pytest
@@ -28,16 +27,6 @@ from ansible_collections.hostwire.linux.tests.kernel.guest_world import (
 
 MODES = ["nat", "nat_network", "bridged", "internal", "host_only", "routed"]
 WORKERS = 8
-
-
-@pytest.fixture(params=["nft", "legacy"])
-def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
-    """The program plainly called iptables is of this backend."""
-    for family in ("iptables", "ip6tables"):
-        for verb in ("", "-save", "-restore"):
-            (tmp_path / f"{family}{verb}").symlink_to(f"/usr/sbin/{family}-{request.param}{verb}")
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    return str(request.param)
 
 
 @pytest.fixture(params=[0, 1], ids=["routed", "bridge-nf"])

@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import time
-from pathlib import Path
 from typing import NamedTuple, Optional
 
 import pytest
@@ -15,13 +13,16 @@ from ansible_collections.hostwire.linux.plugins.module_utils.firewall import Fir
 from ansible_collections.hostwire.linux.plugins.module_utils.model import Masquerade
 from ansible_collections.hostwire.linux.plugins.module_utils.netns import inside
 from ansible_collections.hostwire.linux.tests.kernel.firewall_world import (
+    BLUE,
     GUESTS,
+    HOST,
+    HOST6,
     NEVER,
     PATIENCE,
+    RED,
     apply,
     batch,
     blocked,
-    build,
     call,
     iptables,
     listening,
@@ -32,8 +33,6 @@ from ansible_collections.hostwire.linux.tests.kernel.firewall_world import (
 )
 
 OPEN = SwitchPolicy("v-net-0")
-HOST, HOST6 = "192.168.1.2", "2001:db8:1::2"  # the host's own addresses on the LAN
-RED, BLUE = "192.168.15.1", "192.168.15.2"
 TCP, UDP = 80, 53
 
 
@@ -67,29 +66,6 @@ CLOSED = {
     "among": AMONG_GUESTS,
     "outside": (*OUTWARDS, *INWARDS),
 }
-
-
-@pytest.fixture(params=["nft", "legacy"])
-def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
-    """The programs plainly called iptables and ip6tables are of this backend."""
-    for program in ("iptables", "ip6tables"):
-        (tmp_path / program).symlink_to(f"/usr/sbin/xtables-{request.param}-multi")
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    return str(request.param)
-
-
-@pytest.fixture(params=[0, 1], ids=["routed", "bridge-nf"])
-def each_world(private_host: object, backend: str, request: pytest.FixtureRequest) -> int:
-    """The world of firewall_world.py; its value is bridge-nf-call-iptables."""
-    build(request.param)
-    return int(request.param)
-
-
-@pytest.fixture
-def world(private_host: object, backend: str) -> int:
-    """The same in two variants that have each backend and each setting once."""
-    build(bridge_nf=int(backend == "nft"))
-    return int(backend == "nft")
 
 
 def routed(*switches: SwitchPolicy, **fields: object) -> FirewallWant:
