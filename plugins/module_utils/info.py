@@ -12,6 +12,7 @@ from .errors import HostwireError, MissingOnHost
 from .model import Address, KernelRoute, Link, NamespaceView
 from .netns import Process
 from .observe import Question, observe
+from .plan.owned import owner_of
 from .rtnetlink.channel import Channel
 from .rtnetlink.constants import IFA_F_DADFAILED, IFA_F_TENTATIVE, RT_TABLE_MAIN
 from .rtnetlink.neighbours import Neighbour, read_neighbours
@@ -98,7 +99,7 @@ def _link(link: Link, names: Dict[int, str], addresses: tuple[Address, ...]) -> 
         "bridge": names.get(link.master or 0),
         "isolated": link.isolated,
         "altnames": list(link.altnames),
-        "owner": link.alias[len("hostwire:") :] if link.alias.startswith("hostwire:") else None,
+        "owner": owner_of(link.alias),
         "addresses": [address.address for address in addresses],
         "tentative": [address.address for address in addresses if address.flags & IFA_F_TENTATIVE],
         "duplicate": [address.address for address in addresses if address.flags & IFA_F_DADFAILED],

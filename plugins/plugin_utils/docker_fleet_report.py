@@ -151,9 +151,8 @@ def outcome_of(
 
 
 def _reason(result: Mapping[str, Any]) -> str:
-    said = (
-        str(result.get("msg") or "no reason given").strip().removeprefix("Task failed: ")
-    )  # Ansible's words, then why
+    # Ansible's words, then why
+    said = str(result.get("msg") or "no reason given").strip().removeprefix("Task failed: ")
     problems = result.get("problems") or said.splitlines()
     return "\n".join(str(problem) for problem in problems)
 

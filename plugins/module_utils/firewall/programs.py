@@ -251,6 +251,8 @@ def _restored(command: Sequence[str], text: str) -> str:
     """Run a restore program, again if somebody was in the way; what it complains about, "" if it did its work."""
     environment = _environment()
     for attempt in range(_ATTEMPTS):
+        if attempt:
+            time.sleep(0.01 * 2**attempt)
         done = subprocess.run(
             command,
             input=text,
@@ -263,7 +265,6 @@ def _restored(command: Sequence[str], text: str) -> str:
         )
         if done.returncode != _BUSY or "ermission denied" in done.stderr:
             break
-        time.sleep(0.02 * 2**attempt)
     return "" if done.returncode == 0 else done.stderr or f"exit code {done.returncode}"
 
 

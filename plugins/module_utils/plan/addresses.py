@@ -97,9 +97,8 @@ def _exchange(
     if not surplus:
         return
     _keep_secondaries(sheet, netns, link, surplus, present, wanted)
-    for entry in sorted(
-        surplus, key=lambda entry: not entry.flags & IFA_F_SECONDARY
-    ):  # a primary takes its secondaries along
+    # Secondaries first: a primary takes its secondaries along.
+    for entry in sorted(surplus, key=lambda entry: not entry.flags & IFA_F_SECONDARY):
         if lost_with_state and ":" in entry.address:
             continue  # went with the link's state
         line = sheet.line(f"{place(netns)}: {link}: address {entry.address}: remove")

@@ -18,7 +18,7 @@ from .actions import (
     VethAdd,
 )
 from .addresses import plan_addresses, plan_foreign_addresses
-from .owned import UNKNOWN, Change
+from .owned import UNKNOWN, Change, owner_of
 from .ports import join, mend_link
 from .sheet import BEFORE_UP, LINK, MAKE_LINKS, MAKE_NAMESPACES, Sheet, kind_words, place
 from .uplinks import look_of, plan_bridge_addresses
@@ -188,10 +188,9 @@ def usable(sheet: Sheet, netns: Optional[str], name: str, kind: str) -> Optional
                 sheet.conflicts.append(f'{what} "{other.name}" with this altname already')
         return None
     if not sheet.is_ours(netns, have):
-        owner = (
-            f"it belongs to the document {have.alias[9:]!r}" if have.alias.startswith("hostwire:") else "it isn't ours"
-        )
-        sheet.conflicts.append(f"{what} of this name already ({kind_words(have.kind)}), and {owner}")
+        owner = owner_of(have.alias)
+        whose = "it isn't ours" if owner is None else f"it belongs to the document {owner!r}"
+        sheet.conflicts.append(f"{what} of this name already ({kind_words(have.kind)}), and {whose}")
         return have if have.kind == kind else None
     if have.kind != kind:
         line = sheet.line(f"{place(netns)}: {kind_words(have.kind)} {name}: remove (a {kind_words(kind)} is wanted)")

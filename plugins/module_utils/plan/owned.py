@@ -14,6 +14,7 @@ SysctlKey = Tuple[Optional[str], str]  # namespace, slash path
 
 # A namespace or link that was about to be made when the run was killed: its number was never learned.
 UNKNOWN = 0
+_MARK = "hostwire:"
 UPLINK = "uplink"  # the property of an interface that isn't ours: which bridge of ours does its work
 
 
@@ -70,7 +71,12 @@ class Owned(NamedTuple):
 
 def mark_of(name: str) -> str:
     """The alias of links that belong to the document of this name."""
-    return f"hostwire:{name}"
+    return _MARK + name
+
+
+def owner_of(alias: str) -> Optional[str]:
+    """The name of the document whose mark this alias is, None if it is no mark."""
+    return alias[len(_MARK) :] if alias.startswith(_MARK) else None
 
 
 def nothing(name: str) -> Owned:

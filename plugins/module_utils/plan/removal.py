@@ -7,6 +7,7 @@ from typing import Any, Container, Dict, Iterable, List, Optional
 
 from ..model import Link, LinkKey, NamespaceView
 from ..netns import Process
+from ..rtnetlink.constants import RTN_BLACKHOLE, RTN_PROHIBIT, RTN_UNREACHABLE, RTPROT_KERNEL
 from .actions import Action, AddressAdd, LinkChange, NetnsAdd, NetnsDelete, SysctlSet
 from .owned import UPLINK, SettingKey
 from .settings import current
@@ -96,7 +97,9 @@ def _remake(sheet: Sheet, name: str, namespace: NamespaceView) -> List[Action]:
         if value not in (None, "0"):
             actions.append(SysctlSet(name, path, str(value)))
     return actions + [
-        sheet.remake_route(name, route) for route in namespace.routes if route.type in (6, 7, 8) and route.protocol != 2
+        sheet.remake_route(name, route)
+        for route in namespace.routes
+        if route.type in (RTN_BLACKHOLE, RTN_UNREACHABLE, RTN_PROHIBIT) and route.protocol != RTPROT_KERNEL
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Dict, Iterable, List, Optional, Tuple
 
-from ..model import KernelRoute, NamespaceView, Route
+from ..model import TABLE_MAIN, KernelRoute, NamespaceView, Route
 from ..rtnetlink.constants import ROUTE_PROTOCOL, RTN_UNICAST
 from ..rtnetlink.routes import TYPES, default_metric
 from .actions import RouteAdd, RouteDelete
@@ -34,7 +34,7 @@ def describe(route: Route) -> str:
         words.append("nexthop" + (f" via {hop.via}" if hop.via else "") + (f" dev {hop.dev}" if hop.dev else ""))
         words += [f"weight {hop.weight}"] if hop.weight != 1 else []
     words += [f"metric {route.metric}"] if route.metric is not None else []
-    words += [f"table {route.table}"] if route.table != 254 else []
+    words += [f"table {route.table}"] if route.table != TABLE_MAIN else []
     return " ".join(words)
 
 
@@ -121,7 +121,7 @@ def _kernel_words(sheet: Sheet, namespace: NamespaceView, route: KernelRoute) ->
         words.append(f"dev {names.get(route.dev, route.dev)}")
     words += [f"nexthop via {via}" for via, _dev, _weight in route.nexthops if via]
     words += [f"metric {route.metric}"] if route.metric != default_metric(route.to) else []
-    words += [f"table {route.table}"] if route.table != 254 else []
+    words += [f"table {route.table}"] if route.table != TABLE_MAIN else []
     return " ".join(words)
 
 

@@ -7,7 +7,7 @@ import hashlib
 from typing import Dict, FrozenSet, List, Optional, Sequence, Set, Tuple
 
 from ..model import CONTAINER, HostView, KernelRoute, Link, LinkKey, NamespaceView
-from ..rtnetlink.constants import ROUTE_PROTOCOL, RTPROT_KERNEL, RTPROT_RA
+from ..rtnetlink.constants import ROUTE_PROTOCOL, RT_SCOPE_LINK, RTN_UNICAST, RTPROT_KERNEL, RTPROT_RA
 from .actions import (
     Action,
     AddressAdd,
@@ -22,7 +22,7 @@ from .actions import (
     TapAdd,
     VethAdd,
 )
-from .owned import UNKNOWN, Owned, copy
+from .owned import UNKNOWN, Owned, copy, owner_of
 
 # The order of work. Tens order everything; within ten the work of one namespace stays together.
 CLOSE = 0  # forwarding off, before what protected goes
@@ -71,9 +71,8 @@ class Sheet:
         self.gone_namespaces: Set[str] = set()
         self.leased: Dict[LinkKey, FrozenSet[str]] = {}  # see addresses.leased_ends
         self.isolation: Dict[LinkKey, bool] = {}  # bridges, and whether their ports are to be isolated; see ports
-        self.falling: Set[LinkKey] = (
-            set()
-        )  # links that the plan takes down: they lose routes and IPv6 addresses (hazard 23)
+        # Links that the plan takes down: they lose routes and IPv6 addresses (hazard 23).
+        self.falling: Set[LinkKey] = set()
         self.leaving: Set[LinkKey] = set()  # bridges that give an uplink back: their routes move or go
 
     def line(self, text: str) -> int:
@@ -112,7 +111,7 @@ class Sheet:
         """By its mark, or by our memory of a link that has lost it or never got it."""
         if link.alias == self.owned.mark:
             return True
-        if link.alias.startswith("hostwire:"):
+        if owner_of(link.alias) is not None:
             return False
         return self.owned.links.get((netns, link.name)) in (UNKNOWN, link.index)
 
@@ -168,13 +167,11 @@ class Sheet:
             actions.append(SysctlSet(netns, f"net/ipv6/conf/{link.name}/accept_ra", str(link.accept_ra)))
         if master:  # by itself, for the bridge may be made again only after this link: then it fetches its ports
             actions += self.replug(netns, link, master)
-        leaving = (
-            netns,
-            link.name,
-        ) in self.leaving  # then only what the document gave it: the rest isn't here any more
+        # If it leaves, only what the document gave it: the rest isn't here any more.
+        leaving = (netns, link.name) in self.leaving
         for address in namespace.addresses.get(link.index, ()):
             own = (netns, link.name, address.address) in self.owned.addresses
-            if address.scope != 253 and (own or not leaving):  # RT_SCOPE_LINK: the kernel makes those itself
+            if address.scope != RT_SCOPE_LINK and (own or not leaving):  # the kernel makes those itself
                 actions.append(AddressAdd(netns, link.name, address.address))
         if leaving:
             return actions
@@ -197,7 +194,7 @@ class Sheet:
             netns,
             route.to,
             route.via,
-            names.get(route.dev or 0) if route.type == 1 else None,
+            names.get(route.dev or 0) if route.type == RTN_UNICAST else None,
             route.metric,
             route.table,
             route.type,

@@ -8,7 +8,7 @@ from typing import Iterable, List, NamedTuple, Optional, Set, Tuple
 from ..model import Baggage, Bridge, Link, LinkKey, Topology
 from .actions import UplinkAttach, UplinkDetach
 from .addresses import plan_addresses, plan_foreign_addresses
-from .owned import UPLINK, Change, Owned, SettingKey
+from .owned import UPLINK, Change, Owned, SettingKey, owner_of
 from .sheet import ATTACH, DETACH, Sheet, place
 
 DEFAULT_MTU = 1500  # ETH_DATA_LEN, linux/if_ether.h: of a bridge without ports
@@ -113,8 +113,9 @@ def _attach(sheet: Sheet, bridge: Bridge, nic: Link) -> None:
     netns = bridge.netns
     one = Attachment(netns, nic.name, bridge.name)
     what = f"bridge {bridge.name}: uplink {nic.name}"
-    if nic.alias.startswith("hostwire:"):
-        sheet.conflicts.append(f"{what}: it belongs to the document {nic.alias[9:]!r}")
+    owner = owner_of(nic.alias)
+    if owner is not None:
+        sheet.conflicts.append(f"{what}: it belongs to the document {owner!r}")
         return
     if nic.kind == "bridge":
         sheet.conflicts.append(f"{what}: it is a bridge itself, and can't be a port of another")

@@ -13,12 +13,10 @@ from ..errors import HostwireError, InvalidValue, MissingOnHost
 from ..model import CONTAINER, Probe
 from .attempt import Answer, Try, new_try
 
-AT_ONCE = (
-    200  # sockets open at a time: Linux 6.18 serves 256 raw sockets of a namespace, a process may have 1024 open files
-)
-RETRY_AFTER = (
-    0.25  # of the timeout, from the start of one round to the next: a network that was just built settles meanwhile
-)
+# Sockets open at a time: Linux 6.18 serves 256 raw sockets of a namespace, a process may have 1024 open files.
+AT_ONCE = 200
+# Of the timeout, from the start of one round to the next: a network that was just built settles meanwhile.
+RETRY_AFTER = 0.25
 
 
 class ProbeResult(NamedTuple):
