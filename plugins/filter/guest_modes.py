@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, Mapping, Optional
 
-from ansible.errors import AnsibleFilterError
-
+from ansible_collections.hostwire.linux.plugins.plugin_utils.filters import as_filters
 from ansible_collections.hostwire.linux.plugins.plugin_utils.guest_modes import Surroundings, shipped, trials
 from ansible_collections.hostwire.linux.plugins.plugin_utils.guest_network.model import GuestNetworkError
 from ansible_collections.hostwire.linux.plugins.plugin_utils.guest_network.setup import read
@@ -23,10 +22,7 @@ def guest_mode_probes(
     there: Optional[Mapping[str, Any]] = None,
 ) -> List[Dict[str, Any]]:
     """For each place that probes start from: the probes, and what each of them is to show."""
-    try:
-        return shipped(trials(read(networks, guests), Surroundings(host, neighbour, port, there)))
-    except GuestNetworkError as error:
-        raise AnsibleFilterError(f"guest_mode_probes: {error}") from error
+    return shipped(trials(read(networks, guests), Surroundings(host, neighbour, port, there)))
 
 
 class FilterModule:
@@ -34,4 +30,4 @@ class FilterModule:
 
     def filters(self) -> Dict[str, Callable[..., Any]]:
         """Return the filters by name."""
-        return {"guest_mode_probes": guest_mode_probes}
+        return as_filters(GuestNetworkError, guest_mode_probes)

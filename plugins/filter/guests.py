@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, Mapping, Optional
 
-from ansible.errors import AnsibleFilterError
-
+from ansible_collections.hostwire.linux.plugins.plugin_utils.filters import as_filters
 from ansible_collections.hostwire.linux.plugins.plugin_utils.guest_network.documents import documents
 from ansible_collections.hostwire.linux.plugins.plugin_utils.guest_network.model import GuestNetworkError
 from ansible_collections.hostwire.linux.plugins.plugin_utils.guest_network.servers import servers
@@ -29,21 +28,9 @@ def guest_services(networks: Any, guests: Any = None) -> List[Dict[str, Any]]:
     return servers(read(networks, guests))
 
 
-def _told(work: Callable[..., Any]) -> Callable[..., Any]:
-    """The filter with its errors in Ansible's form."""
-
-    def judged(*arguments: Any, **options: Any) -> Any:
-        try:
-            return work(*arguments, **options)
-        except GuestNetworkError as error:
-            raise AnsibleFilterError(f"{work.__name__}: {error}") from error
-
-    return judged
-
-
 class FilterModule:
     """Guest networks."""
 
     def filters(self) -> Dict[str, Callable[..., Any]]:
         """Return the filters by name."""
-        return {work.__name__: _told(work) for work in (guest_documents, guest_services)}
+        return as_filters(GuestNetworkError, guest_documents, guest_services)

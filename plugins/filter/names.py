@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
-from ansible.errors import AnsibleFilterError
-
+from ansible_collections.hostwire.linux.plugins.plugin_utils.filters import as_filters
 from ansible_collections.hostwire.linux.plugins.plugin_utils.name_service.names import (
     NamesError,
     hosts_entries,
@@ -43,21 +42,9 @@ def name_server_lines(
     return server_lines(records, listen, domain, upstream, port)
 
 
-def _told(work: Callable[..., Any]) -> Callable[..., Any]:
-    """The filter with its errors in Ansible's form."""
-
-    def judged(*arguments: Any, **options: Any) -> Any:
-        try:
-            return work(*arguments, **options)
-        except NamesError as error:
-            raise AnsibleFilterError(str(error)) from error
-
-    return judged
-
-
 class FilterModule:
     """Names of guests and hosts."""
 
     def filters(self) -> Dict[str, Callable[..., Any]]:
         """Return the filters by name."""
-        return {work.__name__: _told(work) for work in (name_records, name_entries, name_server_lines)}
+        return as_filters(NamesError, name_records, name_entries, name_server_lines)

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
-from ansible.errors import AnsibleFilterError
-
+from ansible_collections.hostwire.linux.plugins.plugin_utils.filters import as_filters
 from ansible_collections.hostwire.linux.plugins.plugin_utils.subnets import (
     SubnetError,
     allocate,
@@ -77,22 +76,9 @@ def _hosts(hosts: Any) -> List[str]:
     return [str(host) for host in hosts]
 
 
-def _told(work: Callable[..., Any]) -> Callable[..., Any]:
-    """The filter with its errors in Ansible's form."""
-
-    def judged(*arguments: Any, **options: Any) -> Any:
-        try:
-            return work(*arguments, **options)
-        except SubnetError as error:
-            raise AnsibleFilterError(f"{work.__name__}: {error}") from error
-
-    return judged
-
-
 class FilterModule:
     """Subnets by arithmetic."""
 
     def filters(self) -> Dict[str, Callable[..., Any]]:
         """Return the filters by name."""
-        found = (bridge_address, bridge_addresses, address_pools, subnet_overlaps)
-        return {work.__name__: _told(work) for work in found}
+        return as_filters(SubnetError, bridge_address, bridge_addresses, address_pools, subnet_overlaps)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.hostwire.linux.plugins.filter.guest_modes import guest_mode_probes
+from ansible_collections.hostwire.linux.plugins.filter.guest_modes import FilterModule
 from ansible_collections.hostwire.linux.plugins.plugin_utils import guest_modes
 from ansible_collections.hostwire.linux.plugins.plugin_utils.guest_modes_report import (
     is_wrong,
@@ -17,6 +17,8 @@ from ansible_collections.hostwire.linux.plugins.plugin_utils.guest_modes_report 
     verdict,
 )
 from ansible_collections.hostwire.linux.tests import guest_modes as issue
+
+guest_mode_probes = FilterModule().filters()["guest_mode_probes"]
 
 NETWORKS: list[dict[str, Any]] = [
     {"name": "home", "mode": "bridged", "uplink": "eth0"},

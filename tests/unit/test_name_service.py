@@ -44,7 +44,7 @@ def record(name: str, *addresses: str, aliases: tuple[str, ...] = ()) -> Dict[st
 def refusal(*arguments: Any, work: Any = name_records, **options: Any) -> str:
     with pytest.raises(AnsibleFilterError) as raised:
         work(*arguments, **options)
-    return str(raised.value)
+    return str(raised.value).removeprefix(f"{work.__name__}: ")
 
 
 def test_every_source_adds_to_one_list() -> None:
