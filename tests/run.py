@@ -86,7 +86,7 @@ SUITES = (
         ),
     ),
     Suite("lab", (("tests/lab",),), minutes=15, pytest=True),
-    Suite("vm", (("tests/vm",),), minutes=15, pytest=True),
+    Suite("vm", (("-n", "2", "tests/vm"),), minutes=15, pytest=True),
     Suite("fleet", (("tests/fleet",),), minutes=10, pytest=True),
     # One process a Debian release: what takes time here is waiting for hosts and engines. Downtime is measured alone.
     Suite(

@@ -34,6 +34,14 @@ KERNEL_OPTIONS = (
     # Likewise the kernel may take the timer for unconnected, for its interrupts come late, and give up.
     "no_timer_check",
 )
+# In sh: peer.pl serves from now on. It ends with an error if that doesn't.
+SERVE = f"""
+perl -w /lib/peer.pl serve {PORT} >/dev/console 2>&1 &
+until [ $(netstat -ltun | grep -c ':{PORT} ') = 2 ]; do
+    kill -0 $! || exit 1
+    sleep 0.1
+done
+"""
 END_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL")
 
 
@@ -99,11 +107,7 @@ class Guest:
 
     def serve(self) -> None:
         """Answer TCP and UDP on PORT from now on, at all addresses."""
-        listening = f"[ $(netstat -ltun | grep -c ':{PORT} ') = 2 ]"
-        self.said(
-            f"perl -w /lib/peer.pl serve {PORT} >/dev/console 2>&1 & "
-            f"until {listening}; do kill -0 $! && sleep 0.1 || exit 1; done"
-        )
+        self.said(SERVE)
 
     def reaches(self, address: str, protocol: str, port: int = PORT, seconds: int = 1) -> bool:
         """Whether ``address`` answers this machine within ``seconds``. ``protocol``: icmp, tcp, udp."""

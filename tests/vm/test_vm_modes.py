@@ -26,7 +26,7 @@ from ansible_collections.hostwire.linux.tests import guest_modes
 from ansible_collections.hostwire.linux.tests.guest_modes import GUEST, INTERNET, LAN, OTHER, PORT, Attempt
 from ansible_collections.hostwire.linux.tests.vm import world
 from ansible_collections.hostwire.linux.tests.vm.guest import PORT as SERVED
-from ansible_collections.hostwire.linux.tests.vm.guest import Call, Guest, Nic, started
+from ansible_collections.hostwire.linux.tests.vm.guest import SERVE, Call, Guest, Nic, started
 
 MACS = {GUEST: "52:54:00:00:00:04", OTHER: "52:54:00:00:00:0c"}
 PORTS = {GUEST: 1234, OTHER: 8989}  # of the host, where a port leads to the guest
@@ -195,9 +195,9 @@ def moving_in(plan: Plan, name: str, machine: Guest) -> Callable[[], Dict[int, s
     """
     address6 = (plan.guest if name == GUEST else plan.other)[6]
     mode = plan.network["mode"]
-    lines = [f"udhcpc -i eth0 -n -q -t 20 -T 3 -x hostname:{name}", f"ip address add {address6}/64 dev eth0"]
+    lines = ["set -e", f"udhcpc -i eth0 -n -q -t 20 -T 3 -x hostname:{name}", f"ip address add {address6}/64 dev eth0"]
     if mode in ("internal", "host_only"):
-        lines.append("! ip route | grep default")
+        lines.append("if ip route | grep default; then exit 1; fi")
     if mode == "internal":
         lines += ["ip route add default dev eth0", "ip -6 route add default dev eth0"]
     else:
@@ -205,13 +205,12 @@ def moving_in(plan: Plan, name: str, machine: Guest) -> Callable[[], Dict[int, s
             lines.append(f"ip route add default via {plan.gateway[4]}")
         lines.append(f"ip -6 route add default via {plan.gateway[6]}")
     machine.wait_until_ready()
-    end = machine.begin(" && ".join(lines))
+    end = machine.begin("\n".join([*lines, SERVE, "ip -4 -o address show dev eth0"]))
 
     def moved_in() -> Dict[int, str]:
         ran = end()
         assert ran.status == 0, ran.output
-        machine.serve()
-        return {4: machine.said("ip -4 -o address show dev eth0").split()[3].split("/")[0], 6: address6}
+        return {4: ran.output.splitlines()[-1].split()[3].split("/")[0], 6: address6}
 
     return moved_in
 
