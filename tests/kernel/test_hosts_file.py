@@ -42,15 +42,13 @@ def test_43_a_mount_point_is_written_in_place(mounted: Path) -> None:
     assert not list(Path("/var/lib/hostwire").glob("hosts.*"))
 
 
-@pytest.mark.parametrize("torn", [b"", b"127.0.0.1 loc", BEFORE + b"# hostwire begin tasks\n10.0.2.12 lo"])
-def test_43_a_write_in_place_that_was_cut_short_is_finished_by_the_next_run(
-    mounted: Path, monkeypatch: pytest.MonkeyPatch, torn: bytes
-) -> None:
+def killed_in_mid_write(monkeypatch: pytest.MonkeyPatch, left: bytes) -> None:
+    """A run ends by a signal while it writes, and leaves this in the file."""
     child = os.fork()
     if child == 0:
 
         def cut_short(file: int, operation: int) -> None:
-            HOSTS.write_bytes(torn)
+            HOSTS.write_bytes(left)
             os.kill(os.getpid(), signal.SIGKILL)
 
         monkeypatch.setattr(writing, "fcntl", type("", (), {"flock": cut_short, "LOCK_EX": 2}))
@@ -59,8 +57,14 @@ def test_43_a_write_in_place_that_was_cut_short_is_finished_by_the_next_run(
         finally:
             os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
-    assert mounted.read_bytes() == torn
+    assert HOSTS.read_bytes() == left
 
+
+@pytest.mark.parametrize("torn", [b"", b"127.0.0.1 loc", BEFORE + b"# hostwire begin tasks\n10.0.2.12 lo"])
+def test_43_a_write_in_place_that_was_cut_short_is_finished_by_the_next_run(
+    mounted: Path, monkeypatch: pytest.MonkeyPatch, torn: bytes
+) -> None:
+    killed_in_mid_write(monkeypatch, torn)
     predicted = call("hosts_file", check=True, entries=ENTRIES)
     assert predicted["plan"][0] == "/etc/hosts: finish what a run that was killed left half-written"
     assert call("hosts_file", entries=ENTRIES)["plan"] == predicted["plan"]
@@ -68,6 +72,18 @@ def test_43_a_write_in_place_that_was_cut_short_is_finished_by_the_next_run(
     assert call("hosts_file", entries=ENTRIES)["changed"] is False
     call("hosts_file", state="absent")
     assert mounted.read_bytes() == BEFORE
+
+
+def test_43_what_others_wrote_after_a_run_was_killed_stays(mounted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container that is started again has another address, and its hosts file anew."""
+    killed_in_mid_write(monkeypatch, b"127.0.0.1 loc")
+    since = BEFORE.replace(b"172.17.0.2", b"172.17.0.3")
+    mounted.write_bytes(since)
+    assert call("hosts_file", entries=ENTRIES)["changed"] is True
+    assert mounted.read_bytes().startswith(since)
+    assert call("hosts_file", state="absent")["changed"] is True
+    assert mounted.read_bytes() == since
+    assert not list(Path("/var/lib/hostwire").glob("hosts.*"))
 
 
 def test_a_write_in_place_without_room_leaves_the_file_as_it_was(private_host: Path) -> None:

@@ -37,8 +37,19 @@ def read(path: str) -> Optional[bytes]:
 
 
 def torn(path: str, state_dir: str) -> Optional[bytes]:
-    """What the file held before a write in place that never ended; None if there was none."""
-    return read(_copy(path, state_dir))
+    """What the file held before a write in place that never ended; None if there was none, or others wrote since."""
+    length, _newline, texts = (read(_copy(path, state_dir)) or b"").partition(b"\n")
+    if not length.isdigit():
+        return None
+    before, after = texts[: int(length)], texts[int(length) :]
+    return before if _cut_short(read(path) or b"", before, after) else None
+
+
+def _cut_short(now: bytes, before: bytes, after: bytes) -> bool:
+    """Whether it begins as ``after`` and goes on with nothing, or with the rest of ``before``."""
+    differing = (number for number, (one, other) in enumerate(zip(now, after)) if one != other)
+    written = next(differing, min(len(now), len(after)))
+    return now not in (before, after) and now[written:] in (b"", before[written:])
 
 
 def write(path: str, content: Optional[bytes], state_dir: str, *, in_place: bool = False) -> None:
@@ -64,12 +75,12 @@ def write(path: str, content: Optional[bytes], state_dir: str, *, in_place: bool
 
 
 def _write_in_place(path: str, content: bytes, state_dir: str) -> None:
-    """Hazard 43: a mount point can't be replaced. A copy beside the state tells the next run of a write cut short.
+    """Hazard 43: a mount point can't be replaced. Copies beside the state tell the next run of a write cut short.
 
     Where the new text has no room, the old one had, and comes back.
     """
     before = read(path) or b""
-    files.replace(_copy(path, state_dir), before)
+    files.replace(_copy(path, state_dir), b"%d\n%b%b" % (len(before), before, content))
     try:
         try:
             _overwrite(path, content)
