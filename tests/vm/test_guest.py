@@ -25,11 +25,11 @@ def test_a_machine_of_the_taps_owner_is_on_the_switch(private_host: Path) -> Non
         assert guest.said("cat /sys/class/net/eth0/address") == MAC
         guest.said("ip link set eth0 up; ip address add 192.168.15.9/24 dev eth0")
         guest.said("ip address add fd00:15::9/64 dev eth0")
-        guest.serve()
-        for address in ("192.168.15.5", "fd00:15::5"):
-            assert guest.reaches(address, "icmp", seconds=10)
+        for address in ("fd00:15::5", "192.168.15.5"):
+            assert guest.reaches(address, "icmp", seconds=10)  # at once, and with one packet
             assert not guest.reaches(address, "tcp")
             assert not guest.reaches(address, "udp")
+        guest.serve()
         claims = [
             Probe(None, address, protocol, None if protocol == "icmp" else PORT)
             for address in ("192.168.15.9", "fd00:15::9")
