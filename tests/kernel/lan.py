@@ -8,7 +8,7 @@ import json
 import re
 import subprocess
 import time
-from typing import Any, Callable, Dict, Iterator, List, Optional
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 HOST = """
 netns add lan
@@ -79,6 +79,20 @@ def settled(link: str, netns: Optional[str] = None) -> None:
         return bool(entries) and not any(entry.get("tentative") for entry in entries)
 
     until(done)
+
+
+def connected(*ends: Tuple[Optional[str], str]) -> None:
+    """Wait until the kernel has taken note that these links, each in its namespace, have a carrier.
+
+    It does so up to 1 s late if it was busy with other links, of any namespace (net/core/link_watch.c), and sends
+    nothing over them until then.
+    """
+
+    def up(netns: Optional[str], link: str) -> bool:
+        inside = ["-n", netns] if netns else []
+        return ip(*inside, "-br", "link", "show", "dev", link).split()[1] == "UP"
+
+    until(lambda: all(up(*end) for end in ends))
 
 
 def ip(*words: str) -> str:

@@ -19,6 +19,7 @@ from ansible_collections.hostwire.linux.plugins.module_utils import netns, probe
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict, InvalidValue, MissingOnHost
 from ansible_collections.hostwire.linux.plugins.module_utils.model import Probe
 from ansible_collections.hostwire.linux.tests.kernel.docker_stand_in import handler
+from ansible_collections.hostwire.linux.tests.kernel.lan import connected
 
 RED, BLUE = "192.168.15.1", "192.168.15.2"
 RED6, BLUE6 = "fd00:15::1", "fd00:15::2"
@@ -41,7 +42,7 @@ def cable(private_host: object) -> None:
     """Red and blue with a cable between them, both address families, and loopback up.
 
     The ends get different interface indexes: where they are the same, the kernel takes the cable's carrier for old news
-    and IPv6 begins up to 1 s late (linkwatch_urgent_event in net/core/link_watch.c).
+    (linkwatch_urgent_event in net/core/link_watch.c), and each test waits up to 1 s for it.
     """
     for name in ("red", "blue"):
         ip(f"netns add {name}")
@@ -51,6 +52,7 @@ def cable(private_host: object) -> None:
         ip(f"-n {name} address add {address}/24 dev eth0")
         ip(f"-n {name} address add {address6}/64 dev eth0 nodad")
         ip(f"-n {name} link set eth0 up")
+    connected(("red", "eth0"), ("blue", "eth0"))
 
 
 def one(claim: Probe, attempts: int = 1, timeout: float = TIMEOUT) -> probe.ProbeResult:
@@ -216,6 +218,7 @@ def test_the_host_itself_is_where_a_probe_without_a_source_starts(cable: None) -
     ip("link set to-red up")
     ip("-n red address add 192.168.16.2/24 dev to-host")
     ip("-n red link set to-host up")
+    connected((None, "to-red"), ("red", "to-host"))
     host, red = probe.run([Probe(None, BLUE, reachable=False), Probe(None, "192.168.16.2")], TIMEOUT, 1)
     assert (host.reachable, red.reachable) == (False, True)
 
