@@ -25,10 +25,30 @@ print(type(loader).__module__, engine.__file__, max(n for name, n in compiled.it
 """
 
 
+SOURCE = """
+import inspect, sys
+sys.path.insert(0, sys.argv[1])
+from engine import zip_source
+from engine import errors
+print(type(errors.__spec__.loader).__module__, inspect.getsource(errors.HostwireError).splitlines()[0])
+"""
+
+
 def test_every_module_is_compiled_once(tmp_path: Path) -> None:
-    archive = tmp_path / "task.zip"
+    archive, said = run(tmp_path, SCRIPT)
+    assert said.split() == ["engine.zip_source", f"{archive}/engine/engine.py", "1"]
+
+
+def test_a_traceback_can_show_a_modules_lines(tmp_path: Path) -> None:
+    _archive, said = run(tmp_path, SOURCE)
+    assert said == "engine.zip_source class HostwireError(Exception):\n"
+
+
+def run(folder: Path, script: str) -> tuple[Path, str]:
+    """The script's output, and the archive that it has the engine in."""
+    archive = folder / "task.zip"
     with zipfile.ZipFile(archive, "w") as packed:
         for file in MODULE_UTILS.rglob("*.py"):
             packed.write(file, f"engine/{file.relative_to(MODULE_UTILS)}")
-    done = subprocess.run([sys.executable, "-c", SCRIPT, archive], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["engine.zip_source", f"{archive}/engine/engine.py", "1"]
+    done = subprocess.run([sys.executable, "-c", script, archive], capture_output=True, text=True, check=True)
+    return archive, done.stdout
