@@ -36,6 +36,9 @@ options:
       - Otherwise this means nothing.
     type: list
     elements: str
+notes:
+  - What a setting of a namespace is before check mode would change it, is shown as C((new)) where an earlier document
+    of the same name makes that namespace.
 seealso:
   - module: hostwire.linux.topology
     description: A single document.

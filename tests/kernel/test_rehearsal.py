@@ -21,8 +21,9 @@ from ansible_collections.hostwire.linux.plugins.module_utils.errors import (
 )
 from ansible_collections.hostwire.linux.plugins.module_utils.info import info
 from ansible_collections.hostwire.linux.tests.in_process import call
-from ansible_collections.hostwire.linux.tests.kernel import guest_world, private, scenarios, world
+from ansible_collections.hostwire.linux.tests.kernel import guest_world, networks, private, scenarios, world
 from ansible_collections.hostwire.linux.tests.kernel.docker_stand_in import docker_engine
+from ansible_collections.hostwire.linux.tests.kernel.test_convergence import build_foreign
 
 Item = Dict[str, Any]
 Setup = Tuple[List[Item], List[Item]]
@@ -45,13 +46,13 @@ MODES = {
 def setups(draw: st.DrawFn) -> Setup:
     """Some of these networks, and guests that are plugged into some of them."""
     names = draw(st.lists(st.sampled_from(sorted(MODES)), min_size=0, max_size=3, unique=True))
-    networks = [_network(draw, name, names) for name in names]
+    entries = [_network(draw, name, names) for name in names]
     guests = [
         {"name": guest, "kind": draw(st.sampled_from(("namespace", "vm"))), "nics": nics}
         for number, guest in enumerate(draw(st.lists(st.sampled_from("abc"), unique=True)), 20)
-        if (nics := [_nic(draw, entry, number) for entry in networks if draw(st.booleans())])
+        if (nics := [_nic(draw, entry, number) for entry in entries if draw(st.booleans())])
     ]
-    return networks, guests
+    return entries, guests
 
 
 def _network(draw: st.DrawFn, name: str, names: List[str]) -> Item:
@@ -89,10 +90,10 @@ def _nic(draw: st.DrawFn, entry: Item, number: int) -> Item:
 
 def documents(setup: Setup, earlier: List[Item]) -> List[Item]:
     """What the role would apply: what is left out of the networks goes."""
-    networks, guests = setup
-    names = {entry["name"] for entry in networks}
+    entries, guests = setup
+    names = {entry["name"] for entry in entries}
     gone = [{"name": entry["name"], "state": "absent"} for entry in earlier if entry["name"] not in names]
-    found: List[Item] = guest_world.FILTERS["guest_documents"]([*networks, *gone], guests, info()["documents"])
+    found: List[Item] = guest_world.FILTERS["guest_documents"]([*entries, *gone], guests, info()["documents"])
     return found
 
 
@@ -128,6 +129,26 @@ def test_networks_and_guests_come_and_go_as_foretold_document_by_document(chain:
             assert not foretold_and_done(documents(setup, []))
             earlier = setup[0]
         foretold_and_done(documents(([], []), earlier))
+        assert scenarios.snapshot() == before
+
+
+@pytest.mark.slow
+@settings(
+    max_examples=2 * CHAINS,
+    deadline=None,
+    phases=PHASES,
+    report_multiple_bugs=False,
+    suppress_health_check=list(HealthCheck),
+    print_blob=True,
+)
+@given(first=networks.documents(), second=networks.documents())
+def test_what_any_document_becomes_is_foretold_before_what_it_is_first_is_there(first: Item, second: Item) -> None:
+    for namespace in [*first["namespaces"], *second["namespaces"]]:
+        namespace.pop("sysctls", None)  # what they are in a new namespace is the kernel's to say
+    with private.private_host():
+        build_foreign()
+        before = scenarios.snapshot()
+        foretold_and_done([first, second, {"state": "absent"}])
         assert scenarios.snapshot() == before
 
 

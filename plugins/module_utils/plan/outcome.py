@@ -226,7 +226,16 @@ def _address_add(draft: _Draft, action: act.AddressAdd) -> None:
         beside = own.family == 4 and any(known_prefix(address.address).network == own.network for address in held)
         flags = IFA_F_PERMANENT | (IFA_F_SECONDARY if beside else 0)
         scope = RT_SCOPE_LINK if is_link_local(own.family, own.number) else RT_SCOPE_UNIVERSE
-        room.hold(action.link, [*held, Address(0, action.address, scope, flags)])
+        room.hold(action.link, _listed(held, Address(0, action.address, scope, flags)))
+
+
+def _listed(held: Sequence[Address], new: Address) -> List[Address]:
+    """In the kernel's order: primary IPv4 addresses, secondary ones, and IPv6 ones, of which the newest comes first."""
+    ipv4 = [address for address in held if ":" not in address.address]
+    if ":" not in new.address:
+        ipv4.insert(sum(address.flags & IFA_F_SECONDARY <= new.flags & IFA_F_SECONDARY for address in ipv4), new)
+        return [*ipv4, *(address for address in held if ":" in address.address)]
+    return [*ipv4, new, *(address for address in held if ":" in address.address)]
 
 
 def _address_delete(draft: _Draft, action: act.AddressDelete) -> None:
