@@ -19,6 +19,7 @@ from typing import (
     NamedTuple,
     Optional,
     Sequence,
+    Set,
     Tuple,
 )
 
@@ -49,6 +50,7 @@ from .task import (
     make_task,
     make_wish,
     merged,
+    switched_on_elsewhere,
 )
 
 if TYPE_CHECKING:
@@ -148,6 +150,7 @@ class Run:
         self._machine = machine_id()
         self._check: Callable[[], None] = lambda: None
         self._heirs: Dict[SysctlKey, str] = {}
+        self._elsewhere: Set[int] = set()
         self._guests = Guests({}, set(), {})
 
     def go(self, check: bool) -> Result:
@@ -169,6 +172,7 @@ class Run:
             memory = memory._replace(owned=living(memory.owned, self._guests.lives, self._guests.ended))
             task = make_task(self.reading, memory, self._fragment)
             self._heirs = heirs(task, memory, self.host.store)
+            self._elsewhere = switched_on_elsewhere(task, self.host.store)
             view = self._clock.timed("read", lambda: self.host.look(task, memory))
             self._refuse_problems(task, memory, view)
             yield Prepared(task, memory, self._clock.timed("plan", lambda: self._plan(task, memory, view)))
@@ -209,7 +213,7 @@ class Run:
             raise Conflict(claimed)
 
     def _plan(self, task: Task, memory: Memory, view: HostView) -> Picture:
-        wish = make_wish(task, view, memory, self._heirs)
+        wish = make_wish(task, view, memory, self._heirs, self._elsewhere)
         tables = self.host.tables(wish, view, memory)
         processes = self.host.processes() if _may_delete_namespaces(task, memory.owned) else {}
         return Picture(view, tables, wish, make_plan(wish, view, memory.owned, tables, processes, self._machine))

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Set, Tuple
+from typing import AbstractSet, Any, Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Set, Tuple
 
 from . import document as documents
 from . import firewall
@@ -16,7 +16,7 @@ from .model import CONTAINER, TABLE_MAIN, Forwarding, HostView, Namespace, Publi
 from .observe import Question
 from .plan.addresses import leased_ends
 from .plan.claims import namespaces_in
-from .plan.firewall import firewall_wants, guarded
+from .plan.firewall import firewall_wants, guarded, switched_on
 from .plan.links import no_ipv6
 from .plan.owned import Owned, SysctlKey
 from .plan.planner import Wish
@@ -227,6 +227,13 @@ def heirs(task: Task, memory: Memory, store: Store) -> Dict[SysctlKey, str]:
     return found
 
 
+def switched_on_elsewhere(task: Task, store: Store) -> Set[int]:
+    """The families in which another document made the host forward."""
+    forwarding = task.stored.forwarding
+    others = (name for name in store.names() if name != task.stored.name) if forwarding.ipv4 or forwarding.ipv6 else ()
+    return {family for name in others for family in switched_on(store.load(name).owned)}
+
+
 def claimed_elsewhere(task: Task, store: Store) -> List[str]:
     """A line for each uplink and each published port that another document has, too: the two would undo each other."""
     wanted = task.target
@@ -271,8 +278,10 @@ def _each_port(port: PublishedPort) -> Iterator[Tuple[Optional[str], str, bool, 
         yield port.netns, port.protocol, ":" in port.to_address, number
 
 
-def make_wish(task: Task, view: HostView, memory: Memory, inherited: Iterable[SysctlKey]) -> Wish:
-    """The task in the planner's terms."""
+def make_wish(
+    task: Task, view: HostView, memory: Memory, inherited: Iterable[SysctlKey], elsewhere: AbstractSet[int]
+) -> Wish:
+    """The task in the planner's terms; ``elsewhere`` are the families of switched_on_elsewhere."""
     forwards = view.views[None]
     before = {4: forwards.forwarding_ipv4, 6: forwards.forwarding_ipv6}
     links = localnet(task.wants)
@@ -287,7 +296,7 @@ def make_wish(task: Task, view: HostView, memory: Memory, inherited: Iterable[Sy
         taken=task.taken,
         taken_settings=taken,
         taken_files=wanted_files(task.taken.name, task.taken.namespaces),
-        firewall=guarded(task.wants, memory.owned, task.stored.forwarding, before),
+        firewall=guarded(task.wants, memory.owned, elsewhere, before),
         firewall_before=task.wants_before,
         inherited=frozenset(inherited),
         stored=task.stored,

@@ -265,10 +265,21 @@ def test_a_setting_that_two_documents_want_stays_until_neither_does(private_host
         engine.run(document)
     engine.run({"name": "first", "state": "absent"})
     assert switch.read_text() == "1\n"
-    assert not engine.run(second, check=True).plan[1:]  # at most the guard, which is this document's from now on
-    engine.run(second)
+    assert engine.run(second).plan == ()
     engine.run({"name": "second", "state": "absent"})
     assert switch.read_text() == "0\n"
+
+
+def test_security_of_two_documents_that_forward_the_one_that_stays_keeps_the_host_no_open_router() -> None:
+    for number, name in enumerate(("first", "second")):
+        bridge = {"name": name, "addresses": [f"10.{number}.0.1/24"]}
+        run({"name": name, "bridges": [bridge], "forwarding": {"ipv4": True}})
+    run({"name": "first", **NOTHING})
+    guard = [line for line in world.rules().splitlines() if line.startswith("-A HOSTWIRE-GUARD")]
+    assert guard[-1].endswith(" DROP")
+    assert run({"name": "second", "bridges": [bridge], "forwarding": {"ipv4": True}}).plan == ()
+    run({"name": "second", **NOTHING})
+    assert "HOSTWIRE" not in world.rules()
 
 
 def test_a_task_that_removes_a_namespace_forgets_what_went_with_it(private_host: Path) -> None:

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Mapping, Optional, Tuple
+from typing import AbstractSet, Dict, List, Mapping, Optional, Set, Tuple
 
 from .. import sysctl
 from ..document.prefix import known_prefix
 from ..firewall import FirewallWant, GuestNetwork, SwitchPolicy, Tables, changes, families, needed
 from ..firewall.want import within
-from ..model import Forwarding, Nexthop, PublishedPort, Topology
+from ..model import Nexthop, PublishedPort, Topology
 from .actions import FlowsForget, TableSet
 from .owned import Owned
 from .sheet import FILES, PROTECT, UNPROTECT, Sheet
@@ -83,24 +83,32 @@ def _guests(topology: Topology, netns: Optional[str]) -> Tuple[GuestNetwork, ...
     )
 
 
-def switched_on(owned: Owned, wanted: Forwarding, before: Mapping[int, Optional[bool]]) -> Tuple[int, ...]:
-    """The families in which the host did not forward until this document came; ``before``: whether it does now."""
-    found = []
-    for family, path, on in ((4, sysctl.IPV4_FORWARDING, wanted.ipv4), (6, sysctl.IPV6_FORWARDING, wanted.ipv6)):
-        change = owned.sysctls.get((None, path))
-        if on and (change.before == "0" if change is not None else not before[family]):
-            found.append(family)
-    return tuple(found)
+_SWITCHES = ((4, sysctl.IPV4_FORWARDING), (6, sysctl.IPV6_FORWARDING))
+
+
+def switched_on(owned: Owned) -> Set[int]:
+    """The families in which the host did not forward until a document came that owns this."""
+    changes = ((family, owned.sysctls.get((None, path))) for family, path in _SWITCHES)
+    return {family for family, change in changes if change is not None and change.before == "0"}
 
 
 def guarded(
-    wants: Dict[Optional[str], FirewallWant], owned: Owned, wanted: Forwarding, before: Mapping[int, Optional[bool]]
+    wants: Dict[Optional[str], FirewallWant],
+    owned: Owned,
+    elsewhere: AbstractSet[int],
+    before: Mapping[int, Optional[bool]],
 ) -> Dict[Optional[str], FirewallWant]:
-    """The same, with a guard where it is the engine that turned the host's forwarding on."""
+    """The same, with a guard where it is the engine that turned the host's forwarding on.
+
+    ``elsewhere``: the families in which another document did. Its guard goes with it, and forwarding stays then.
+    ``before``: whether the host forwards now.
+    """
     if None not in wants:
         return wants
-    families = tuple(family for family in switched_on(owned, wanted, before) if family in wants[None].forwarding)
-    return {**wants, None: wants[None]._replace(guard=families)}
+    ours = switched_on(owned) | elsewhere
+    kept = {family for family, path in _SWITCHES if (None, path) in owned.sysctls}
+    ours |= {family for family, _path in _SWITCHES if family not in kept and not before[family]}
+    return {**wants, None: wants[None]._replace(guard=tuple(sorted(ours.intersection(wants[None].forwarding))))}
 
 
 def plan_firewall(
