@@ -7,9 +7,12 @@ import contextlib
 import importlib
 import io
 import json
+import pkgutil
 from typing import Any
 
 from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.hostwire.linux.plugins import module_utils
 
 
 def call(module: str, *, check: bool = False, **parameters: Any) -> dict[str, Any]:
@@ -24,3 +27,11 @@ def call(module: str, *, check: bool = False, **parameters: Any) -> dict[str, An
         page.main()
     returned: dict[str, Any] = json.loads(answer.getvalue())
     return returned
+
+
+def load(module: str) -> None:
+    """Load all that calls of this module need: later on this process may not be allowed to read files."""
+    for part in pkgutil.walk_packages(module_utils.__path__, f"{module_utils.__name__}."):
+        importlib.import_module(part.name)
+    refused = call(module, check=True, nonsense=True)
+    assert "nonsense: unknown option" in refused["msg"]

@@ -11,10 +11,8 @@ import pytest
 
 from ansible_collections.hostwire.linux.plugins.module_utils import info, netns
 from ansible_collections.hostwire.linux.tests.in_process import call
-from ansible_collections.hostwire.linux.tests.kernel.nobody import as_nobody
+from ansible_collections.hostwire.linux.tests.kernel.nobody import call_as_nobody
 from ansible_collections.hostwire.linux.tests.kernel.playbook import play
-
-LOADED = ("modules.topology_info", "module_utils.firewall.programs")
 
 pytestmark = pytest.mark.usefixtures("private_host")
 
@@ -47,12 +45,12 @@ def test_a_namespace_that_somebody_removes_meanwhile_is_left_out(moment: Any, mo
 
 @pytest.mark.usefixtures("rooms")
 def test_without_the_privilege_to_enter_namespaces_it_is_named() -> None:
-    answer = as_nobody(lambda: call("topology_info"), *LOADED)
+    answer = call_as_nobody("topology_info")
     assert answer["msg"] == "this process hasn't got CAP_NET_ADMIN and CAP_SYS_ADMIN: run it as root (become: true)"
 
 
 def test_where_there_is_no_namespace_anybody_may_look() -> None:
-    answer = as_nobody(lambda: call("topology_info"), *LOADED)
+    answer = call_as_nobody("topology_info")
     assert [link["name"] for link in answer["host"]["links"]] == ["lo"]
     assert "CAP_NET_ADMIN" in answer["host"]["nat"]["problem"]
 

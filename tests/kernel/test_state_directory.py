@@ -17,20 +17,19 @@ from ansible_collections.hostwire.linux.plugins.module_utils.errors import (
     Conflict,
     MissingOnHost,
 )
-from ansible_collections.hostwire.linux.tests.in_process import call
 from ansible_collections.hostwire.linux.tests.kernel import world
-from ansible_collections.hostwire.linux.tests.kernel.nobody import as_nobody
+from ansible_collections.hostwire.linux.tests.kernel.nobody import as_nobody, call_as_nobody
 from ansible_collections.hostwire.linux.tests.kernel.steps import NOTHING, Document, apply, begin
 
 
 def test_without_privilege_the_capability_is_named(private_host: Path) -> None:
-    answer = as_nobody(lambda: call("topology", **SMALL), "modules.topology")
+    answer = call_as_nobody("topology", **SMALL)
     assert answer["msg"] == "this process hasn't got CAP_NET_ADMIN and CAP_SYS_ADMIN: run it as root (become: true)"
 
 
 def test_who_may_not_read_what_is_remembered_is_told_to_become_root(private_host: Path) -> None:
     engine.run(SMALL)
-    answer = as_nobody(lambda: call("topology", check=True, **SMALL), "modules.topology")
+    answer = call_as_nobody("topology", check=True, **SMALL)
     assert answer["msg"].endswith("read: the kernel refused: Permission denied (EACCES)\nrun it as root (become: true)")
 
 
