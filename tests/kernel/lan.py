@@ -95,6 +95,16 @@ def connected(*ends: Tuple[Optional[str], str]) -> None:
     until(lambda: all(up(*end) for end in ends))
 
 
+def settle(*links: str) -> None:
+    """The kernel has done all that follows from these links' carriers, where there are such links.
+
+    It does so up to a second late (a bridge without a carrier forgets for whom the host answers there), but at once
+    where it is asked for the link.
+    """
+    for link in links:
+        subprocess.run(["ip", "link", "show", "dev", link], capture_output=True, check=False)
+
+
 def ip(*words: str) -> str:
     """What iproute2 says."""
     return subprocess.check_output(["ip", *words], text=True)

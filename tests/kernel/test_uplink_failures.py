@@ -56,6 +56,7 @@ def test_a_run_killed_at_any_moment_loses_nothing(going: Document, following: Do
         if not killed_at(going, batches):
             break
         assert lan.reached("192.168.1.1", "lan")
+        lan.settle("eth0", "br0")
         predicted = engine.run(following, check=True)
         assert engine.run(following).plan == predicted.plan, f"batch {batches}"
         assert engine.run(following).plan == (), f"batch {batches}"
