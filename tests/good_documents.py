@@ -32,7 +32,8 @@ bridges:
     mtu: "1400"
     stp: "no"
     vlan_filtering: true
-  - {name: v-net-1, up: false, guests: {to_host: "no", among: true, outside: false}}
+  - {name: v-net-1, up: false, guests: {to_host: "no", among: true, outside: false, services: []}}
+  - {name: v-net-3, guests: {services: [dns, dhcp]}}
   - {name: v-net-2, uplink: eth2}
   - {name: v-net-0, netns: red}
 veths:
@@ -71,6 +72,9 @@ forwarding: {ipv4: true, ipv6: null, networks: [10.1.0.0/16, 10.0.0.0/16, 10.1.0
 masquerade:
   - {source: 192.168.15.0/24, except_to: v-net-0, netns: null, to_source: null}
   - {source: "fd00:15::/64", to_source: "2001:db8::1", except_to: lo}
+  - {source: 192.168.16.0/24, except_to: [v-net-0, lo]}
+  - {source: 192.168.17.0/24, except_to: [v-net-0]}
+  - {source: 192.168.18.0/24, except_to: []}
 published_ports:
   - {protocol: tcp, port: 8080, to: "192.168.15.2:80", address: 127.0.0.1, netns: null, sources: []}
   - {protocol: tcp, port: "8080", to: "192.168.15.2:80", address: 192.168.1.10}

@@ -105,7 +105,9 @@ options:
         and IPv6. Answers always pass, and so do ARP and IPv6's neighbour discovery and router advertisements.
       - Given, also as V({}), it lets traffic within the switch through where the host filters bridged packets
         (C(net.bridge.bridge-nf-call-iptables) is 1) and drops what it isn't told to forward, as a Docker engine has
-        it. It needs C(iptables) on the host.
+        it. It needs C(iptables) on the host. The host answers ARP there for the addresses only that the switch has, and
+        for none where C(to_host) is V(false) and it has none (C(net.ipv4.conf.NAME.arp_ignore)), unless the document's
+        own C(sysctls) say otherwise.
       - Only for a switch of the host itself, not for one in a namespace.
     type: dict
     suboptions:
@@ -134,6 +136,21 @@ options:
             there from outside.
         type: bool
         default: true
+      from_others:
+        description:
+          - Whether guests of this host's other networks may open connections to the guests on this switch, if their
+            networks lead out. Networks of one host are apart from each other otherwise.
+          - Not where C(outside) is V(false).
+        type: bool
+        default: false
+      services:
+        description:
+          - Servers of yours on the host that the guests on this switch use, whatever else the host's packet filter
+            refuses. Nobody but these guests comes in by that.
+          - Not where C(to_host) is V(false).
+        type: list
+        elements: str
+        choices: [dhcp, dns]
 """
 
     VETH = r"""
@@ -283,9 +300,11 @@ options:
     required: true
   except_to:
     description:
-      - Interface through which packets are not translated when they leave. It is usually the bridge of the network
-        itself, so that neighbours see each other's own addresses even where bridged packets go through iptables.
-    type: str
+      - Interface, or a list of interfaces, through which packets are not translated when they leave. It is usually the
+        bridge of the network itself, so that neighbours see each other's own addresses even where bridged packets go
+        through iptables; with the bridge of another network too, guests there see them as well.
+    type: list
+    elements: str
   to_source:
     description: The address to leave with; that of the interface if left out.
     type: str

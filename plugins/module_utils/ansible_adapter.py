@@ -35,7 +35,7 @@ IDENTITY = {
     "veths": ("netns", "name"),
     "interfaces": ("netns", "name"),
     "routes": ("netns", "to", "table", "metric"),
-    "masquerade": ("netns", "source", "except_to"),
+    "masquerade": ("netns", "source"),
     "published_ports": ("netns", "protocol", "port", "address"),
 }
 

@@ -24,16 +24,16 @@ from typing import (
 )
 
 from . import document as documents
-from . import privilege
+from . import others, privilege
 from .apply.disk import Memory, machine_id
 from .apply.executor import Executor, Hook, Work
 from .apply.interruption import heeded
+from .apply.probing import probed
 from .apply.verify import DAD_SECONDS, await_addresses, number_owned
 from .errors import Conflict, HostwireError, InvalidValue, KernelRefused, UndoFailed, VerificationFailed
 from .firewall import Tables
-from .firewall import warnings as firewall_warnings
 from .host import Host
-from .model import Guests, HostView, Topology
+from .model import Guests, HostView
 from .plan import preflight
 from .plan.actions import Step
 from .plan.owned import Owned, SysctlKey, living
@@ -170,12 +170,12 @@ class Run:
         wanted, remembered = containers_wanted(self.reading.topology), containers_remembered(memory.owned)
         with self.host.containers(wanted, remembered) as self._guests:
             memory = memory._replace(owned=living(memory.owned, self._guests.lives, self._guests.ended))
-            task = make_task(self.reading, memory, self._fragment)
+            task = make_task(self.reading, memory, self._fragment, self.host.store)
             self._heirs = heirs(task, memory, self.host.store)
             self._elsewhere = switched_on_elsewhere(task, self.host.store)
             view = self._clock.timed("read", lambda: self.host.look(task, memory))
             self._refuse_problems(task, memory, view)
-            yield Prepared(task, memory, self._clock.timed("plan", lambda: self._plan(task, memory, view)))
+            yield Prepared(task, memory, self._clock.timed("plan", lambda: self._plan(task, memory, view, True)))
 
     def foretell(self, prepared: Prepared) -> Result:
         """What would be done."""
@@ -212,11 +212,13 @@ class Run:
         if claimed:
             raise Conflict(claimed)
 
-    def _plan(self, task: Task, memory: Memory, view: HostView) -> Picture:
+    def _plan(self, task: Task, memory: Memory, view: HostView, first: bool = False) -> Picture:
         wish = make_wish(task, view, memory, self._heirs, self._elsewhere)
         tables = self.host.tables(wish, view, memory)
         processes = self.host.processes() if _may_delete_namespaces(task, memory.owned) else {}
-        return Picture(view, tables, wish, make_plan(wish, view, memory.owned, tables, processes, self._machine))
+        rivals = others.rivals(self.host, task, self.reading.where, view, tables) if first else ()
+        plan = make_plan(wish, view, memory.owned, tables, processes, self._machine, rivals)
+        return Picture(view, tables, wish, plan)
 
     def _apply(self, task: Task, memory: Memory, picture: Picture) -> Tuple[ProbeResult, ...]:
         """Carry the plan out, look whether it is so, and remember; a failure anywhere takes it all back."""
@@ -233,7 +235,7 @@ class Run:
             with self._clock.measuring("verify"):
                 self._await_spanning_trees(task)
                 owned = self._verify(task, memory, plan, started) if plan.steps else plan.owned
-                reachability = _probed(task.target)
+                reachability = probed(task.target)
             self._check()
             self.remember(task, memory, owned)
             self.host.store.drop_journal(self._name)  # also where nothing new is to be remembered: something was mended
@@ -319,6 +321,7 @@ class Run:
 
     def remember(self, task: Task, memory: Memory, owned: Owned) -> None:
         """Note what the document owns from now on."""
+        owned = self._handed_over(task, owned)
         for key, heir in self._heirs.items():
             if key in memory.owned.sysctls and key not in owned.sysctls:
                 self.host.store.bequeath(heir, {key: memory.owned.sysctls[key]})
@@ -329,6 +332,14 @@ class Run:
         if document != memory.document or owned != memory.owned or memory.interrupted:
             self.host.store.settle(self._name, None if nothing_left else document, owned)
 
+    def _handed_over(self, task: Task, owned: Owned) -> Owned:
+        """What is owned without the settings that are there for other documents' sake: those put them back one day."""
+        kept = dict(owned.sysctls)
+        for key, heir in task.elsewhere.settings.items():
+            if key in kept and self.host.store.bequeath(heir, {key: kept[key]}):
+                del kept[key]
+        return owned._replace(sysctls=kept)
+
     def _result(self, task: Task, memory: Memory, picture: Picture, reachability: Tuple[ProbeResult, ...]) -> Result:
         plan = picture.plan
         before = after = task.document
@@ -336,7 +347,7 @@ class Run:
             named = merged(task.previous, task.stored)
             wants = {**picture.wish.firewall_before, **picture.wish.firewall}
             before = documents.dump(present(named, picture.view, memory.owned, picture.tables, wants))
-        warnings = [warning for tables in picture.tables.values() for warning in firewall_warnings(tables)]
+        warnings = [*others.hindrances(self.host, picture.wish.firewall, picture.tables, picture.view, plan)]
         if task.target.present:
             warnings += preflight.warnings(task.target, picture.view, self.reading.where)
         return Result(bool(plan.steps), plan.lines, before, after, tuple(warnings), self._clock.seconds, reachability)
@@ -373,24 +384,3 @@ def _done(started: Sequence[Tuple[Plan, Executor]]) -> List[Step]:
 def _may_delete_namespaces(task: Task, owned: Owned) -> bool:
     kept = {namespace.name for namespace in task.target.namespaces}
     return any(name not in kept for name in owned.namespaces)
-
-
-def _probed(topology: Topology) -> Tuple[ProbeResult, ...]:
-    """Try the document's probes. Raises VerificationFailed if one comes out otherwise than declared."""
-    if not topology.probes:
-        return ()
-    from . import probe
-
-    results = probe.run(topology.probes)
-    wrong = [result for result in results if not result.ok]
-    if wrong:
-        raise VerificationFailed([_surprise(result) for result in wrong])
-    return results
-
-
-def _surprise(result: ProbeResult) -> str:
-    claim = result.probe
-    where = claim.source or "the host"
-    to = f"{claim.to} ({claim.protocol}{f' {claim.port}' if claim.port else ''})"
-    expected, got = ("reachable", "unreachable") if claim.reachable else ("unreachable", "reachable")
-    return f"probe: {to} from {where} should be {expected} and is {got}: {result.detail}"

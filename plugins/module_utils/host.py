@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import ContextManager, Dict, List, Optional, Sequence
+from typing import TYPE_CHECKING, Collection, ContextManager, Dict, List, Optional, Sequence, Tuple
 
 from . import firewall
 from . import netns as namespaces
@@ -15,6 +15,9 @@ from .observe import observe
 from .plan.planner import Wish
 from .state_directory import locked
 from .task import Task, asked_families, files_to_read, owners, questions
+
+if TYPE_CHECKING:
+    from .firewall.sockets import Listener
 
 
 class Host:
@@ -47,6 +50,20 @@ class Host:
             for netns, families in asked_families(wish, memory).items()
         }
 
+    def listeners(self, netns: Optional[str], view: HostView, ports: Collection[Tuple[str, int]]) -> Sequence[Listener]:
+        """Who listens on these (protocol, port) in a namespace."""
+        return firewall.listeners(netns, ports) if ports and _is_real(netns, view) else ()
+
+    def native_tables(self, netns: Optional[str], view: HostView) -> Sequence[str]:
+        """The tables of nftables that forwarded packets pass beside iptables', each as nft prints it."""
+        return firewall.native_tables(netns) if _is_real(netns, view) else ()
+
     def processes(self) -> Dict[int, List[namespaces.Process]]:
         """All processes, by the inode number of their network namespace."""
         return namespaces.processes()
+
+
+def _is_real(netns: Optional[str], view: HostView) -> bool:
+    """Whether a namespace is there, and not only on paper."""
+    room = view.views.get(netns)
+    return room is not None and room.inode > 0

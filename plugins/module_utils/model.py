@@ -39,12 +39,18 @@ class Namespace(NamedTuple):
 
 class GuestPolicy(NamedTuple):
     """Which new connections there may be where guests live on a switch: from them to the host's own addresses, from the
-    host to them, from one to another, and between them and everything beyond the host's other interfaces."""
+    host to them, from one to another, and between them and everything beyond the host's other interfaces.
+
+    ``services``: the servers of the host that they use ("dhcp", "dns"), sorted. ``from_others``: from guests of other
+    networks of the host that lead out.
+    """
 
     to_host: bool = True
     from_host: bool = True
     among: bool = True
     outside: bool = True
+    services: Tuple[str, ...] = ()
+    from_others: bool = False
 
 
 class Bridge(NamedTuple):
@@ -165,11 +171,12 @@ class Route(NamedTuple):
 
 
 class Masquerade(NamedTuple):
-    """Packets from ``source`` leave with the host's address, or with ``to_source``, save out of ``except_to``."""
+    """Packets from ``source`` leave with the host's address, or with ``to_source``, save out of ``except_to``: names of
+    interfaces, sorted."""
 
     netns: Optional[str]
     source: str
-    except_to: Optional[str] = None
+    except_to: Tuple[str, ...] = ()
     to_source: Optional[str] = None
 
 
@@ -227,7 +234,8 @@ class Link(NamedTuple):
     ``kind`` is the rtnl kind ("veth", "bridge", ...), None for hardware. ``peer_index`` and ``peer_netnsid`` are
     IFLA_LINK and IFLA_LINK_NETNSID. ``running`` is IFF_RUNNING. ``accept_ra`` is the IPv6 setting, None without IPv6.
     ``owner`` is the user id that may open a tap. ``isolated``: whether it is a port that hands no frames to other
-    isolated ports; None if it is no bridge's port.
+    isolated ports, and ``hairpin``: whether it is given back the frames that came through it; None if it is no bridge's
+    port. ``group`` is IFLA_GROUP; see firewall.groups for ours.
     """
 
     index: int  # type: ignore[assignment]
@@ -247,6 +255,8 @@ class Link(NamedTuple):
     vlan_filtering: Optional[bool] = None
     owner: Optional[int] = None
     isolated: Optional[bool] = None
+    hairpin: Optional[bool] = None
+    group: int = 0
 
 
 class Address(NamedTuple):

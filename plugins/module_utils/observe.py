@@ -18,7 +18,10 @@ from .rtnetlink.routes import read_routes
 
 
 class Question(NamedTuple):
-    """What to read in one namespace beside its links, addresses and forwarding."""
+    """What to read in one namespace beside its links, addresses and forwarding.
+
+    In ``sysctls`` a ``*`` stands for each link.
+    """
 
     tables: Tuple[int, ...] = (TABLE_MAIN,)
     sysctls: Tuple[str, ...] = ()
@@ -66,7 +69,7 @@ def _view(netns: Optional[str], inode: int, question: Question) -> NamespaceView
         routes,
         forwarding_ipv4,
         forwarding_ipv6,
-        _settings(question.sysctls),
+        _settings(question.sysctls, links),
         baggage,
     )
 
@@ -77,5 +80,6 @@ def _baggage(channel: Channel, links: Mapping[str, Link], carriers: Iterable[str
     return {name: uplink.read_baggage(channel, links[name]) for name in carriers if name in links}
 
 
-def _settings(paths: Iterable[str]) -> Dict[str, Optional[str]]:
-    return {path: sysctl.read(path) for path in paths}
+def _settings(paths: Iterable[str], links: Iterable[str]) -> Dict[str, Optional[str]]:
+    named = (path.replace("/*/", f"/{name}/") for path in paths for name in (links if "/*/" in path else ("",)))
+    return {path: sysctl.read(path) for path in named}

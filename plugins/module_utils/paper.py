@@ -68,7 +68,7 @@ class PaperHost(Host):
         for reading in readings:
             memory = self.store.load(reading.topology.name)
             memory = memory._replace(owned=living(memory.owned, self._guests.lives, self._guests.ended))
-            task = make_task(reading, memory, fragment=False)
+            task = make_task(reading, memory, fragment=False, store=self.store)
             for netns, question in questions(task, memory).items():
                 asked.setdefault(netns, []).append(question)
             paths.update(dict.fromkeys(files_to_read(task, memory)))

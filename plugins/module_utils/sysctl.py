@@ -10,6 +10,7 @@ from .errors import KernelRefused, MissingOnHost
 
 IPV4_FORWARDING = "net/ipv4/ip_forward"
 IPV6_FORWARDING = "net/ipv6/conf/all/forwarding"
+BRIDGE_NF = "net/bridge/bridge-nf-call-iptables"  # exists once br_netfilter is loaded
 
 
 def read(path: str) -> Optional[str]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import AbstractSet, Any, Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Set, Tuple
+from typing import AbstractSet, Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from . import document as documents
 from . import firewall
@@ -11,18 +11,21 @@ from .apply.disk import Memory, Store
 from .document import Reading
 from .document.containers import cables
 from .document.published import ANY
-from .firewall import FirewallWant
+from .elsewhere import elsewhere
+from .firewall import FirewallWant, leads_loopback_out
 from .model import CONTAINER, TABLE_MAIN, Forwarding, HostView, Namespace, PublishedPort, Topology, Veth
 from .observe import Question
 from .plan.addresses import leased_ends
 from .plan.claims import namespaces_in
-from .plan.firewall import firewall_wants, guarded, switched_on
+from .plan.firewall import Situation, firewall_wants, implied_settings, settings_to_read, settled, switched_on
+from .plan.hairpins import Elsewhere
 from .plan.links import no_ipv6
 from .plan.owned import Owned, SysctlKey
 from .plan.planner import Wish
 from .plan.ports import wanted_isolation
+from .plan.redirects import ACCEPT_REDIRECTS, switch_of
 from .plan.routes import key_of
-from .plan.settings import ACCEPT_REDIRECTS, is_switch, wanted_files, wanted_settings
+from .plan.settings import LOCALNET, is_switch, wanted_files, wanted_settings
 from .plan.uplinks import carriers
 
 _LISTS: Dict[str, Callable[[Any], Any]] = {
@@ -33,7 +36,7 @@ _LISTS: Dict[str, Callable[[Any], Any]] = {
     "taps": lambda entry: (entry.netns, entry.name),
     "containers": lambda entry: (entry.netns, entry.name),
     "routes": key_of,
-    "masquerade": lambda entry: (entry.netns, entry.source, entry.except_to),
+    "masquerade": lambda entry: (entry.netns, entry.source),
     "published_ports": lambda entry: (entry.netns, entry.protocol, entry.port, entry.address),
 }
 
@@ -45,7 +48,7 @@ class Task(NamedTuple):
     has them.
     ``document`` is ``stored`` as a canonical dict; ``previous`` is the topology of the last run. ``wants`` and
     ``wants_before``: what these two ask of the packet filters, but for the guard. ``whole``: what is owned beyond the
-    target goes too.
+    target goes too. ``elsewhere``: what other documents say that concerns this one.
     """
 
     target: Topology
@@ -56,9 +59,10 @@ class Task(NamedTuple):
     wants: Dict[Optional[str], FirewallWant]
     wants_before: Dict[Optional[str], FirewallWant]
     whole: bool
+    elsewhere: Elsewhere
 
 
-def make_task(reading: Reading, memory: Memory, fragment: bool) -> Task:
+def make_task(reading: Reading, memory: Memory, fragment: bool, store: Store) -> Task:
     """A whole document replaces the last one; a fragment is merged into it, or cut out of it."""
     topology = reading.topology
     nothing = Topology(name=topology.name)
@@ -68,12 +72,14 @@ def make_task(reading: Reading, memory: Memory, fragment: bool) -> Task:
         previous = target if document == memory.document else _previous(memory, nothing)
         wants = firewall_wants(target)
         before = wants if previous is target else firewall_wants(previous)
-        return Task(_wired(target), nothing, target, document, previous, wants, before, True)
+        around = elsewhere(target, previous, store)
+        return Task(_wired(target), nothing, target, document, previous, wants, before, True, around)
     previous = _previous(memory, nothing)
     stored = merged(previous, topology) if topology.present else cut(previous, topology)
     target, taken = (topology, nothing) if topology.present else (nothing, topology)
     wants, before = firewall_wants(stored), firewall_wants(previous)
-    return Task(_wired(target), _wired(taken), stored, documents.dump(stored), previous, wants, before, False)
+    document, around = documents.dump(stored), elsewhere(stored, previous, store)
+    return Task(_wired(target), _wired(taken), stored, document, previous, wants, before, False, around)
 
 
 def _wired(topology: Topology) -> Topology:
@@ -169,12 +175,17 @@ def questions(task: Task, memory: Memory) -> Dict[Optional[str], Question]:
 
 
 def _settings_to_read(task: Task, memory: Memory) -> Iterable[SysctlKey]:
-    wanted = wanted_settings(task.target, localnet(task.wants))
-    before = wanted_settings(task.previous, localnet(task.wants_before))
+    wanted = wanted_settings(task.target, implied_settings(task.wants))
+    before = wanted_settings(task.previous, implied_settings(task.wants_before))
+    yield from settings_to_read(task.wants)
+    yield from task.elsewhere.settings
     for key in (*wanted, *before, *memory.owned.sysctls):
         if not is_switch(key[1]):
             yield key
     yield None, ACCEPT_REDIRECTS
+    for namespace in (*task.target.namespaces, *task.previous.namespaces):
+        if namespace.forwarding.ipv4:
+            yield namespace.name, ACCEPT_REDIRECTS
     for veth in task.target.veths:
         for end in veth:
             if end.netns is not None and end.netns.startswith(CONTAINER):
@@ -208,22 +219,25 @@ def owners(task: Task) -> List[str]:
     return [tap.owner for topology in topologies for tap in topology.taps if tap.owner is not None]
 
 
-def localnet(wants: Mapping[Optional[str], FirewallWant]) -> List[Tuple[Optional[str], str]]:
-    """The links, each with its namespace, through which the host's own 127.0.0.1 leads to a guest."""
-    return [(netns, link) for netns, want in wants.items() for link in firewall.localnet_interfaces(want)]
-
-
 def heirs(task: Task, memory: Memory, store: Store) -> Dict[SysctlKey, str]:
     """Which other document wants a setting, too, that this one lets go: it stays, and that one puts it back one day."""
-    kept = wanted_settings(task.stored, localnet(task.wants))
-    going = [key for key in memory.owned.sysctls if key not in kept]
+    kept = {**task.elsewhere.settings, **wanted_settings(task.stored, implied_settings(task.wants))}
+    # What came along with a switch goes with it.
+    switches = {key: switch_of(key) or key for key in memory.owned.sysctls if key not in kept}
+    going = {key: switch for key, switch in switches.items() if switch not in kept}
     found: Dict[SysctlKey, str] = {}
     for name in store.names() if going else ():
         document = store.load(name).document if name != task.stored.name else None
         if document is not None:
             topology = documents.read(document).topology
-            wanted = wanted_settings(topology, localnet(firewall_wants(topology)))
-            found.update({key: name for key in going if key in wanted})
+            wants = firewall_wants(topology)
+            wanted = wanted_settings(topology, implied_settings(wants))
+            lead_out = {netns for netns, want in wants.items() if leads_loopback_out(want)}  # by some link
+            found.update({
+                key: name
+                for key, switch in going.items()
+                if key in wanted or switch in wanted or (key[0] in lead_out and key[1].endswith(LOCALNET))
+            })  # fmt: skip
     return found
 
 
@@ -282,12 +296,17 @@ def make_wish(
     task: Task, view: HostView, memory: Memory, inherited: Iterable[SysctlKey], elsewhere: AbstractSet[int]
 ) -> Wish:
     """The task in the planner's terms; ``elsewhere`` are the families of switched_on_elsewhere."""
-    forwards = view.views[None]
-    before = {4: forwards.forwarding_ipv4, 6: forwards.forwarding_ipv6}
-    links = localnet(task.wants)
-    settings = wanted_settings(task.target, links)
-    kept = wanted_settings(task.stored, links)
-    taken = {key: value for key, value in wanted_settings(task.taken, ()).items() if key not in kept}
+    kept_for_others = frozenset(inherited)
+    situation = Situation(view, memory.owned, elsewhere, firewall.installed(), task.wants_before, kept_for_others)
+    filters = settled(task.wants, task.stored, situation)
+    implied = {**dict.fromkeys(task.elsewhere.settings, "1"), **implied_settings(filters)}
+    settings = wanted_settings(task.target, implied)
+    kept = wanted_settings(task.stored, implied)
+    gone = wanted_settings(task.taken, {})
+    if not task.whole:  # what was implied by something else that has changed
+        before = settled(task.wants_before, task.previous, situation)
+        gone.update(wanted_settings(task.previous, implied_settings(before)))
+    taken = {key: value for key, value in gone.items() if key not in kept}
     return Wish(
         topology=task.target,
         settings=settings,
@@ -296,12 +315,16 @@ def make_wish(
         taken=task.taken,
         taken_settings=taken,
         taken_files=wanted_files(task.taken.name, task.taken.namespaces),
-        firewall=guarded(task.wants, memory.owned, elsewhere, before),
+        firewall=filters,
         firewall_before=task.wants_before,
-        inherited=frozenset(inherited),
+        unfiltered=task.wants.get(None) if None not in filters else None,
+        inherited=kept_for_others,
         stored=task.stored,
+        previous=task.previous,
         isolation=wanted_isolation(task.stored, task.previous),
         leased=leased_ends(task.stored, task.previous),
+        said=kept,
+        elsewhere=task.elsewhere,
     )
 
 

@@ -128,7 +128,9 @@ def main() -> None:
             "guests": {
                 "type": "dict",
                 "options": {
-                    name: {"type": "bool", "default": True} for name in ("to_host", "from_host", "among", "outside")
+                    **{way: {"type": "bool", "default": True} for way in ("to_host", "from_host", "among", "outside")},
+                    "from_others": {"type": "bool", "default": False},
+                    "services": {"type": "list", "elements": "str", "choices": ["dhcp", "dns"]},
                 },
             },
         },

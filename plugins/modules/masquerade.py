@@ -28,6 +28,12 @@ EXAMPLES = r"""
     source: 192.168.15.0/24
     except_to: v-net-0
 
+- name: Two networks behind the host's address, which see each other's own addresses
+  hostwire.linux.masquerade:
+    source: "{{ item }}"
+    except_to: [v-net-1, v-net-2]
+  loop: [192.168.17.0/24, 192.168.18.0/24]
+
 - name: One network leaves with a fixed address
   hostwire.linux.masquerade:
     source: 192.168.16.0/24
@@ -112,7 +118,7 @@ def main() -> None:
         "masquerade",
         {
             "source": {"type": "str", "required": True},
-            "except_to": {"type": "str"},
+            "except_to": {"type": "list", "elements": "str"},
             "to_source": {"type": "str"},
             "netns": {"type": "str"},
         },

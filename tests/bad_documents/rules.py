@@ -283,6 +283,8 @@ def unknown_on_an_empty_host() -> Iterator[BadDocument]:
          'routes[0].nexthops[1].dev: no interface named "br1" on the host; did you mean "br0"?'),
         ({"masquerade": [{"source": "10.0.0.0/8", "except_to": "br0"}]},
          'masquerade[0].except_to: no interface named "br0" on the host'),
+        ({"bridges": [{"name": "br0"}], "masquerade": [{"source": "10.0.0.0/8", "except_to": ["br0", "br1"]}]},
+         'masquerade[0].except_to: no interface named "br1" on the host; did you mean "br0"?'),
         ({"routes": [{"to": "default", "via": "10.0.0.1"}]},
          "routes[0].via: no connected subnet of the host has the gateway 10.0.0.1; IPv4 has no subnet there"),
         ({"bridges": [{"name": "br0", "addresses": ["10.0.0.1/24"]}], "routes": [{"to": "default", "via": "10.0.1.1"}]},

@@ -32,6 +32,13 @@ def masquerades() -> Iterator[BadDocument]:
         ({"source": "10.0.0.0/8", "to_source": "fd00::1"}, "to_source: fd00::1 is of the other family than 10.0.0.0/8"),
         ({"source": "fd00::/64", "to_source": "10.0.0.1"}, "to_source: 10.0.0.1 is of the other family than fd00::/64"),
         ({"source": "10.0.0.0/8", "to_source": "224.0.0.1"}, "to_source: 224.0.0.1 is a multicast address"),
+        ({"source": "10.0.0.0/8", "except_to": ["br0", "br1", "br0"]}, "except_to[2]: br0 is there twice"),
+        ({"source": "10.0.0.0/8", "except_to": ["br0", 7]}, "except_to[1]: 7 is not text; say it like [v-net-0]"),
+        ({"source": "10.0.0.0/8", "except_to": [None]}, "except_to[0]: null is not text; say it like [v-net-0]"),
+        ({"source": "10.0.0.0/8", "except_to": ["lo", "all"]},
+         'except_to[1]: "all" is reserved; choose another name'),
+        ({"source": "10.0.0.0/8", "except_to": ["br0", "sixteen-letters-"]},
+         'except_to[1]: "sixteen-letters-" has 16 characters; an interface\'s name has at most 15'),
         ({"source": "10.0.0.0/8", "to_source": "0.0.0.0"}, "to_source: 0.0.0.0 is in 0.0.0.0/8, which no host can have"),
     )  # fmt: skip
     for index, (masquerade, problem) in enumerate(cases):

@@ -28,7 +28,7 @@ GUESTS = (
     GuestNetwork("v-net-0", ("192.168.15.0/24", "fd00:15::/64")),
     GuestNetwork("v-net-1", ("192.168.16.0/24", "fd00:16::/64")),
 )
-MASQUERADE = Masquerade(None, "192.168.15.0/24", "v-net-0")
+MASQUERADE = Masquerade(None, "192.168.15.0/24", ("v-net-0",))
 HOST, HOST6 = "192.168.1.2", "2001:db8:1::2"  # the host's own addresses on the LAN
 RED, BLUE = "192.168.15.1", "192.168.15.2"
 PATIENCE = 5.0  # seconds for what does come, on a busy machine
@@ -147,6 +147,11 @@ def wanted(**fields: Any) -> FirewallWant:
 def apply(want: Optional[FirewallWant], owner: str = "main", netns: Optional[str] = None) -> Tuple[str, ...]:
     """Read, decide, write, and read again to see that nothing is left to do; returns the lines of the change."""
     change = firewall.changes(firewall.observe(netns), want, None, owner, netns)
+    if want is not None:
+        with inside(netns):
+            there = {name for _index, name in socket.if_nameindex()}
+        groups = firewall.link_groups(want).items()
+        batch([f"link set {name} group {group}" for name, group in groups if name in there], netns)
     for swap in change.swaps:
         firewall.restore(netns, swap.backend, swap.family, swap.text)
     again = firewall.changes(firewall.observe(netns), want, want, owner, netns)

@@ -267,16 +267,20 @@ def test_no_document_opens_what_another_keeps_from_outside(each_world: int) -> N
         apply(None, second.owner)
 
 
-def test_what_somebody_opens_ahead_of_it_is_closed_again(world: int) -> None:
-    """As a Docker engine does for its own networks whenever it starts."""
+def test_what_somebody_opens_ahead_of_it_stays_closed(world: int) -> None:
+    """As a Docker engine does for its own networks whenever it starts: what is closed is so before filter is asked."""
     closed = routed(OPEN._replace(to_host=False, outside=False))
-    apply(closed)
-    iptables("-I FORWARD -j ACCEPT")
-    iptables("-I INPUT -i v-net-0 -j ACCEPT")
     with listening("red", 80) as red, listening(None, 80) as host:
-        assert call("lan", RED, 80, red) == "192.168.1.3"
+        iptables("-I FORWARD -j ACCEPT")
+        iptables("-I INPUT -i v-net-0 -j ACCEPT")
+        assert call("lan", RED, 80, red) == "192.168.1.3"  # so there is something to close
         assert call("red", HOST, 80, host) == RED
         apply(closed)
+        assert blocked("lan", RED, 80, red)
+        assert blocked("red", HOST, 80, host)
+        iptables("-F")  # and so it stays, whatever is made of filter
+        iptables("-I FORWARD -j ACCEPT")
+        iptables("-I INPUT -i v-net-0 -j ACCEPT")
         assert blocked("lan", RED, 80, red)
         assert blocked("red", HOST, 80, host)
 

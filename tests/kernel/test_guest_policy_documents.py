@@ -120,12 +120,21 @@ def test_what_others_undo_is_mended_and_told() -> None:
     assert mended.plan == (
         "host: veth-red: isolated",
         "host: veth-blue: onto bridge v-net-0, isolated",
+        "host: firewall chains of main: put right",  # what closes is not in filter
+    )
+    assert mended.after["bridges"][0]["guests"] == CLOSED
+    assert world.differences(before, world.image()) == []
+    for family in ("iptables", "ip6tables"):
+        iptables("-t mangle -F", family)
+        iptables("-t raw -F", family)
+    mended = engine.run(switch(CLOSED))
+    assert sorted(mended.plan) == [
+        "host: keep guests on v-net-0 from each other: add",
+        "host: keep guests on v-net-0 from other networks: add",
         "host: keep guests on v-net-0 from the host: add",
         "host: keep the host from guests on v-net-0: add",
-        "host: keep guests on v-net-0 from other networks: add",
-        "host: keep guests on v-net-0 from each other: add",
         "host: protect guests on v-net-0: add",
-    )
+    ]
     assert "guests" not in mended.before["bridges"][0]
     assert mended.after["bridges"][0]["guests"] == CLOSED
     assert world.differences(before, world.image()) == []
@@ -173,6 +182,47 @@ def test_single_objects_join_and_leave_isolated_guests() -> None:
     assert owned(bridges=[{**bridge, "guests": {"among": False}}]) == ()
     owned(bridges=[bridge])
     assert isolated() == dict.fromkeys(("tap0", "tap1", "veth1"), False)
+
+
+def arp_ignore(link: str = "v-net-0") -> str:
+    return Path(f"/proc/sys/net/ipv4/conf/{link}/arp_ignore").read_text().strip()
+
+
+def answers(room: str, address: str) -> bool:
+    """Whether anybody answers a room that asks by ARP who has an address."""
+    command = ["ip", "netns", "exec", room, "busybox", "arping", "-f", "-c", "3", "-w", "2", "-I", "eth0", address]
+    return subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+
+def test_security_guests_dont_learn_by_arp_what_other_addresses_the_host_has() -> None:
+    ip("address add 203.0.113.1/24 dev lo")
+    engine.run(switch(None))
+    assert (arp_ignore(), answers("red", "203.0.113.1")) == ("0", True)
+    engine.run(switch({}))
+    assert (arp_ignore(), answers("red", "203.0.113.1"), answers("red", "192.168.15.5")) == ("1", False, True)
+    closed = switch(CLOSED)
+    closed["bridges"][0]["addresses"] = []
+    assert "host: net/ipv4/conf/v-net-0/arp_ignore: 1 -> 8" in engine.run(closed).plan
+    assert (arp_ignore(), answers("red", "203.0.113.1"), answers("red", "192.168.15.2")) == ("8", False, False)
+    assert engine.run(closed).plan == ()
+    assert "host: net/ipv4/conf/v-net-0/arp_ignore: 8 -> 0" in engine.run(switch(None)).plan
+    assert (arp_ignore(), answers("red", "203.0.113.1")) == ("0", True)
+
+
+def test_what_a_document_says_of_arp_itself_is_so() -> None:
+    document = {**switch({}), "sysctls": {"net/ipv4/conf/v-net-0/arp_ignore": 2}}
+    for dummy in range(2):
+        done = engine.run(document)
+        assert arp_ignore() == "2"
+    assert done.plan == ()
+
+
+def test_a_single_switch_is_deaf_for_as_long_as_guests_live_on_it() -> None:
+    for guests, expected in (({}, "1"), (None, "0")):
+        bridge = {"name": "v-net-0", "addresses": ["192.168.15.5/24"], "guests": guests}
+        engine.run({"name": "tasks", "bridges": [bridge]}, fragment=True)
+        assert arp_ignore() == expected
+        assert engine.run({"name": "tasks", "bridges": [bridge]}, fragment=True).plan == ()
 
 
 def test_a_failure_leaves_ports_and_rules_as_they_were() -> None:

@@ -275,7 +275,7 @@ def test_security_of_two_documents_that_forward_the_one_that_stays_keeps_the_hos
         bridge = {"name": name, "addresses": [f"10.{number}.0.1/24"]}
         run({"name": name, "bridges": [bridge], "forwarding": {"ipv4": True}})
     run({"name": "first", **NOTHING})
-    guard = [line for line in world.rules().splitlines() if line.startswith("-A HOSTWIRE-GUARD")]
+    guard = [line for line in world.rules().splitlines() if line.startswith("-A HOSTWIRE-REST")]
     assert guard[-1].endswith(" DROP")
     assert run({"name": "second", "bridges": [bridge], "forwarding": {"ipv4": True}}).plan == ()
     run({"name": "second", **NOTHING})

@@ -7,6 +7,7 @@ Each test is named after its number in the project's list of hazards.
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import struct
 import time
@@ -16,7 +17,7 @@ import pytest
 
 from ansible_collections.hostwire.linux.plugins.module_utils import engine
 from ansible_collections.hostwire.linux.plugins.module_utils import netns as namespaces
-from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict, VerificationFailed
+from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict, KernelRefused, VerificationFailed
 from ansible_collections.hostwire.linux.tests.kernel import world
 from ansible_collections.hostwire.linux.tests.kernel.plainly import (
     NOTHING,
@@ -125,14 +126,88 @@ def advertise() -> None:
                 sender.sendto(packet, everybody)
 
 
+REDIRECTS = Path("/proc/sys/net/ipv4/conf/all/accept_redirects")
+
+
 @pytest.mark.parametrize("before", ["0", "1"])
-def test_30_settings_that_forwarding_drags_along_are_put_back(before: str) -> None:
-    path = Path("/proc/sys/net/ipv4/conf/all/accept_redirects")
-    path.write_text(before)
-    run({"forwarding": {"ipv4": True}})
+def test_48_a_router_obeys_no_redirects_and_what_was_before_comes_back_with_the_end_of_forwarding(before: str) -> None:
+    REDIRECTS.write_text(before)
+    for gone in (NOTHING, {"forwarding": {"ipv4": False}}):
+        for dummy in range(2):
+            run({"forwarding": {"ipv4": True}})
+            assert (setting("net/ipv4/ip_forward"), REDIRECTS.read_text().strip()) == ("1", "0")
+        run(gone)
+        assert (setting("net/ipv4/ip_forward"), REDIRECTS.read_text().strip()) == ("0", before)
+        run(NOTHING)
+        assert REDIRECTS.read_text().strip() == before
+
+
+@pytest.mark.parametrize("before", ["0", "1"])
+def test_48_of_two_documents_that_forward_the_last_one_knows_what_was_before(before: str) -> None:
+    REDIRECTS.write_text(before)
+    for name in ("first", "second"):
+        run({"name": name, "forwarding": {"ipv4": True}})
+    run({"name": "first", "state": "absent"})
+    assert (setting("net/ipv4/ip_forward"), REDIRECTS.read_text().strip()) == ("1", "0")
+    assert run({"name": "second", "forwarding": {"ipv4": True}}).plan == ()
+    run({"name": "second", "state": "absent"})
+    assert (setting("net/ipv4/ip_forward"), REDIRECTS.read_text().strip()) == ("0", before)
+
+
+@pytest.mark.parametrize("before", ["0", "1"])
+def test_48_a_host_that_forwarded_before_is_no_less_safe_for_having_stopped(before: str) -> None:
+    Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+    REDIRECTS.write_text(before)
+    run({"forwarding": {"ipv4": False}})
+    assert (setting("net/ipv4/ip_forward"), REDIRECTS.read_text().strip()) == ("0", before)
     run(NOTHING)
-    assert path.read_text().strip() == before
-    assert setting("net/ipv4/ip_forward") == "0"
+    assert (setting("net/ipv4/ip_forward"), REDIRECTS.read_text().strip()) == ("1", "0")
+
+
+def test_48_a_router_obeys_no_redirects_once_its_document_no_longer_says_so() -> None:
+    run({"forwarding": {"ipv4": True}, "sysctls": {"net.ipv4.conf.all.accept_redirects": 1}})
+    run({"forwarding": {"ipv4": True}})
+    assert REDIRECTS.read_text().strip() == "0"
+    assert run({"forwarding": {"ipv4": True}}).plan == ()
+    run(NOTHING)
+    assert REDIRECTS.read_text().strip() == "1"
+
+
+def test_48_a_setting_of_a_document_that_is_undone_on_a_router_leaves_it_no_less_safe() -> None:
+    Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+    REDIRECTS.write_text("1")
+    run({"sysctls": {"net.ipv4.conf.all.accept_redirects": 0}})
+    run(NOTHING)
+    assert REDIRECTS.read_text().strip() == "0"
+
+
+@pytest.mark.parametrize("before", ["0", "1"])
+def test_48_a_namespace_that_is_a_router_for_a_while_is_what_it_was(before: str) -> None:
+    run({"namespaces": [{"name": "red"}]})
+    with namespaces.inside("red"):
+        REDIRECTS.write_text(before)
+    for forwards, expected in ((True, "0"), (False, before)):
+        document = {"namespaces": [{"name": "red", "forwarding": {"ipv4": forwards}}]}
+        run(document)
+        with namespaces.inside("red"):
+            assert (setting("net/ipv4/ip_forward"), REDIRECTS.read_text().strip()) == (str(int(forwards)), expected)
+        assert run(document).plan == ()
+
+
+@pytest.mark.parametrize("before", ["0", "1"])
+@pytest.mark.parametrize("forwards", [True, False])
+def test_48_a_run_that_fails_leaves_redirects_as_they_were(before: str, forwards: bool) -> None:
+    run({"forwarding": {"ipv4": forwards}})
+    REDIRECTS.write_text(before)
+
+    def refuse(position: int, when: str) -> None:
+        if when == "after":
+            raise KernelRefused("a step", errno.EPERM)
+
+    with pytest.raises(KernelRefused) as raised:
+        engine.run({"forwarding": {"ipv4": not forwards}}, hook=refuse)
+    assert raised.value.problems[-1] == "everything was put back as it was"
+    assert (setting("net/ipv4/ip_forward"), REDIRECTS.read_text().strip()) == (str(int(forwards)), before)
 
 
 def test_30_a_setting_beside_forwarding_is_as_the_document_says_afterwards() -> None:

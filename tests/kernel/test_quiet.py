@@ -84,7 +84,8 @@ def reads(kind: str) -> bool:
     """Whether a netlink message of this type only asks. strace has names for some, and numbers for the rest."""
     if kind.startswith("0x"):
         number = int(kind.partition(" ")[0], 16)  # linux/rtnetlink.h: new, delete, get and set, four by four
-        return number < 256 and number % 4 == 2
+        # NFNL_SUBSYS_NFT_COMPAT, linux/netfilter/nfnetlink.h: by which iptables asks which matches the kernel has.
+        return (number < 256 and number % 4 == 2) or number >> 8 == 11
     return re.search(r"RTM_GET|_GET", kind) is not None
 
 

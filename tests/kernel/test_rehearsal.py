@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import time
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, Iterable, List, Tuple
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -97,6 +98,11 @@ def documents(setup: Setup, earlier: List[Item]) -> List[Item]:
     return found
 
 
+def without_chance(plan: Iterable[str]) -> List[str]:
+    """A plan's lines without the MAC address that the kernel gives to a link that gets none: nobody can foretell it."""
+    return [re.sub(r"\bmac \S* ?-> ", "mac -> ", line) for line in plan]
+
+
 def foretold_and_done(found: List[Item]) -> bool:
     """Whether anything was changed: just what check mode says."""
     before = world.image()
@@ -104,8 +110,9 @@ def foretold_and_done(found: List[Item]) -> bool:
     assert world.differences(before, world.image()) == []
     done = rehearsal.run_all(found, dad_seconds=0)
     for document, said, came in zip(found, predicted, done):
-        assert (came.plan, came.before, came.after) == (said.plan, said.before, said.after), document["name"]
-        assert (came.changed, came.warnings) == (said.changed, said.warnings), document["name"]
+        assert without_chance(came.plan) == without_chance(said.plan), document.get("name")
+        assert (came.before, came.after) == (said.before, said.after), document.get("name")
+        assert (came.changed, came.warnings) == (said.changed, said.warnings), document.get("name")
     return any(result.changed for result in done)
 
 

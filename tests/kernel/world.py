@@ -187,7 +187,7 @@ def _room(netns: Optional[str]) -> Dict[str, Any]:
             **{field: link.get(field) for field in ("mtu", "master", "address", "ifalias", "altnames")},
             "kind": link.get("linkinfo", {}).get("info_kind"),
             "stp": link.get("linkinfo", {}).get("info_data", {}).get("stp_state"),
-            "isolated": link.get("linkinfo", {}).get("info_slave_data", {}).get("isolated"),
+            **{mode: link.get("linkinfo", {}).get("info_slave_data", {}).get(mode) for mode in ("isolated", "hairpin")},
             "up": "UP" in link["flags"],
             "addresses": sorted(_address(a) for a in link["addr_info"] if a["scope"] != "link"),
         }

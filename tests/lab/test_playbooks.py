@@ -94,7 +94,7 @@ def test_the_router_forwards_now_and_after_a_reboot(lab: Lab) -> None:
 
 
 def test_what_somebody_undid_is_done_again(lab: Lab) -> None:
-    lab.on_b(f"echo 0 > /proc/sys/net/ipv4/ip_forward; rm {ROUTER_FILE}; iptables -F HW-ACCEPT-router")
+    lab.on_b(f"echo 0 > /proc/sys/net/ipv4/ip_forward; rm {ROUTER_FILE}; iptables -F HW-OPEN-router")
     assert lab.play("site", *THREE) == {"a": 0, "b": 2, "c": 0}
 
 

@@ -14,9 +14,12 @@ from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.model impor
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.rules import Asked, Reading, read
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.rules.access import needs, parse, rendered
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.rules.transaction import Transaction
-from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.rules.unmanaged import unmanaged, user_rendered
+from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.rules.unmanaged import (
+    OwnRules,
+    unmanaged,
+    user_rendered,
+)
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import InvalidValue
-from ansible_collections.hostwire.linux.plugins.module_utils.firewall.rules import Rendered
 from ansible_collections.hostwire.linux.plugins.module_utils.firewall.tables import Ruleset
 from ansible_collections.hostwire.linux.tests.unit.docker_recordings import RECORDINGS, Recording, recording
 
@@ -113,7 +116,7 @@ def test_a_flush_is_made_good_to_the_last_rule(name: str) -> None:
     assert repaired(found, before) == before
 
 
-def own(ruleset: Ruleset, wanted: Rendered) -> tuple[Ruleset, Transaction]:
+def own(ruleset: Ruleset, wanted: OwnRules) -> tuple[Ruleset, Transaction]:
     transaction = Transaction(4, ruleset)
     transaction.own(wanted)
     return applied(transaction.text, ruleset), transaction
@@ -141,7 +144,7 @@ def test_the_users_rules_come_change_and_go() -> None:
     late = copy.deepcopy(turned)
     late["filter"]["DOCKER-USER"].insert(0, "-A DOCKER-USER -j RETURN")
     assert own(late, user_rendered(rendered(both[::-1], 4)))[0]["filter"]["DOCKER-USER"][0].endswith("HOSTWIRE-USER")
-    assert own(turned, Rendered({}, ()))[0] == before
+    assert own(turned, OwnRules({}, ()))[0] == before
 
 
 def test_rules_are_of_the_families_of_their_addresses() -> None:
@@ -197,4 +200,4 @@ def test_an_engine_without_iptables_gets_ways_out_and_ports(version: str) -> Non
     assert "172.17.0.0/16" in sources
     assert not {"172.21.0.0/16", "172.24.0.0/16"} & set(sources)  # internal, and without masquerading
     assert own(after, unmanaged(engine, 4, ()))[1].text == ""
-    assert own(after, Rendered({}, ()))[0] == empty
+    assert own(after, OwnRules({}, ()))[0] == empty

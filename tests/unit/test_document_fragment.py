@@ -8,8 +8,10 @@ from typing import Any
 import yaml
 
 from ansible_collections.hostwire.linux.plugins.module_utils import document
+from ansible_collections.hostwire.linux.plugins.module_utils.model import Topology
 from ansible_collections.hostwire.linux.plugins.module_utils.plan import preflight
 from ansible_collections.hostwire.linux.plugins.module_utils.rtnetlink.constants import ROUTE_PROTOCOL
+from ansible_collections.hostwire.linux.plugins.module_utils.task import cut, merged
 from ansible_collections.hostwire.linux.tests.host_views import Device, Path, host, view
 
 EARLIER = """
@@ -92,3 +94,12 @@ def test_a_fragment_stands_on_what_its_document_made_before() -> None:
     assert preflight.problems(bridge.topology, there, owned, bridge.where, fragment=True) == [
         "bridges[0].addresses[0]: 10.0.0.9/24 overlaps 10.0.0.1/24, which br0 has on the host already"
     ]
+
+
+def test_another_exception_is_a_change_of_the_same_translation() -> None:
+    def told(exceptions: object) -> Topology:
+        return document.read({"masquerade": [{"source": "10.0.0.0/24", "except_to": exceptions}]}).topology
+
+    whole = merged(told("br0"), told(["br1", "br0"]))
+    assert [entry.except_to for entry in whole.masquerade] == [("br0", "br1")]
+    assert cut(whole, told(None)).masquerade == ()

@@ -77,6 +77,19 @@ def test_defaults_are_left_out_of_a_dump() -> None:
     assert document.dump(document.read(told).topology) == plain
 
 
+def test_services_of_a_switch_are_dumped_where_there_are_any() -> None:
+    bridges = [{"name": "br0", "guests": {"services": ["dns"]}}, {"name": "br1", "guests": {"services": []}}]
+    told = document.dump(document.read({"bridges": bridges}).topology)["bridges"]
+    assert [bridge["guests"] for bridge in told] == [{"services": ["dns"]}, {}]
+
+
+def test_one_exception_is_a_name_and_several_are_a_list() -> None:
+    entries = [{"source": f"10.{number}.0.0/16", "except_to": names} for number, names in enumerate(
+        ("br0", ["br0"], ["br1", "br0"], [], None))]  # fmt: skip
+    told = document.dump(document.read({"masquerade": entries}).topology)["masquerade"]
+    assert [entry.get("except_to") for entry in told] == ["br0", "br0", ["br0", "br1"], None, None]
+
+
 def test_the_dump_of_a_switch_is_what_a_person_would_write() -> None:
     assert document.to_yaml(document.dump(document.read(GOOD_DOCUMENTS["3-out-to-the-lan"]).topology)) == THIRD_SCENARIO
 
@@ -158,6 +171,7 @@ def test_everything_that_can_be_said_means_this() -> None:
         bridges=(
             Bridge("v-net-0", None, ("192.168.15.5/24", "fd00:15::5/64"), "02:00:00:aa:bb:01", 1400, True, False, True),
             Bridge("v-net-1", up=False, guests=GuestPolicy(to_host=False, outside=False)),
+            Bridge("v-net-3", guests=GuestPolicy(services=("dhcp", "dns"))),
             Bridge("v-net-2", uplink="eth2"),
             Bridge("v-net-0", "red"),
         ),
@@ -198,8 +212,11 @@ def test_everything_that_can_be_said_means_this() -> None:
         ),
         forwarding=Forwarding(True, None, ("10.0.0.0/16", "10.1.0.0/16")),
         masquerade=(
-            Masquerade(None, "192.168.15.0/24", "v-net-0"),
-            Masquerade(None, "fd00:15::/64", "lo", "2001:db8::1"),
+            Masquerade(None, "192.168.15.0/24", ("v-net-0",)),
+            Masquerade(None, "fd00:15::/64", ("lo",), "2001:db8::1"),
+            Masquerade(None, "192.168.16.0/24", ("lo", "v-net-0")),
+            Masquerade(None, "192.168.17.0/24", ("v-net-0",)),
+            Masquerade(None, "192.168.18.0/24"),
         ),
         published_ports=(
             PublishedPort(None, "tcp", 8080, 8080, "127.0.0.1", "192.168.15.2", 80),

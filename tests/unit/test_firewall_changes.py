@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, Optional
+from typing import Dict, List, Optional
 
 from ansible_collections.hostwire.linux.plugins.module_utils.firewall import FirewallWant, GuestNetwork, Tables, changes
 from ansible_collections.hostwire.linux.plugins.module_utils.firewall.difference import (
@@ -11,6 +11,7 @@ from ansible_collections.hostwire.linux.plugins.module_utils.firewall.difference
     Swap,
     applicable,
 )
+from ansible_collections.hostwire.linux.plugins.module_utils.firewall.shared import JUMPS
 from ansible_collections.hostwire.linux.plugins.module_utils.firewall.tables import Ruleset, parse
 from ansible_collections.hostwire.linux.plugins.module_utils.model import Masquerade, PublishedPort
 
@@ -18,7 +19,7 @@ WEB = PublishedPort(None, "tcp", 8080, 8080, "any", "192.168.15.2", 80)
 WANT = FirewallWant(
     "main",
     guests=(GuestNetwork("v-net-0", ("192.168.15.0/24",)),),
-    masquerade=(Masquerade(None, "192.168.15.0/24", "v-net-0"),),
+    masquerade=(Masquerade(None, "192.168.15.0/24", ("v-net-0",)),),
     published_ports=(WEB,),
     guard=(4,),
 )
@@ -35,7 +36,10 @@ def the_swap(change: FirewallChange) -> Swap:
 
 def as_saved(text: str) -> Ruleset:
     """A restore input as iptables-save would print it: jumps appended, built-in chains listed."""
-    listed = {"raw": ["PREROUTING"], "filter": ["FORWARD"], "nat": ["PREROUTING", "OUTPUT", "POSTROUTING"]}
+    listed: Dict[str, List[str]] = {}
+    for jump in JUMPS:
+        chains = listed.setdefault(jump.table, [])
+        chains += [jump.parent] if jump.parent not in chains else []
     for table, chains in listed.items():
         text = text.replace(f"*{table}\n", f"*{table}\n" + "".join(f":{chain} ACCEPT [0:0]\n" for chain in chains))
     return parse(text.replace("\n-I ", "\n-A "))
@@ -80,9 +84,9 @@ def test_a_removal_names_everything_that_goes_and_leaves_nothing() -> None:
 
 
 def test_hazard_34_protection_first_and_last() -> None:
-    assert the_swap(changes(tables(), WANT, None, "main", None)).table == "raw,filter,nat"
+    assert the_swap(changes(tables(), WANT, None, "main", None)).table == "mangle,raw,filter,nat"
     there = as_saved(the_swap(changes(tables(), WANT, None, "main", None)).text)
-    assert the_swap(changes(tables(there), None, WANT, "main", None)).table == "nat,filter,raw"
+    assert the_swap(changes(tables(there), None, WANT, "main", None)).table == "nat,filter,raw,mangle"
 
 
 def test_hazard_34_no_builtin_chain_is_declared() -> None:
@@ -102,7 +106,7 @@ def test_rules_in_the_backend_that_is_not_used_any_more_go_after_the_new_ones_st
     there = as_saved(the_swap(changes(tables(), WANT, None, "main", None)).text)
     both = Tables(None, "legacy", {("nft", 4): there, ("legacy", 4): {}})
     change = changes(both, WANT, WANT, "main", None)
-    assert [(swap.backend, "-X HW-DNAT-main" in swap.text) for swap in change.swaps] == [
+    assert [(swap.backend, "-X HW-HAIRPIN-main" in swap.text) for swap in change.swaps] == [
         ("legacy", False),
         ("nft", True),
     ]
@@ -120,3 +124,12 @@ def test_foreign_rules_with_a_mark_like_ours_of_another_document_are_kept() -> N
     there = as_saved(the_swap(changes(tables(), WANT._replace(owner="main2"), None, "main2", None)).text)
     change = changes(tables(there), None, WANT, "main", None)
     assert change == FirewallChange()
+
+
+def test_what_is_everybodys_stands_in_mangle_and_filter_for_a_document_with_rules_in_one_of_them() -> None:
+    """A masqueraded network has nothing of its own to open, and what lets its guests out stands all the same."""
+    want = FirewallWant("main", guests=WANT.guests, masquerade=WANT.masquerade)
+    text = the_swap(changes(tables(), want, None, "main", None)).text
+    assert all(f"\n:{chain} " in text for chain in ("HOSTWIRE-CLOSE", "HOSTWIRE-HOST", "HOSTWIRE-OPEN"))
+    guard = FirewallWant("main", forwarding=(4,), guard=(4,))
+    assert "\n:HOSTWIRE-CLOSE " in the_swap(changes(tables(), guard, None, "main", None)).text

@@ -41,7 +41,8 @@ def test_a_guest_that_routes_to_somewhere_is_a_guest() -> None:
     inner = Route(None, "10.7.0.0/16", via="192.168.15.9")
     elsewhere = Route("blue", "0.0.0.0/0", via="192.168.15.5")
     want = firewall_wants(TOPOLOGY._replace(routes=(inner, elsewhere)))[None]
-    assert PROTECTED in want.guests
+    inside = ("10.7.0.0/16", *PROTECTED.prefixes)  # what is routed through a guest comes from its network
+    assert PROTECTED._replace(prefixes=inside) in want.guests
 
 
 def test_a_bridge_with_an_uplink_is_the_lan() -> None:

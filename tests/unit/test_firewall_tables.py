@@ -8,8 +8,10 @@ from typing import Dict, Tuple
 import pytest
 
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict
-from ansible_collections.hostwire.linux.plugins.module_utils.firewall import Tables, describe, warnings
+from ansible_collections.hostwire.linux.plugins.module_utils.firewall import FirewallWant, Tables, describe, warnings
+from ansible_collections.hostwire.linux.plugins.module_utils.firewall.rendering import render
 from ansible_collections.hostwire.linux.plugins.module_utils.firewall.tables import choose, incompatible, parse
+from ansible_collections.hostwire.linux.plugins.module_utils.model import Masquerade, PublishedPort
 
 EMPTY = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n"
 OURS = (
@@ -90,7 +92,29 @@ def test_matches_are_told_in_words_even_where_a_comment_holds_options() -> None:
     }
 
 
-def test_security_an_active_ufw_is_said() -> None:
+def test_several_exceptions_are_told_with_what_they_are_exceptions_of() -> None:
+    entry = Masquerade(None, "10.0.0.0/8", ("br0", "br1"))
+    chains = {
+        chain: [rule.line for rule in rules]
+        for (_table, chain), rules in render(FirewallWant("main", masquerade=(entry,)), 4).chains.items()
+        if chain.startswith("HW-SNAT-")
+    }
+    told = describe(Tables(None, "nft", {("nft", 4): {"nat": chains}}))["masquerade"]
+    assert [(each["owner"], each["source"], each["to_interface"]) for each in told] == [
+        ("main", "10.0.0.0/8", "not br0, br1")
+    ]
+
+
+def test_security_an_active_ufw_is_said_to_whom_it_matters() -> None:
     active = parse("*filter\n:INPUT DROP\n:ufw-before-input -\n-A INPUT -j ufw-before-input\nCOMMIT\n")
-    assert "don't cover published ports" in warnings(Tables(None, "nft", {("nft", 4): active}))[0]
-    assert warnings(Tables(None, "nft", {("nft", 4): parse(DOCKERS)})) == ()
+    zones = parse("*filter\n:FORWARD DROP\n:FORWARD_IN_ZONES -\n-A FORWARD -j FORWARD_IN_ZONES\nCOMMIT\n")
+    port = PublishedPort(None, "tcp", 80, 80, "any", "10.0.0.2", 80)
+    want = FirewallWant("main", published_ports=(port,))
+    own = FirewallWant("main", published_ports=(port._replace(address="127.0.0.1"),))
+    for name, rules in (("ufw", active), ("firewalld", zones)):
+        tables = Tables(None, "nft", {("nft", 4): rules})
+        (warning,) = warnings(tables, want)
+        assert warning.startswith(f"{name} is active: its ")
+        assert "don't cover published ports" in warning
+        assert warnings(tables, own) == ()
+    assert warnings(Tables(None, "nft", {("nft", 4): parse(DOCKERS)}), want) == ()

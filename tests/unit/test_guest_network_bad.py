@@ -181,6 +181,15 @@ BAD_NETWORKS = [
         ['networks[0].dns.domain: "office..test" is no domain; say one like office.test'],
     ),
     (
+        "rebind_ok",
+        [{**OFFICE, "dns": {"rebind_ok": ["lan", "a/b", "lan", 7]}}],
+        [
+            'networks[0].dns.rebind_ok[1]: "a/b" is no domain; say one like corp.example.com',
+            "networks[0].dns.rebind_ok[2]: lan is there twice",
+            "networks[0].dns.rebind_ok[3]: 7 is not text; say it like [corp.example.com]",
+        ],
+    ),
+    (
         "internal upstream",
         [{**ISO, "dns": {"enabled": True, "upstream": ["192.168.1.1"]}}],
         ["networks[0].dns.upstream: an internal network leads to no other server; leave it out"],
@@ -411,7 +420,9 @@ SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.text(max_size=8), st.binary(max_size=3),
     st.sampled_from(["10.0.2.0/24", "10.0.2.4/24", "fd00::/64", "nat", "office", "any", "slaac", "absent", "1-2"]),
 )  # fmt: skip
-KEYS = st.text(max_size=4) | st.sampled_from(["enabled", "range", "range6", "port", "to_port", "upstream", "domain"])
+KEYS = st.text(max_size=4) | st.sampled_from(
+    ["enabled", "range", "range6", "port", "to_port", "upstream", "domain", "rebind_ok"]
+)
 GARBAGE = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(KEYS, inner, max_size=3), max_leaves=4
 )

@@ -115,6 +115,22 @@ def test_a_container_and_a_machine_in_nat_sit_on_a_switch_that_only_their_router
     assert {"netns": "container:web", "to": "0.0.0.0/0", "via": "10.0.2.2"} in nat["routes"]
 
 
+@pytest.mark.parametrize("mode", ["nat", "nat_network", "internal", "host_only", "routed"])
+def test_a_switch_says_which_servers_on_the_host_its_guests_use(mode: str) -> None:
+    subnet = {} if mode in ("nat", "internal") else {"subnet": "10.0.2.0/24"}
+    network: Item = {"name": "net", "mode": mode, **subnet, **({"uplink": "eth0"} if mode == "routed" else {})}
+    on_host = mode in ("nat_network", "host_only", "routed")
+
+    def services(**asked: Item) -> Any:
+        found = by_name([{**network, **asked}], [])["guest-net"]
+        assert document.read(found).problems == ()
+        return found["bridges"][0]["guests"].get("services")
+
+    assert services() is None
+    assert services(dhcp={"enabled": True}) == (["dhcp"] if on_host else None)
+    assert services(dhcp={"enabled": True}, dns={"enabled": True}) == (["dhcp", "dns"] if on_host else None)
+
+
 def test_host_access_false_closes_guests_to_host_and_nothing_else() -> None:
     nat = {"name": "nat", "mode": "nat"}
     plain, closed = (by_name([network], [])["guest-nat"] for network in (nat, {**nat, "host_access": False}))
@@ -168,10 +184,12 @@ def test_a_routed_network_is_open_to_the_networks_of_its_host_that_lead_out() ->
         {"name": "iso", "mode": "internal"},
         {"name": "lan", "mode": "bridged", "uplink": "eth1"},
     ]
-    assert "networks" not in by_name(networks[:1], [])["guest-own"]["forwarding"]
-    assert by_name(networks, [])["guest-own"]["forwarding"]["networks"] == [
-        *("10.30.0.0/24", "fd00:30::/64", "10.0.2.0/24", "fd00:2::/64", "100.64.0.0/24")
+    open_ones = [
+        name
+        for name, item in by_name(networks, []).items()
+        if any(bridge["guests"].get("from_others") for bridge in item.get("bridges", ()))
     ]
+    assert open_ones == ["guest-own"]
     assert all(document.read(item).problems == () for item in guest_documents(networks))
 
 

@@ -64,6 +64,8 @@ def test_nat_network_in_full() -> None:
         "bind-dynamic",
         "no-hosts",
         "domain-needed",
+        "bogus-priv",
+        "stop-dns-rebind",
         "no-resolv",
         "server=192.168.1.1",
         "domain=office.test",
@@ -122,6 +124,15 @@ def test_behind_its_router_a_guest_gets_the_one_address_whoever_asks() -> None:
     assert not any(line.startswith("dhcp-host") for line in found)
 
 
+def test_domains_whose_names_may_have_private_addresses() -> None:
+    office = {
+        "name": "office",
+        "mode": "nat_network",
+        "dns": {"enabled": True, "rebind_ok": ["corp.example.com", "lan"]},
+    }
+    assert "rebind-domain-ok=/corp.example.com/lan/" in lines(office)
+
+
 def test_no_upstream_but_what_the_host_has_itself_where_the_network_leads_out() -> None:
     assert "no-resolv" not in lines({"name": "office", "mode": "nat_network", "dns": {"enabled": True}})
 
@@ -139,6 +150,7 @@ def test_dnsmasq_takes_every_configuration(mode: str, range6: str, dns: bool, tm
     network["dhcp"] = {"enabled": True, "range6": None if mode == "nat" and range6 != "slaac" else range6}
     network["dhcp"].update({"lease_time": "infinite"} if mode == "nat" else {"lease_time": 3600, "sequential": True})
     network["dns"] = {"enabled": dns, "domain": "office.test", "upstream": [] if mode == "internal" else ["fd00::1"]}
+    network["dns"]["rebind_ok"] = ["corp.example.com", "lan"]
     network.update({"uplink": "eth0"} if mode == "routed" else {})
     static = {"address": "10.0.2.4/24", "address6": "fd00:2::4/64", "mac": "02:00:00:00:00:04"}
     nics = [{"network": "office", **({} if mode == "nat" else static)}, {"network": "office"}]

@@ -112,7 +112,7 @@ def _route_subject(to: str, table: int, metric: int) -> str:
 
 
 def _link_facts(link: Link, names: Dict[int, str]) -> Tuple[object, ...]:
-    return (link.kind, link.up, link.mtu, names.get(link.master or 0), link.alias, *link[-4:])
+    return (link.kind, link.up, link.mtu, names.get(link.master or 0), link.alias, *link[13:])
 
 
 def is_made(address: Address) -> bool:

@@ -76,12 +76,17 @@ class Store:
             self._write(f"{name}.state", {"document": document, "owned": to_plain(owned), "boot": boot_id()})
         self.drop_journal(name)
 
-    def bequeath(self, heir: str, sysctls: Dict[SysctlKey, Change]) -> None:
-        """Another document inherits these settings, with what they were before anybody touched them."""
+    def bequeath(self, heir: str, sysctls: Dict[SysctlKey, Change]) -> bool:
+        """Another document inherits these settings, with what they were before anybody touched them.
+
+        False if it can't: it is gone, or a run of it was killed.
+        """
         memory = self.load(heir)
-        if memory.document is not None and not memory.interrupted:
-            memory.owned.sysctls.update(sysctls)
-            self.settle(heir, memory.document, memory.owned)
+        if memory.document is None or memory.interrupted:
+            return False
+        memory.owned.sysctls.update(sysctls)
+        self.settle(heir, memory.document, memory.owned)
+        return True
 
     def drop_journal(self, name: str) -> None:
         """A run is over; a journal that comes back after a power failure only makes the next run look twice."""

@@ -11,6 +11,7 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tu
 from .. import files, firewall, sysctl, tap
 from .. import netns as namespaces
 from ..errors import HostwireError, KernelRefused
+from ..firewall.groups import doomed
 from ..model import PublishedPort
 from ..plan import actions as act
 from ..rtnetlink import addresses, links, routes
@@ -254,7 +255,7 @@ class Executor:
     def _delete_group(self, work: Sequence[Work], first: int) -> None:
         """Give all the links a group number that nobody else uses, and delete the group."""
         self._enter(work[0].action.netns)
-        group = int.from_bytes(os.urandom(4), "big") & 0x3FFFFFFF | 1 << 30
+        group = doomed()
         positions: List[int] = []
         for offset, (action, subject) in enumerate(work):
             name = cast(act.LinkDelete, action).name
@@ -326,7 +327,7 @@ def _link_change(executor: Executor, action: act.LinkChange) -> Message:
     if action.bridge is not None:
         master = executor.index(action.bridge) if action.bridge else 0
     index = executor.index(action.name)
-    return links.change_link(index, action.up, action.mac, action.mtu, master, action.alias)
+    return links.change_link(index, action.up, action.mac, action.mtu, master, action.alias, action.group)
 
 
 def _bridge_change(executor: Executor, action: act.BridgeChange) -> Message:
@@ -334,7 +335,7 @@ def _bridge_change(executor: Executor, action: act.BridgeChange) -> Message:
 
 
 def _port_change(executor: Executor, action: act.PortChange) -> Message:
-    return links.change_port(executor.index(action.name), action.isolated)
+    return links.change_port(executor.index(action.name), action.isolated, action.hairpin)
 
 
 def _address_add(executor: Executor, action: act.AddressAdd) -> Message:

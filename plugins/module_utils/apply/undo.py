@@ -71,10 +71,11 @@ def mend(before: HostView, after: HostView, steps: Sequence[Step]) -> List[Actio
 def _mend_link(then: NamespaceView, now: NamespaceView, link: Link) -> List[Action]:
     netns, there = then.netns, now.links[link.name]
     actions: List[Action] = []
-    if (link.up, link.mtu, link.alias) != (there.up, there.mtu, there.alias):
-        actions.append(LinkChange(netns, link.name, up=link.up, mtu=link.mtu, alias=link.alias))
-    if link.isolated is not None and there.isolated not in (None, link.isolated):
-        actions.append(PortChange(netns, link.name, link.isolated))
+    if (link.up, link.mtu, link.alias, link.group) != (there.up, there.mtu, there.alias, there.group):
+        actions.append(LinkChange(netns, link.name, link.up, mtu=link.mtu, alias=link.alias, group=link.group))
+    as_port = link.isolated, link.hairpin
+    if None not in (*as_port, there.isolated) and as_port != (there.isolated, there.hairpin):
+        actions.append(PortChange(netns, link.name, *as_port))
     present = {address.address for address in now.addresses.get(there.index, ())}
     for address in then.addresses.get(link.index, ()):
         if is_made(address) and address.address not in present:

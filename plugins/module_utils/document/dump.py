@@ -78,7 +78,11 @@ def _bridge(value: Bridge) -> Entry:
             entry[flag] = True
     _add(entry, "uplink", value.uplink)
     if value.guests is not None:  # also where nothing is closed: that it is a guest network is said by the field alone
-        entry["guests"] = {name: False for name, allowed in value.guests._asdict().items() if not allowed}
+        told = value.guests._asdict()
+        services, from_others = list(told.pop("services")), told.pop("from_others")
+        entry["guests"] = {name: False for name, allowed in told.items() if not allowed}
+        _add(entry["guests"], "from_others", from_others or None)
+        _add(entry["guests"], "services", services)
     return entry
 
 
@@ -157,7 +161,7 @@ def _masquerade(value: Masquerade) -> Entry:
     entry: Entry = {}
     _add(entry, "netns", value.netns)
     entry["source"] = value.source
-    _add(entry, "except_to", value.except_to)
+    _add(entry, "except_to", value.except_to[0] if len(value.except_to) == 1 else list(value.except_to))
     _add(entry, "to_source", value.to_source)
     return entry
 
@@ -211,7 +215,7 @@ _ORDER: Dict[str, Callable[[Any], Any]] = {
     "taps": lambda value: (value.netns or "", value.name),
     "containers": lambda value: (value.container, value.name),
     "routes": lambda value: (value.netns or "", value.table, ":" in value.to, value.to, value.metric or 0, repr(value)),
-    "masquerade": lambda value: (value.netns or "", value.source, value.except_to or "", value.to_source or ""),
+    "masquerade": lambda value: (value.netns or "", value.source, value.except_to, value.to_source or ""),
     "published_ports": lambda value: (value.netns or "", value.protocol, value.port, value.address, repr(value)),
     "probes": lambda value: (value.source or "", value.to, value.protocol, value.port or 0, value.reachable),
 }

@@ -128,15 +128,32 @@ class Fields:
         if self.values.get(key) is None:
             return None
         value = self.text(key, "the name of an interface")
-        if value is None or (INTERFACE_NAME.fullmatch(value) and value not in reserved):
-            return value
+        return value if value is not None and self.is_interface(key, value, reserved) else None
+
+    def is_interface(self, key: str, value: str, reserved: FrozenSet[str] = RESERVED_NAMES) -> bool:
+        """Whether the text of field ``key`` is a good name for an interface; noted if it isn't."""
+        if INTERFACE_NAME.fullmatch(value) and value not in reserved:
+            return True
         if value in reserved:
             self.problem(key, f'"{value}" is reserved; choose another name')
         elif len(value) > 15:
             self.problem(key, f"{shown(value)} has {len(value)} characters; an interface's name has at most 15")
         else:
             self.problem(key, f"{shown(value)} is no safe name for an interface; use {_CHARACTERS}")
-        return None
+        return False
+
+    def interfaces(self, key: str, reserved: FrozenSet[str] = RESERVED_NAMES) -> Tuple[str, ...]:
+        """The name of one interface, or a list of names; sorted, since their order means nothing."""
+        if not isinstance(self.values.get(key), (list, tuple)):
+            alone = self.interface(key, reserved)
+            return () if alone is None else (alone,)
+        found: List[str] = []
+        for where, text in self.text_items(key, "[v-net-0]"):
+            if text in found:
+                self.problem(where, f"{text} is there twice")
+            elif self.is_interface(where, text, reserved):
+                found.append(text)
+        return tuple(sorted(found))
 
     def room(self, key: str = "netns") -> Optional[str]:
         """The name of a namespace, or container:NAME."""

@@ -298,7 +298,7 @@ def _masquerade(fields: Fields, absent: bool) -> Optional[Masquerade]:
     netns = fields.netns()
     text = fields.text("source", "a network, like 192.168.15.0/24")
     source = fields.network("source", text) if text else None
-    except_to = fields.interface("except_to", EXCEPT_LO)
+    except_to = fields.interfaces("except_to", EXCEPT_LO)
     to_source = fields.ip("to_source")
     if source and to_source:
         reason = why_not_a_host(to_source.family, to_source.number)

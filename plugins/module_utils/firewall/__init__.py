@@ -8,14 +8,16 @@ and a task compiles every module that it loads.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, Iterable, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Collection, Dict, Iterable, List, Optional, Sequence, Tuple
 
+from .groups import link_groups
 from .tables import Tables
-from .want import FirewallWant, GuestNetwork, SwitchPolicy, families, localnet_interfaces, needed
+from .want import FirewallWant, GuestNetwork, SwitchPolicy, families, leads_loopback_out, localnet_interfaces, needed
 
 if TYPE_CHECKING:
     from ..model import PublishedPort
     from .difference import FirewallChange
+    from .sockets import Listener
     from .tables import Ruleset
 
 __all__ = [
@@ -28,8 +30,13 @@ __all__ = [
     "describe",
     "families",
     "forget_flows",
+    "holders",
     "installed",
+    "leads_loopback_out",
+    "link_groups",
+    "listeners",
     "localnet_interfaces",
+    "native_tables",
     "needed",
     "observe",
     "outcome",
@@ -96,8 +103,29 @@ def describe(tables: Tables) -> Dict[str, Any]:
     return description.describe(tables)
 
 
-def warnings(tables: Tables) -> Tuple[str, ...]:
-    """What a user should be told of these tables; see :mod:`.description`."""
+def listeners(netns: Optional[str], ports: Collection[Tuple[str, int]]) -> List[Listener]:
+    """Who listens on these (protocol, port); see :mod:`.sockets`."""
+    from . import sockets
+
+    return sockets.listeners(netns, ports)
+
+
+def holders(inodes: Collection[int]) -> Dict[int, str]:
+    """The processes that hold these sockets; see :mod:`.sockets`."""
+    from . import sockets
+
+    return sockets.holders(inodes)
+
+
+def native_tables(netns: Optional[str]) -> Tuple[str, ...]:
+    """The tables of nftables that forwarded packets pass beside iptables'; see :mod:`.natives`."""
+    from . import natives
+
+    return natives.read(netns)
+
+
+def warnings(tables: Tables, want: FirewallWant) -> Tuple[str, ...]:
+    """What a user who wants this should be told of these tables; see :mod:`.description`."""
     from . import description
 
-    return description.warnings(tables)
+    return description.warnings(tables, want)

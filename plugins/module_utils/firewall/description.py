@@ -6,7 +6,9 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, List, Optional, Tuple
 
+from .others import is_forwarded
 from .tables import MARK, Ruleset, Tables, target_of
+from .want import FirewallWant
 
 _OPTIONS = {
     "-s": "source",
@@ -17,6 +19,15 @@ _OPTIONS = {
     "--dport": "port",
     "--to-destination": "to",
     "--to-source": "to_source",
+}
+# What the firewalls of others that most people use are told by.
+_FIREWALLS = {
+    ("INPUT", "ufw-before-input"): (
+        "ufw is active: its rules for incoming traffic don't cover published ports, which are forwarded"
+    ),
+    ("FORWARD", "FORWARD_IN_ZONES"): (
+        "firewalld is active: its zones don't cover published ports, which are forwarded"
+    ),
 }
 _WORD = re.compile(r'"(?:[^"\\]|\\.)*"|\S+')
 
@@ -30,20 +41,32 @@ def describe(tables: Tables) -> Dict[str, Any]:
     masquerade: List[Dict[str, Any]] = []
     published: List[Dict[str, Any]] = []
     for (backend, family), ruleset in sorted(tables.rulesets.items()):
+        exempt: Dict[Tuple[str, str], List[str]] = {}
         for chain, line in _nat_rules(ruleset):
             target = target_of(line)
             mark = MARK.search(line)
-            if target not in ("DNAT", "MASQUERADE", "SNAT") or (mark and "--ctstate DNAT" in line):
+            matches = _matches(line)
+            if target == "RETURN" and mark:
+                exempt.setdefault((chain, matches.get("source", "")), []).append(matches.get("to_interface", ""))
+            if target not in ("DNAT", "MASQUERADE", "SNAT") or (mark and _brings_back(chain, line)):
                 continue
             entry = {
                 "backend": backend,
                 "family": family,
                 "chain": chain,
                 "owner": mark.group(1).partition(":")[0] if mark else None,
-                **_matches(line),
+                **matches,
             }
+            but = sorted(filter(None, exempt.get((chain, matches.get("source", "")), ())))
+            if but and target != "DNAT":
+                entry.setdefault("to_interface", f"not {', '.join(but)}")
             (published if target == "DNAT" else masquerade).append(entry)
     return {"backend": tables.backend, "masquerade": masquerade, "published_ports": published}
+
+
+def _brings_back(chain: str, line: str) -> bool:
+    """Whether a rule of ours only sees to it that answers of a published port come back through the host."""
+    return chain.startswith("HW-HAIRPIN-") or "--ctstate DNAT" in line  # the latter by earlier versions
 
 
 def _nat_rules(ruleset: Ruleset) -> List[Tuple[str, str]]:
@@ -66,9 +89,14 @@ def _matches(line: str) -> Dict[str, str]:
     return found
 
 
-def warnings(tables: Tables) -> Tuple[str, ...]:
-    """What an administrator should know about others' rules here."""
-    for ruleset in tables.rulesets.values():
-        if any(target_of(line) == "ufw-before-input" for line in ruleset.get("filter", {}).get("INPUT", ())):
-            return ("ufw is active: its rules for incoming traffic don't cover published ports, which are forwarded",)
-    return ()
+def warnings(tables: Tables, want: FirewallWant) -> Tuple[str, ...]:
+    """What an administrator should know about others' rules where the document publishes ports."""
+    if not is_forwarded(want.published_ports):
+        return ()
+    chains = {
+        (chain, target_of(line))
+        for ruleset in tables.rulesets.values()
+        for chain in ("INPUT", "FORWARD")
+        for line in ruleset.get("filter", {}).get(chain, ())
+    }
+    return tuple(words for jump, words in _FIREWALLS.items() if jump in chains)

@@ -8,19 +8,20 @@ jump must stand exactly once.
 
 from __future__ import annotations
 
-import itertools
 import re
 from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
-from .rendering import render, shared_jumps
-from .rules import BRIDGED, CLOSED, FORWARD, GUARD, INPUT, OUTPUT, Jump, Rendered, Rule, tag_of
-from .tables import MARK, Ruleset, Tables, owned_marks, target_of
+from .legacy import CHAINS as LEGACY
+from .legacy import GUARD as LEGACY_GUARD
+from .rendering import NOTHING, Rendered, render
+from .rules import SHARED, Jump, Rule, tag_of
+from .shared import JUMPS, OPTIONAL, USUAL
+from .tables import GO_ON, MARK, OWN_CHAIN, Ruleset, Tables, owned_marks, rank_of, target_of
 from .want import FirewallWant
 
 # What protects comes before what opens; a removal goes the other way round.
-_ORDER = ("raw", "filter", "nat")
-_SHARED = (FORWARD, GUARD, CLOSED, INPUT, OUTPUT)
-_OPENS_NOTHING = ("DROP", "REJECT", "LOG", "NFLOG", "MARK", "CONNMARK", "TCPMSS", "")
+_ORDER = ("mangle", "raw", "filter", "nat")
+_TOLD = ("raw", "mangle", "filter", "nat")
 UNDO = "# undo\n"  # the first line of a text that may meet a change that was made in part, or not at all
 
 
@@ -42,10 +43,18 @@ class FirewallChange(NamedTuple):
 
 
 class _Chain(NamedTuple):
-    """A chain as it is to be: the marks to compare by, and the lines to write. No lines at all: it is to go."""
+    """A chain as it is to be: the marks to compare by, and the lines to write."""
 
     marks: List[Optional[str]]
     lines: List[str]
+
+
+class _Goal(NamedTuple):
+    """One table as it is to be: chains of ours that stand, those that are to go, and the jumps that lead to them."""
+
+    chains: Dict[str, _Chain]
+    gone: List[str]
+    jumps: List[Jump]
 
 
 def changes(
@@ -62,19 +71,22 @@ def changes(
     in_order = sorted(tables.rulesets.items(), key=lambda item: (item[0][0] != tables.backend, item[0]))
     for (backend, family), ruleset in in_order:
         wanted = want if backend == tables.backend else None
-        rendered = render(wanted, family, tables.bridged) if wanted else Rendered({}, ())
+        rendered = render(wanted, family, tables.bridged, tables.lacks(family)) if wanted else NOTHING
         swap = _swap(backend, family, ruleset, rendered, owner)
         if swap is not None:
             swaps.append(swap)
             named = _rules_of(rendered) if wanted else []
-            before = _rules_of(render(previous, family, tables.bridged)) if previous else []
+            before = _rules_of(render(previous, family, tables.bridged, tables.lacks(family))) if previous else []
             lines.update(dict.fromkeys(_lines(ruleset, named, before, owner)))
     where = "host" if netns is None else f"namespace {netns}"
     return FirewallChange(tuple(f"{where}: {line}" for line in lines), tuple(swaps))
 
 
 def _rules_of(rendered: Rendered) -> List[Rule]:
-    return [rule for rules in rendered.chains.values() for rule in rules if rule.label]
+    """The rules that say what they are for, each of its words by itself: what protects, what opens, what translates."""
+    tables = (rules for table in _TOLD for part in rendered[:2] for (where, _), rules in part.items() if where == table)
+    named = [rule for rules in tables for rule in rules if rule.label]
+    return [rule._replace(label=label) for rule in named for label in rule.label.split("\n")]
 
 
 def _lines(ruleset: Ruleset, wanted: List[Rule], before: List[Rule], owner: str) -> List[str]:
@@ -95,11 +107,11 @@ def _lines(ruleset: Ruleset, wanted: List[Rule], before: List[Rule], owner: str)
 
 
 def _swap(backend: str, family: int, ruleset: Ruleset, rendered: Rendered, owner: str) -> Optional[Swap]:
-    edits = {table: _edit(table, ruleset.get(table, {}), rendered, owner) for table in _ORDER}
+    edits = {table: _edit(table, ruleset, rendered, owner) for table in _ORDER}
     edited = [table for table in _ORDER if edits[table] is not None]
     if not edited:
         return None
-    forward = edited if rendered.chains else edited[::-1]
+    forward = edited if rendered.parts else edited[::-1]
     texts = [edits[table] for table in forward]
     return Swap(
         backend,
@@ -110,20 +122,20 @@ def _swap(backend: str, family: int, ruleset: Ruleset, rendered: Rendered, owner
     )
 
 
-def _edit(table: str, present: Dict[str, List[str]], rendered: Rendered, owner: str) -> Optional[Tuple[str, str]]:
+def _edit(table: str, ruleset: Ruleset, rendered: Rendered, owner: str) -> Optional[Tuple[str, str]]:
     """What changes one table, and what changes it back; None if it is as wanted."""
-    chains = _wanted_chains(table, present, rendered, owner)
-    changed = [name for name, chain in chains.items() if chain.lines and not _same(chain, present.get(name))]
-    stale = [name for name, chain in chains.items() if not chain.lines and name in present]
-    added, removed = _jump_edits(table, present, chains, rendered)
-    if not (changed or stale or added or removed):
+    present = ruleset.get(table, {})
+    goal = _goal(table, ruleset, rendered, owner)
+    changed = [name for name, chain in goal.chains.items() if not _same(chain, present.get(name))]
+    added, removed = _jump_edits(goal, present)
+    if not (changed or goal.gone or added or removed):
         return None
     new = [name for name in changed if name not in present]
     # A declared chain is made, or emptied if it is there (hazard 34); never declare a built-in one.
-    declared = [f":{name} - [0:0]" for name in changed + stale]
-    there = [line for name in changed for line in chains[name].lines]
-    text = [*declared, *map(_delete, removed), *there, *map(_insert, added), *(f"-X {name}" for name in stale)]
-    back = [line for name in changed + stale for line in present.get(name, ())]
+    declared = [f":{name} - [0:0]" for name in changed + goal.gone]
+    there = [line for name in changed for line in goal.chains[name].lines]
+    text = [*declared, *map(_delete, removed), *there, *map(_insert, added), *(f"-X {name}" for name in goal.gone)]
+    back = [line for name in changed + goal.gone for line in present.get(name, ())]
     undo = [*declared, *(_delete(jump.rule.line) for jump in added), *back]
     undo += [_put_back(line) for line in removed] + [f"-X {name}" for name in new]
     return _transaction(table, text), _transaction(table, undo)
@@ -142,87 +154,126 @@ def _insert(jump: Jump) -> str:
 
 
 def _put_back(line: str) -> str:
-    return line if target_of(line) == GUARD else f"-I{line[2:]}"
+    return line if target_of(line) in _AT_THE_END else f"-I{line[2:]}"
 
 
 def _same(chain: _Chain, lines: Optional[List[str]]) -> bool:
     return lines is not None and owned_marks(lines) == chain.marks
 
 
-def _wanted_chains(table: str, present: Dict[str, List[str]], rendered: Rendered, owner: str) -> Dict[str, _Chain]:
-    """Every chain of this document in one table as it is to be, and the shared ones."""
-    wanted = {
+# What is closed in one is opened in the other: where a document has rules in one of these, both stand.
+_TOGETHER = {"mangle": ("mangle", "filter"), "filter": ("mangle", "filter"), "raw": ("raw",), "nat": ("nat",)}
+
+
+def _goal(table: str, ruleset: Ruleset, rendered: Rendered, owner: str) -> _Goal:
+    present = ruleset.get(table, {})
+    own = re.compile(rf"HW-[A-Z]+-{re.escape(tag_of(owner))}(~[0-9a-f]+)?")
+    chains = {
         name: _Chain([rule.mark for rule in rules], [rule.line for rule in rules])
         for (where, name), rules in rendered.chains.items()
-        if where == table and name not in _SHARED and name != BRIDGED
+        if where == table
     }
-    own = re.compile(rf"HW-[A-Z]+-{re.escape(tag_of(owner))}")
-    gone = {name: _Chain([], []) for name in present if own.fullmatch(name) and name not in wanted}
-    shared = {}
-    for name in {"filter": _SHARED, "raw": (BRIDGED,)}.get(table, ()):
-        chain = _merge(present.get(name, []), rendered.chains.get((table, name), ()), owner)
-        if chain.lines or name in present:
-            shared[name] = chain
-    return {**wanted, **shared, **gone}
+    gone = [name for name in present if own.fullmatch(name) and name not in chains]
+    mine = any(where in _TOGETHER[table] for where, _name in rendered.parts)
+    stands = mine or any(
+        _others(ruleset.get(where, {}).get(name, ()), owner)
+        for where in _TOGETHER[table]
+        for name in (*USUAL[where], *OPTIONAL[where])
+    )
+    for name in (*USUAL[table], *OPTIONAL[table]):
+        others = _others(present.get(name, ()), owner)
+        if stands if name in USUAL[table] else others or (table, name) in rendered.parts:
+            everybodys = rendered.skeleton[table, name] if mine else _everybodys(present.get(name, ()))
+            chains[name] = _shared(everybodys, others, rendered.parts.get((table, name), ()))
+        elif name in present:
+            gone.append(name)
+    for name in LEGACY[table]:
+        rest = _others(present.get(name, ()), owner)
+        if rest:
+            chains[name] = _Chain([mark for mark, _line in rest], [line for _mark, line in rest])
+        elif name in present:
+            gone.append(name)
+    return _Goal(chains, gone, [jump for jump in JUMPS if jump.table == table and jump.chain in chains])
 
 
-def _merge(lines: List[str], own: Tuple[Rule, ...], owner: str) -> _Chain:
-    """A shared chain: what other documents have in it, and this one's part, in an order that no run depends on.
+def _others(lines: Iterable[str], owner: str) -> List[Tuple[str, str]]:
+    """What other documents have in a shared chain."""
+    lines = list(lines)
+    marked = [(mark, line) for mark, line in zip(owned_marks(lines), lines) if mark]
+    return [entry for entry in marked if not entry[0].startswith((f"{owner}:", f"{SHARED}:"))]
 
-    Protection and exemption (RETURN) come first, openings and drops after.
+
+def _everybodys(lines: Iterable[str]) -> Tuple[Rule, ...]:
+    """What is nobody's in a shared chain, as it stands.
+
+    Whoever only takes its own away leaves that as it is: others' wants aren't known to it.
     """
-    entries = [
-        (mark, line) for mark, line in zip(owned_marks(lines), lines) if mark and not mark.startswith(f"{owner}:")
-    ]
-    entries += [(rule.mark, rule.line) for rule in own]
-    entries.sort(key=lambda entry: (not target_of(entry[1]).startswith(("HW-PROTECT-", "RETURN")), entry[0]))
-    return _Chain([mark for mark, _line in entries], [line for _mark, line in entries])
+    lines = list(lines)
+    marked = ((mark or "", line) for mark, line in zip(owned_marks(lines), lines))
+    return tuple(Rule("", mark, line, rank_of(line)) for mark, line in marked if mark.startswith(f"{SHARED}:"))
 
 
-def _jump_edits(
-    table: str, present: Dict[str, List[str]], chains: Dict[str, _Chain], rendered: Rendered
-) -> Tuple[List[Jump], List[str]]:
+def _shared(everybodys: Iterable[Rule], others: Iterable[Tuple[str, str]], own: Iterable[Rule]) -> _Chain:
+    """A shared chain: what is everybody's, what other documents have in it, and this one's part."""
+    entries = [(rank_of(line), mark, line) for mark, line in others]
+    entries += [(rule.rank, rule.mark, rule.line) for rule in (*everybodys, *own)]
+    entries.sort()
+    return _Chain([mark for _rank, mark, _line in entries], [line for _rank, _mark, line in entries])
+
+
+_AT_THE_END = (LEGACY_GUARD, *(jump.chain for jump in JUMPS if jump.last))
+
+
+def _jump_edits(goal: _Goal, present: Dict[str, List[str]]) -> Tuple[List[Jump], List[str]]:
     """The jumps to add, and the lines in chains of others that lead to a chain of ours and are to go."""
-    wanted = [jump for jump in rendered.jumps if jump.table == table]
-    wanted += [jump for name, jump in shared_jumps().items() if name in chains and chains[name].lines]
     added: List[Jump] = []
     removed: List[str] = []
-    for jump in wanted:
+    for jump in goal.jumps:
         found = _jumps_to(jump.chain, {jump.parent: present.get(jump.parent, [])})
-        marks = owned_marks(found)
-        if marks != [jump.rule.mark] or not _in_place(jump, present):
+        if owned_marks(found) != [jump.rule.mark] or not _in_place(jump, present):
             added.append(jump)
             removed += found
-    moved = {jump.parent for jump in added if not jump.last}
-    for jump in wanted:
-        if jump.ahead and jump.parent in moved and jump not in added:  # what was inserted stands before it now
-            added.append(jump)
-            removed += _jumps_to(jump.chain, {jump.parent: present[jump.parent]})
-    kept = {(jump.parent, jump.chain) for jump in wanted}
-    for name in chains:
+    kept = {(jump.parent, jump.chain) for jump in goal.jumps}
+    for name in (*goal.gone, *(name for name in goal.chains if not _is_legacy(name))):
         for parent, lines in present.items():
-            if parent not in chains and (parent, name) not in kept:
+            if parent in goal.chains or parent in goal.gone or (parent, name) in kept:
+                continue
+            if name in goal.gone or not OWN_CHAIN.fullmatch(parent):  # other documents' chains are theirs
                 removed += _jumps_to(name, {parent: lines})
+    if any(jump.last for jump in added) and LEGACY_GUARD in goal.chains:
+        # What an earlier version's documents guard is dropped there: it comes behind what is opened.
+        guards = [line for lines in present.values() for line in lines if target_of(line) == LEGACY_GUARD]
+        removed += guards
+        added += [Jump("filter", "FORWARD", LEGACY_GUARD, Rule("", "", line), True) for line in guards]
     return added, removed
 
 
+def _is_legacy(name: str) -> bool:
+    return any(name in chains for chains in LEGACY.values())
+
+
+_CLOSING = ("raw", "mangle")
+_OPENS_NOTHING = (*GO_ON, "DROP", "REJECT", "RETURN", "")
+_DEEPEST = 16  # chains that lead to each other; a loop is none, the kernel refuses those
+
+
 def _in_place(jump: Jump, chains: Dict[str, List[str]]) -> bool:
-    """Whether a jump that stands in one of these chains is where it has to be."""
+    """Whether a jump that stands in these lines is where it has to be: one that closes first, one that opens last."""
     lines = chains[jump.parent]
+    ours = [position for position, line in enumerate(lines) if target_of(line) == jump.chain]
     if jump.last:
-        return target_of(lines[-1]) == jump.chain
-    before = itertools.takewhile(lambda line: target_of(line) != jump.chain, lines)
-    return not jump.ahead or not any(_opens(line, chains) for line in before)
+        return all(target_of(line) in _AT_THE_END for line in lines[ours[-1] :])
+    if jump.table not in _CLOSING:
+        return True
+    return not any(_opens(line, chains) for line in lines[: ours[0]] if not MARK.search(line))
 
 
-def _opens(line: str, chains: Dict[str, List[str]]) -> bool:
-    """Whether a rule may let something through that would be dropped further on."""
+def _opens(line: str, chains: Dict[str, List[str]], depth: int = 0) -> bool:
+    """Whether a rule may let a packet past the rest of its table, so that ours behind it isn't asked."""
     target = target_of(line)
     if target not in chains:
         return target not in _OPENS_NOTHING
-    # DOCKER-USER is the administrator's, and dockerd puts it first again and again.
-    inner = chains[target] if target not in ("DOCKER-USER", *_SHARED[2:]) else []
-    return any(target_of(rule) != "RETURN" and _opens(rule, chains) for rule in inner)
+    return depth > _DEEPEST or any(_opens(inner, chains, depth + 1) for inner in chains[target])
 
 
 def _jumps_to(chain: str, chains: Dict[str, List[str]]) -> List[str]:
@@ -264,7 +315,7 @@ def _strike(line: str, chains: Dict[str, List[str]]) -> None:
 
 
 def _makes_jump(line: str) -> bool:
-    return line.startswith("-I ") or (line.startswith("-A ") and target_of(line) == GUARD)
+    return line.startswith("-I ") or (line.startswith("-A ") and target_of(line) in _AT_THE_END)
 
 
 def _stands(line: str, chains: Dict[str, List[str]]) -> bool:

@@ -11,12 +11,14 @@ import shutil
 import subprocess
 import tempfile
 import time
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..errors import Conflict, HostwireError, KernelRefused, MissingOnHost
 from ..netns import inside
+from . import matches
 from .difference import UNDO, applicable
-from .tables import Tables, choose, incompatible, parse
+from .rules import DEVGROUP
+from .tables import Ruleset, Tables, choose, incompatible, parse
 
 # Modules are to use AnsibleModule.run_command, says ansible-test; the engine knows no Ansible.
 # pylint: disable=ansible-bad-function
@@ -28,7 +30,7 @@ _BASE = {4: "iptables", 6: "ip6tables"}
 _LEGACY_NAMES = {4: "/proc/thread-self/net/ip_tables_names", 6: "/proc/thread-self/net/ip6_tables_names"}
 _MULTI = re.compile(r"xtables-(nft|legacy)-multi")  # what all the names lead to, since iptables 1.8
 _BRIDGED = "/proc/sys/net/bridge/bridge-nf-call-iptables"  # exists once br_netfilter is loaded
-_OWN_TABLES = ("raw", "nat", "filter")
+_OWN_TABLES = ("raw", "mangle", "nat", "filter")
 _LOCK = "/run/xtables.lock"  # XT_LOCK_NAME, iptables/xshared.h
 _LOCK_WAIT = 5  # seconds that one call waits for another's lock
 _BUSY = 4  # RESOURCE_PROBLEM, include/xtables.h: the lock, or on nft a ruleset that changed meanwhile (hazard 35)
@@ -210,13 +212,21 @@ def observe(netns: Optional[str], families: Sequence[int] = (4, 6)) -> Tables:
         if (chosen, family) in failures:
             raise failures[chosen, family]
         rulesets.setdefault((chosen, family), {})
-    return Tables(netns, chosen, rulesets, bridged)
+    return Tables(netns, chosen, rulesets, bridged, _lacking(netns, chosen))
 
 
 def blank(netns: Optional[str], families: Sequence[int]) -> Tables:
     """The packet filter of a namespace that is still to be made."""
     backend = default_backend()
-    return Tables(netns, backend, {(backend, family): {} for family in families}, os.path.exists(_BRIDGED))
+    rulesets: Dict[Tuple[str, int], Ruleset] = {(backend, family): {} for family in families}
+    return Tables(netns, backend, rulesets, os.path.exists(_BRIDGED), _lacking(None, backend))
+
+
+def _lacking(netns: Optional[str], backend: str) -> FrozenSet[str]:
+    """What either family lacks, whichever are read: documents share rules. With "/4" or "/6" behind it, only there."""
+    by_family = {family: matches.lacking(netns, backend, family) for family in (4, 6)}
+    nowhere = by_family[4] & by_family[6] | (by_family[4] | by_family[6]) & {DEVGROUP}  # a link has one group
+    return nowhere | {f"{name}/{family}" for family, names in by_family.items() for name in names - nowhere}
 
 
 def _refuse_native(texts: Dict[Tuple[str, int], str], netns: Optional[str]) -> None:

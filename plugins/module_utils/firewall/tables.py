@@ -4,15 +4,21 @@
 from __future__ import annotations
 
 import re
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, FrozenSet, List, NamedTuple, Optional, Tuple
 
 from ..errors import Conflict
 
 # table -> chain -> its rules, each as the line that iptables-save prints ("-A CHAIN ...")
 Ruleset = Dict[str, Dict[str, List[str]]]
 
-OWN_CHAIN = re.compile(r"(?:HW-[A-Z]+|HOSTWIRE)-[A-Za-z0-9_.-]+")
+OWN_CHAIN = re.compile(r"(?:HW-[A-Z]+|HOSTWIRE)-[A-Za-z0-9_.~-]+")
 MARK = re.compile(r"hostwire:([A-Za-z0-9_.-]+:[0-9a-f]{10})\b")
+_RANK = re.compile(r"hostwire:[A-Za-z0-9_.-]+:[0-9a-f]{10}:(\d+)")
+# Targets after which the next rule is asked (iptables-extensions(8)).
+GO_ON = (
+    "AUDIT", "CHECKSUM", "CLASSIFY", "CONNMARK", "CONNSECMARK", "CT", "DSCP", "HL", "LED", "LOG", "MARK", "NFLOG",
+    "NOTRACK", "RATEEST", "SECMARK", "SET", "TCPMSS", "TEE", "TOS", "TRACE", "TTL", "ULOG",
+)  # fmt: skip
 _TARGET = re.compile(r" -[jg] (\S+)")
 _INCOMPATIBLE = re.compile(r"# Table `(\S+)' is incompatible")
 _DROPS = re.compile(r"^:(\S+) DROP", re.MULTILINE)
@@ -22,13 +28,21 @@ class Tables(NamedTuple):
     """The packet filter of one namespace as it was read.
 
     ``backend`` ("nft" or "legacy") is the one to write to; ``rulesets`` holds each (backend, family) that was read.
-    ``bridged``: bridged packets may pass through iptables here (br_netfilter is loaded).
+    ``bridged``: bridged packets may pass through iptables here (br_netfilter is loaded). ``lacking``: the matches of
+    interest that the kernel hasn't got.
     """
 
     netns: Optional[str]
     backend: str
     rulesets: Dict[Tuple[str, int], Ruleset]
     bridged: bool = False
+    lacking: FrozenSet[str] = frozenset()
+
+    def lacks(self, family: int) -> FrozenSet[str]:
+        """The matches of interest that rules of a family can't be written with."""
+        return frozenset(name.partition("/")[0] for name in self.lacking if name[-2:] not in ("/4", "/6")) | frozenset(
+            name[:-2] for name in self.lacking if name.endswith(f"/{family}")
+        )
 
 
 def parse(text: str) -> Ruleset:
@@ -52,6 +66,12 @@ def owned_marks(lines: List[str]) -> List[Optional[str]]:
         return found
     matches = [MARK.search(line) for line in lines]
     return [match.group(1) if match else None for match in matches]
+
+
+def rank_of(line: str) -> int:
+    """Where a rule of ours belongs in a shared chain; 0 for one that says nothing of it."""
+    found = _RANK.search(line)
+    return int(found.group(1)) if found else 0
 
 
 def target_of(line: str) -> str:

@@ -1,27 +1,53 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rules of nat: published ports and masquerading."""
+"""A document's rules in nat: published ports and masquerading. Only a flow's first packet comes by here."""
 
 from __future__ import annotations
 
+import socket
+from typing import Dict, Iterator, List, Tuple
+
 from ..model import Masquerade, PublishedPort
-from .rules import DNATED, Writer
-from .want import ANY, of_family, overlap, within
+from .rules import Writer
+from .shared import HAIRPIN, LEAVE, PORTS
+from .tree import Leaf, grow
+from .want import ANY, overlap, span, within
 
 
-def destinations(writer: Writer) -> None:
-    """Lead published ports to their targets. The chain is only reached by packets to a local address (hazard 41)."""
-    chain = f"HW-DNAT-{writer.tag}"
+def translate(writer: Writer) -> None:
+    """All of it."""
+    _destinations(writer)
+    _hairpin(writer)
+    _masquerade(writer)
+
+
+def _destinations(writer: Writer) -> None:
+    """Lead published ports to their targets, each protocol by a tree of its own."""
+    protocols: Dict[str, List[PublishedPort]] = {}
     for port in writer.ports:
-        first, last, protocol = port.port, port.port_last, port.protocol
-        ports = first if first == last else f"{first}:{last}"
-        matches = f"-p {protocol} -m {protocol} --dport {ports}"
-        if port.address != ANY:
-            matches = f"-d {port.address} {matches}"
-        elif writer.family == 6:
-            matches = f"! -d ::1/128 {matches}"  # what comes from ::1 can't leave the host: there is no route_localnet
-        label, target = publish_label(port), f"DNAT --to-destination {_destination(port)}"
-        for source in sorted(port.sources) or ("",):
-            writer.add("nat", chain, label, f"-s {source} {matches}" if source else matches, target)
+        protocols.setdefault(port.protocol, []).append(port)
+    for protocol, ports in sorted(protocols.items()):
+        chain = writer.chain("nat", f"{protocol.upper()}")
+
+        def cover(first: int, last: int, protocol: str = protocol) -> str:
+            return f"-p {protocol} -m {protocol} --dport {first}:{last}"
+
+        first, last = min(port.port for port in ports), max(port.port_last for port in ports)
+        leaves = [Leaf(port.port, port.port_last, tuple(_destination_rules(port))) for port in ports]
+        grow(lambda branch, *rule: writer.add("nat", branch, *rule), chain, leaves, cover)
+        writer.hang("nat", PORTS, 10, chain, cover(first, last))
+
+
+def _destination_rules(port: PublishedPort) -> Iterator[Tuple[str, str, str]]:
+    first, last, protocol = port.port, port.port_last, port.protocol
+    ports = first if first == last else f"{first}:{last}"
+    matches = f"-p {protocol} -m {protocol} --dport {ports}"
+    if port.address != ANY:
+        matches = f"-d {port.address} {matches}"
+    elif ":" in port.to_address:
+        matches = f"! -d ::1/128 {matches}"  # what comes from ::1 can't leave the host: there is no route_localnet
+    for source in sorted(port.sources) or ("",):
+        admitted = f"-s {source} {matches}" if source else matches
+        yield publish_label(port), admitted, f"DNAT --to-destination {_destination(port)}"
 
 
 def _bracketed(address: str) -> str:
@@ -49,49 +75,80 @@ def publish_label(port: PublishedPort) -> str:
     return f"publish {port.protocol} {source} -> {target}{admitted}"
 
 
-def hairpin(writer: Writer) -> None:
+def _hairpin(writer: Writer) -> None:
     """Make answers of a published port come back through the host (hazard 40).
 
     A neighbour of the target, or the target itself, would else be answered directly, from an address that it never
     spoke to. And the host's own address may be one (127.0.0.1) that the target can't answer, or one it has no route to.
     """
-    chain = f"HW-SNAT-{writer.tag}"
+    if not writer.ports:
+        return
+    chain = writer.chain("nat", "HAIRPIN")
     for guest in writer.serving:
-        writer.add("nat", chain, "", f"-o {guest.interface} -m addrtype --src-type LOCAL {DNATED}", "MASQUERADE")
-        for prefix in of_family(guest.prefixes, writer.family):
-            writer.add("nat", chain, "", f"-s {prefix} -d {prefix} {DNATED}", "MASQUERADE")
+        writer.add("nat", chain, "", f"-o {guest.interface} -m addrtype --src-type LOCAL", "MASQUERADE")
+        for prefix in writer.prefixes(guest):
+            writer.add("nat", chain, "", f"-s {prefix} -d {prefix}", "MASQUERADE")
+    near = dict(writer.want.near)
     for target in writer.outside_targets:
-        writer.add("nat", chain, "", f"-d {target} -m addrtype --src-type LOCAL {DNATED}", "MASQUERADE")
+        if target in writer.want.borrowed:
+            writer.add("nat", chain, "", f"-d {target}", "MASQUERADE")
+            continue
+        writer.add("nat", chain, "", f"-d {target} -m addrtype --src-type LOCAL", "MASQUERADE")
         neighbours = {entry.source for entry in writer.masquerade if within(target, entry.source)}
+        neighbours.update(near.get(target, ()))
         for prefix in sorted(neighbours or {target}):
-            writer.add("nat", chain, "", f"-s {prefix} -d {target} {DNATED}", "MASQUERADE")
+            writer.add("nat", chain, "", f"-s {prefix} -d {target}", "MASQUERADE")
+    writer.hang("nat", HAIRPIN, 10, chain)
 
 
-def masquerade(writer: Writer, bridged: bool) -> None:
+def _masquerade(writer: Writer) -> None:
     """Give packets from the named networks an address of the host, save between neighbours on one bridge."""
-    chain = f"HW-SNAT-{writer.tag}"
-    if bridged and writer.switches and writer.masquerade:
-        # What the host sent to a guest's router comes by again on the switch between that and the guest, from the same
-        # address (hazard 32). Only where br_netfilter is loaded already: this match would load it.
-        writer.add("nat", chain, "", "-m physdev --physdev-is-bridged", "RETURN")
-    for guest in writer.guests:
-        for prefix in of_family(guest.prefixes, writer.family):
-            entries = writer.masqueraded(prefix)
-            if any(entry.except_to != guest.interface for entry in entries):
-                # Neighbours on one bridge see each other's own addresses (hazard 32).
-                writer.add("nat", chain, "", f"-s {prefix} -o {guest.interface}", "RETURN")
-    homes = [prefix for guest in writer.guests for prefix in guest.prefixes]
-    for entry in writer.masquerade:
-        matches = f"-s {entry.source}"
-        if entry.except_to is not None:
-            matches += f" ! -o {entry.except_to}"
-        elif not entry.source.endswith("/0") and not any(overlap(entry.source, home) for home in homes):
-            matches += f" ! -d {entry.source}"  # whichever interface it lives on: not between neighbours
-        target = f"SNAT --to-source {entry.to_source}" if entry.to_source else "MASQUERADE"
-        writer.add("nat", chain, masquerade_label(entry), matches, target)
+    if not writer.masquerade:
+        return
+    chain = writer.chain("nat", "SNAT")
+    numbers = socket.AF_INET6 if writer.family == 6 else socket.AF_INET
+    bits = 128 if writer.family == 6 else 32
+
+    def cover(first: int, last: int) -> str:
+        """The smallest prefix that holds both."""
+        free = (first ^ last).bit_length()
+        text = socket.inet_ntop(numbers, (first >> free << free).to_bytes(bits // 8, "big"))
+        return f"-s {text}/{bits - free}"
+
+    homes = {prefix: guest.interface for guest in writer.guests for prefix in writer.prefixes(guest)}
+    leaves = [Leaf(*span(entry.source), tuple(_masquerade_rules(entry, homes))) for entry in writer.masquerade]
+    whole = cover(min(leaf.first for leaf in leaves), max(leaf.last for leaf in leaves))
+    # Of the documents whose sources overlap the narrower one decides, by the widest of each.
+    rank = 30 + bits - min(int(entry.source.partition("/")[2]) for entry in writer.masquerade)
+    grow(lambda branch, *rule: writer.add("nat", branch, *rule), chain, leaves, cover)
+    writer.hang("nat", LEAVE, rank, chain, whole if not whole.endswith("/0") else "")
+
+
+def _masquerade_rules(entry: Masquerade, homes: Dict[str, str]) -> Iterator[Tuple[str, str, str]]:
+    """``homes``: the interface by each prefix that guests live in."""
+    target = f"SNAT --to-source {entry.to_source}" if entry.to_source else "MASQUERADE"
+    label = masquerade_label(entry)
+    # Guests' prefixes don't overlap: one that is the source itself is the only one.
+    near = [entry.source] if entry.source in homes else [home for home in homes if overlap(home, entry.source)]
+    # Neighbours on one bridge see each other's own addresses, whether that is said or not (hazard 32).
+    exempt = {(entry.source, interface) for interface in entry.except_to}
+    exempt.update(
+        (prefix if within(prefix, entry.source) else entry.source, homes[prefix])
+        for prefix in near
+        if homes[prefix] not in entry.except_to
+    )
+    if len(exempt) == 1 and next(iter(exempt))[0] == entry.source:
+        yield label, f"-s {entry.source} ! -o {next(iter(exempt))[1]}", target
+        return
+    for source, interface in sorted(exempt):
+        yield "", f"-s {source} -o {interface}", "RETURN"
+    away = ""
+    if not exempt and not entry.source.endswith("/0"):
+        away = f" ! -d {entry.source}"  # whichever interface it lives on: not between neighbours
+    yield label, f"-s {entry.source}{away}", target
 
 
 def masquerade_label(entry: Masquerade) -> str:
     """``masquerade 192.168.15.0/24 except to v-net-0``."""
-    exempt = f" except to {entry.except_to}" if entry.except_to else ""
+    exempt = f" except to {', '.join(entry.except_to)}" if entry.except_to else ""
     return f"masquerade {entry.source}{exempt}{f' as {entry.to_source}' if entry.to_source else ''}"

@@ -73,6 +73,7 @@ class LinkChange(NamedTuple):
     mtu: Optional[int] = None
     bridge: Optional[str] = None
     alias: Optional[str] = None
+    group: Optional[int] = None
 
 
 class BridgeChange(NamedTuple):
@@ -85,11 +86,13 @@ class BridgeChange(NamedTuple):
 
 
 class PortChange(NamedTuple):
-    """Set whether a port of a bridge is isolated from the other isolated ones."""
+    """Set whether a port of a bridge is isolated from the other isolated ones, and whether it is given back the frames
+    that came through it; None leaves one alone."""
 
     netns: Optional[str]
     name: str
-    isolated: bool
+    isolated: Optional[bool] = None
+    hairpin: Optional[bool] = None
 
 
 class AddressAdd(NamedTuple):

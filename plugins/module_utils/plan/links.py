@@ -13,14 +13,13 @@ from .actions import (
     LinkDelete,
     NetnsAdd,
     NetnsDelete,
-    PortChange,
     SysctlSet,
     VethAdd,
 )
 from .addresses import plan_addresses, plan_foreign_addresses
 from .owned import UNKNOWN, Change, owner_of
 from .ports import join, mend_link
-from .sheet import BEFORE_UP, LINK, MAKE_LINKS, MAKE_NAMESPACES, Sheet, kind_words, place
+from .sheet import BEFORE_UP, LINK, MAKE_LINKS, MAKE_NAMESPACES, Sheet, kind_words, place, port_again
 from .uplinks import look_of, plan_bridge_addresses
 
 IPV6_MTU = 1280  # RFC 8200, 5: on a link with less the kernel has no IPv6 at all (hazard 22)
@@ -277,7 +276,7 @@ def _set_foreign(sheet: Sheet, have: Link, netns: Optional[str], field: str, now
     name = have.name
     line = sheet.line(f"{place(netns)}: {name}: {field} {_word(now)} -> {_word(want)}")
     blank = LinkChange(netns, name)
-    again = [PortChange(netns, name, True)] if field == "bridge" and have.isolated else []
+    again = port_again(netns, have) if field == "bridge" else []
     sheet.do(LINK, line, blank._replace(**{field: want}), blank._replace(**{field: now}), *again)
     if field == "up" and not want:
         sheet.falling.add((netns, name))

@@ -23,7 +23,8 @@ from ..rtnetlink.constants import (
 from . import actions as act
 from .actions import Step
 from .links import VETH_MTU
-from .settings import ACCEPT_REDIRECTS, LOCALNET, default_of, link_in
+from .redirects import ACCEPT_REDIRECTS
+from .settings import IMPLIED, default_of, link_in
 from .sheet import devices
 
 _ACCEPT_RA = "net/ipv6/conf/{}/accept_ra"
@@ -81,7 +82,7 @@ class _Room:
             self._lowest, name, kind, False, False, mtu or VETH_MTU, mac or "", None, "", (), None, None, accept_ra,
             **more,
         )  # fmt: skip
-        self.sysctls[f"net/ipv4/conf/{name}{LOCALNET}"] = "0"
+        self.sysctls.update({f"net/ipv4/conf/{name}{implied}": "0" for implied in IMPLIED})
         for path in self.sysctls:
             if link_in(path) == name:
                 self.sysctls[path] = self.sysctls.get(default_of(path)) or "0"
@@ -100,7 +101,7 @@ class _Room:
         self.routes = [route for route in self.routes if gone.index not in devices(route)]
         self.baggage.pop(name, None)
         for port in [link for link in self.links.values() if link.master == gone.index]:
-            self.links[port.name] = port._replace(master=None, isolated=None)
+            self.links[port.name] = port._replace(master=None, isolated=None, hairpin=None)
         for path in [path for path in self.sysctls if link_in(path) == name]:
             self.sysctls[path] = None
 
@@ -199,15 +200,22 @@ def _bridge_add(draft: _Draft, action: act.BridgeAdd) -> None:
 def _plug(room: _Room, name: str, bridge: str) -> None:
     """Make a link a port of a bridge; of none for ""."""
     master = room.links[bridge].index if bridge else None
-    room.change(name, master=master, isolated=False if bridge else None)
+    plain = False if bridge else None
+    room.change(name, master=master, isolated=plain, hairpin=plain)
+
+
+def _port_change(draft: _Draft, action: act.PortChange) -> None:
+    said = {"isolated": action.isolated, "hairpin": action.hairpin}
+    draft.room(action.netns).change(action.name, **{name: value for name, value in said.items() if value is not None})
 
 
 def _link_change(draft: _Draft, action: act.LinkChange) -> None:
     room, name = draft.room(action.netns), action.name
     if action.bridge is not None:
         _plug(room, name, action.bridge)
-    words = (("mac", action.mac), ("mtu", action.mtu), ("alias", action.alias), ("up", action.up))
-    room.change(name, **{field: value for field, value in words if value is not None})
+    fields = ("mac", "mtu", "alias", "up", "group")
+    values = {field: getattr(action, field) for field in fields}
+    room.change(name, **{field: value for field, value in values.items() if value is not None})
     if action.up is False:  # hazard 23
         index = room.links[name].index
         room.hold(name, [address for address in room.held(name) if ":" not in address.address])
@@ -327,7 +335,7 @@ _DEEDS: Dict[Type[Any], Callable[[_Draft, Any], None]] = {
     act.LinkDelete: lambda draft, action: draft.take_link(action.netns, action.name),
     act.LinkChange: _link_change,
     act.BridgeChange: _bridge_change,
-    act.PortChange: lambda draft, action: draft.room(action.netns).change(action.name, isolated=action.isolated),
+    act.PortChange: _port_change,
     act.AddressAdd: _address_add,
     act.AddressDelete: _address_delete,
     act.RouteAdd: _route_add,

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ..errors import Conflict
 from ..firewall import FirewallWant, Tables
@@ -13,10 +13,12 @@ from . import removal
 from .actions import Step
 from .addresses import take_foreign_addresses
 from .claims import claims, interface_claims, namespaces_in, within, without
-from .firewall import plan_firewall
+from .firewall import plan_firewall, plan_groups
+from .hairpins import Elsewhere, hairpins, together
 from .links import plan_bridges, plan_interfaces, plan_namespaces, plan_veths
 from .owned import AddressKey, Owned, SysctlKey, nothing
-from .ports import plan_other_ports
+from .ports import plan_other_ports, plan_ports_of_others
+from .redirects import along_with
 from .routes import plan_routes, take_routes
 from .settings import plan_files, plan_settings, take_files, take_settings, without_what_forwarding_needs
 from .sheet import Sheet
@@ -29,10 +31,12 @@ class Wish(NamedTuple):
 
     ``topology`` is to be there (with ``settings`` and ``files`` derived from it). With ``whole``, what is owned beyond
     it goes; otherwise only what ``taken`` names does. ``firewall`` and ``firewall_before``: per namespace, what the
-    packet filter should hold and what the document asked for last time. ``inherited``: settings that stay as they are
+    packet filter should hold and what the document asked for last time; ``unfiltered``: what the host's would, if
+    anything were forwarded. ``inherited``: settings that stay as they are
     though this document lets them go, because another one wants them too. ``stored``: what the document is afterwards,
-    ``isolation``: for bridges, whether their ports are to be isolated from each other. ``leased``: the ends of cables
-    to which somebody else gives addresses.
+    ``previous``: what it was. ``isolation``: for bridges, whether their ports are to be isolated from each other.
+    ``leased``: the ends of cables to which somebody else gives addresses. ``said``: every setting that the document has
+    a value for afterwards. ``elsewhere``: what other documents say that concerns this one.
     """
 
     topology: Topology
@@ -44,10 +48,14 @@ class Wish(NamedTuple):
     taken_files: Dict[str, str]
     firewall: Dict[Optional[str], FirewallWant]
     firewall_before: Dict[Optional[str], FirewallWant]
+    unfiltered: Optional[FirewallWant]
     inherited: FrozenSet[SysctlKey]
     stored: Topology
+    previous: Topology
     isolation: Dict[LinkKey, bool]
     leased: Dict[LinkKey, FrozenSet[str]]
+    said: Dict[SysctlKey, str]
+    elsewhere: Elsewhere
 
 
 class Plan(NamedTuple):
@@ -65,10 +73,13 @@ def make_plan(
     tables: Mapping[Optional[str], Tables],
     processes: Dict[int, List[Process]],
     machine: str,
+    conflicts: Sequence[str] = (),
 ) -> Plan:
-    """Raises Conflict, with all of them, if something that isn't ours is in the way."""
+    """Raises Conflict, with all of them and ``conflicts``, if something that isn't ours is in the way."""
     sheet = Sheet(view, owned, machine)
-    sheet.isolation, sheet.leased = wish.isolation, wish.leased
+    sheet.conflicts += conflicts
+    sheet.isolation, sheet.leased, sheet.said = wish.isolation, wish.leased, wish.said
+    lent = _find_hairpins(sheet, wish, tables)
     doomed = _doomed(wish, owned)
     wanted = claims(wish.topology, wish.settings, wish.files)
     unwanted = list(doomed.links)
@@ -88,10 +99,12 @@ def make_plan(
     plan_taps(sheet, wish.topology.taps)
     if not wish.whole:
         plan_other_ports(sheet, wish.topology, wish.stored)
+    plan_ports_of_others(sheet, *lent)
     plan_interfaces(sheet, wish.topology.interfaces)
     plan_uplinks(sheet, wish.topology.bridges)
     plan_routes(sheet, wish.topology.routes)
     plan_firewall(sheet, tables, wish.firewall, wish.firewall_before)
+    plan_groups(sheet, wish.unfiltered)
     plan_settings(sheet, wish.settings)
     plan_files(sheet, wish.files)
     take_files(sheet, doomed.files)
@@ -99,6 +112,24 @@ def make_plan(
         raise Conflict(sheet.conflicts)
     _forget_containers(sheet.after)
     return Plan(tuple(sheet.lines), _in_order(sheet.steps), sheet.after)
+
+
+def _find_hairpins(
+    sheet: Sheet, wish: Wish, tables: Mapping[Optional[str], Tables]
+) -> Tuple[FrozenSet[LinkKey], FrozenSet[LinkKey]]:
+    """Tell the sheet which ports of bridges lead to published ports; those that the document's own lead to, and led."""
+    elsewhere, ours, before = wish.elsewhere, wish.stored.published_ports, wish.previous.published_ports
+    bridged = {netns for netns, found in tables.items() if found.bridged}
+    if elsewhere.bridged:
+        bridged.update(port.netns for port in (*ours, *before, *elsewhere.ports))
+    now, then = (together(topology, elsewhere.plugged) for topology in (wish.stored, wish.previous))
+    sheet.hairpins = hairpins(now, (*ours, *elsewhere.ports), bridged)
+    sheet.hairpins_before = sheet.hairpins
+    if not wish.whole:
+        sheet.hairpins_before = hairpins(then, (*before, *elsewhere.ports), bridged)
+    if not any(elsewhere.plugged[1:]):
+        return frozenset(), frozenset()
+    return hairpins(now, ours, bridged), hairpins(then, before, bridged)
 
 
 def _forget_containers(owned: Owned) -> None:
@@ -123,6 +154,8 @@ def _doomed(wish: Wish, owned: Owned) -> Owned:
         return nothing(owned.name)._replace(sysctls=passing)
     named = within(owned, claims(wish.taken, wish.taken_settings, wish.taken_files))
     named.sysctls.update(passing)
+    along = along_with(named.sysctls, owned.sysctls)
+    named.sysctls.update({key: change for key, change in along.items() if key not in wish.said})
     interfaces = interface_claims(owned, wish.taken)
     named.addresses.update(interfaces.addresses)
     named.settings.update(interfaces.settings)

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ports of bridges on which guests don't reach each other: isolated, so that the bridge hands no frame to another."""
+"""Ports of bridges on which guests don't reach each other: isolated, so that the bridge hands no frame to another; and
+those that are given back the frames that came through them, for a guest's own published port."""
 
 from __future__ import annotations
 
-from typing import Dict, List, Optional, Tuple, Union
+from typing import Dict, FrozenSet, List, Optional, Tuple, Union
 
 from ..document.containers import cables
 from ..model import End, Link, LinkKey, Tap, Topology
 from .actions import Action, LinkChange, PortChange
-from .sheet import LINK, Sheet, place
+from .owned import owner_of
+from .sheet import LINK, Sheet, place, port_again
 
 Port = Union[End, Tap]
 
@@ -24,46 +26,86 @@ def wanted_isolation(stored: Topology, previous: Topology) -> Dict[LinkKey, bool
 
 
 def join(sheet: Sheet, line: int, change: LinkChange, want: Port) -> None:
-    """Do ``change`` on a link that was just made; it is isolated as soon as it is a port."""
-    isolation: List[Action] = [PortChange(want.netns, want.name, True)] if _wanted(sheet, want) else []
-    for action in [change, *isolation] if change.bridge else [*isolation, change]:
+    """Do ``change`` on a link that was just made; it is what a port has to be as soon as it is one."""
+    isolated, hairpin = _wanted(sheet, want) or None, _has_hairpin(sheet, want) or None
+    told: List[Action] = [PortChange(want.netns, want.name, isolated, hairpin)] if isolated or hairpin else []
+    for action in [change, *told] if change.bridge else [*told, change]:
         sheet.do(LINK, line, action)
 
 
 def mend_link(sheet: Sheet, want: Port, have: Link, words: List[str], change: LinkChange, undo: LinkChange) -> None:
-    """Do what ``words`` say, if anything, and put the isolation of a port right."""
+    """Do what ``words`` say, if anything, and put right what a port has to be."""
     netns, name = want.netns, want.name
     steps: List[Tuple[Action, ...]] = []  # each with what undoes it
     moved = change.bridge is not None
     if words:
-        isolation = (PortChange(netns, name, True),) if moved and have.isolated else ()  # lost with the bridge
-        steps.append((change, undo, *isolation))
-    wanted, now = _wanted(sheet, want), bool(have.isolated) and not moved
-    if wanted is not None and wanted != now:
-        words = [*words, "isolated" if wanted else "not isolated"]
-        steps.append((PortChange(netns, name, wanted), *([] if moved else [PortChange(netns, name, now)])))
+        steps.append((change, undo, *(port_again(netns, have) if moved else ())))  # lost with the bridge
+    isolated, hairpin = _wanted(sheet, want), _has_hairpin(sheet, want) if want.bridge else None
+    was = (False, False) if moved else (bool(have.isolated), bool(have.hairpin))
+    told = PortChange(netns, name, _unless(was[0], isolated), _unless(was[1], hairpin))
+    if told.isolated is not None:
+        words = [*words, "isolated" if isolated else "not isolated"]
+    if told.hairpin is not None:
+        words = [*words, "hairpin" if hairpin else "no hairpin"]
+    if told != PortChange(netns, name):
+        back = PortChange(netns, name, _opposite(told.isolated), _opposite(told.hairpin))
+        steps.append((told, *([] if moved else [back])))
     if steps:
         line = sheet.line(f"{place(netns)}: {name}: {', '.join(words)}")
         for action, *inverse in steps:
             sheet.do(LINK, line, action, *inverse)
 
 
+def _unless(now: bool, wanted: Optional[bool]) -> Optional[bool]:
+    return None if wanted == now else wanted
+
+
+def _opposite(value: Optional[bool]) -> Optional[bool]:
+    return None if value is None else not value
+
+
 def plan_other_ports(sheet: Sheet, named: Topology, stored: Topology) -> None:
-    """The ports, of bridges that a fragment names, that it doesn't name itself."""
+    """The ports that a fragment doesn't name itself: of bridges that it names, and those that its published ports lead
+    to, or led."""
     bridges = {(bridge.netns, bridge.name) for bridge in named.bridges} & sheet.isolation.keys()
-    if not bridges:
+    if not bridges and sheet.hairpins == sheet.hairpins_before:
         return
     spoken_of = {(end.netns, end.name) for veth in named.veths for end in veth}
     spoken_of.update((tap.netns, tap.name) for tap in named.taps)
+    changed = sheet.hairpins ^ sheet.hairpins_before
     ends: List[Port] = [end for veth in cables(stored) for end in veth]
     for end in [*ends, *stored.taps]:
-        if (end.netns, end.bridge) in bridges and (end.netns, end.name) not in spoken_of:
+        key = (end.netns, end.name)
+        if ((end.netns, end.bridge) in bridges or key in changed) and key not in spoken_of:
             have = sheet.link(end.netns, end.name)
             if have is not None and have.isolated is not None and sheet.is_ours(end.netns, have):
                 nothing = LinkChange(end.netns, end.name)
                 mend_link(sheet, end, have, [], nothing, nothing)
 
 
+def plan_ports_of_others(sheet: Sheet, wanted: FrozenSet[LinkKey], before: FrozenSet[LinkKey]) -> None:
+    """The ports of other documents' bridges to which this document's published ports lead (``wanted``), or led.
+
+    They stay theirs. Who publishes a port puts the mode on where the link is there already, and takes it off when the
+    port goes; a link that is made or mended later is given it by its own document, which also takes off what a run that
+    was killed has left.
+    """
+    for netns, name in sorted(wanted | (before - sheet.hairpins), key=lambda key: (key[0] or "", key[1])):
+        have, hairpin = sheet.link(netns, name), (netns, name) in wanted
+        if have is None or have.hairpin in (None, hairpin):
+            continue
+        owner = owner_of(have.alias)
+        if owner not in (None, sheet.owned.name):
+            words = "hairpin" if hairpin else "no hairpin"
+            line = sheet.line(f"{place(netns)}: {name} (of document {owner}): {words}")
+            change = PortChange(netns, name, hairpin=hairpin)
+            sheet.do(LINK, line, change, change._replace(hairpin=not hairpin))
+
+
 def _wanted(sheet: Sheet, want: Port) -> Optional[bool]:
     """None where nothing is said of it."""
     return sheet.isolation.get((want.netns, want.bridge)) if want.bridge else None
+
+
+def _has_hairpin(sheet: Sheet, want: Port) -> bool:
+    return (want.netns, want.name) in sheet.hairpins

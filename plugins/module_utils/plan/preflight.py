@@ -214,9 +214,9 @@ def _unknown_interfaces(scene: _Scene) -> Iterator[str]:
     for i, route in enumerate(topology.routes):
         named += [(f"{way.path}.dev", route.netns, way.dev) for way in ways(route, where.path("routes", i)) if way.dev]
     named += [
-        (f"{where.path('masquerade', i)}.except_to", masquerade.netns, masquerade.except_to)
+        (f"{where.path('masquerade', i)}.except_to", masquerade.netns, name)
         for i, masquerade in enumerate(topology.masquerade)
-        if masquerade.except_to
+        for name in masquerade.except_to
     ]
     there: Dict[Optional[str], Set[str]] = {}
     for path, netns, name in named:

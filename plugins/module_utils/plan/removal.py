@@ -10,6 +10,7 @@ from ..netns import Process
 from ..rtnetlink.constants import RTN_BLACKHOLE, RTN_PROHIBIT, RTN_UNREACHABLE, RTPROT_KERNEL
 from .actions import Action, AddressAdd, LinkChange, NetnsAdd, NetnsDelete, SysctlSet
 from .owned import UPLINK, SettingKey
+from .redirects import ACCEPT_REDIRECTS
 from .settings import current
 from .sheet import LINK, TAKE_NAMESPACES, Sheet, kind_words, place
 
@@ -94,7 +95,7 @@ def _remake(sheet: Sheet, name: str, namespace: NamespaceView) -> List[Action]:
                 actions.append(AddressAdd(name, "lo", address.address))
     for path in ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding", *namespace.sysctls):
         value = current(namespace, path)
-        if value not in (None, "0"):
+        if value not in (None, "0") or (value == "0" and path == ACCEPT_REDIRECTS):  # the others begin with 0
             actions.append(SysctlSet(name, path, str(value)))
     return actions + [
         sheet.remake_route(name, route)

@@ -6,14 +6,17 @@ from __future__ import annotations
 from typing import Container, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from .. import sysctl
-from ..model import Forwarding, Namespace, NamespaceView, Topology
+from ..model import Bridge, Forwarding, Namespace, NamespaceView, Topology
 from ..rtnetlink.constants import RTPROT_RA
-from .actions import FileSet, SysctlSet
+from . import redirects
+from .actions import Action, FileSet, SysctlSet
 from .owned import Change, SysctlKey
 from .sheet import CLOSE, FILES, LINK, OPEN, SYSCTL, Sheet, place
 
-ACCEPT_REDIRECTS = "net/ipv4/conf/all/accept_redirects"
-LOCALNET = "/route_localnet"  # off on a new link, unless somebody opened it for all
+LOCALNET = "/route_localnet"
+ARP_IGNORE = "/arp_ignore"
+RP_FILTER = "/rp_filter"
+IMPLIED = (LOCALNET, ARP_IGNORE)  # of links; 0 on a new one, unless somebody made it another for all
 HEADER = "# Made by hostwire.linux for the document {name!r}: edits will be lost.\n"
 _SWITCHES = {sysctl.IPV4_FORWARDING: "IPv4 forwarding", sysctl.IPV6_FORWARDING: "IPv6 forwarding"}
 
@@ -23,17 +26,31 @@ def is_switch(path: str) -> bool:
     return path in _SWITCHES
 
 
-def wanted_settings(topology: Topology, localnet: Iterable[Tuple[Optional[str], str]]) -> Dict[SysctlKey, str]:
-    """Every setting the document names or implies, with its value. ``localnet``: links that need route_localnet."""
-    wanted: Dict[SysctlKey, str] = {}
-    for netns, name in localnet:
-        wanted[(netns, f"net/ipv4/conf/{name}{LOCALNET}")] = "1"
+def wanted_settings(topology: Topology, implied: Mapping[SysctlKey, str]) -> Dict[SysctlKey, str]:
+    """Every setting the document names or implies, with its value. ``implied``: what its packet filters need."""
+    wanted: Dict[SysctlKey, str] = dict(implied)
+    for bridge in topology.bridges:
+        deaf = _deaf(bridge)
+        if deaf is not None:
+            wanted[(bridge.netns, f"net/ipv4/conf/{bridge.name}{ARP_IGNORE}")] = deaf
     _switches(wanted, None, topology.forwarding)
     wanted.update({(None, path): value for path, value in topology.sysctls})
     for namespace in topology.namespaces:
         _switches(wanted, namespace.name, namespace.forwarding)
         wanted.update({(namespace.name, path): value for path, value in namespace.sysctls})
     return wanted
+
+
+def _deaf(bridge: Bridge) -> Optional[str]:
+    """What the host answers by ARP where guests live: questions for an address that it has there (1), or none (8).
+
+    None: as it likes. A bridge that does an uplink's work does as that did.
+    """
+    if bridge.guests is None or bridge.uplink is not None:
+        return None
+    if any(":" not in address for address in bridge.addresses):
+        return "1"
+    return None if bridge.guests.to_host else "8"
 
 
 def _switches(wanted: Dict[SysctlKey, str], netns: Optional[str], forwarding: Forwarding) -> None:
@@ -69,22 +86,37 @@ def plan_settings(sheet: Sheet, wanted: Dict[SysctlKey, str]) -> None:
             _set(sheet, netns, path, value, now)
         elif (netns, path) in sheet.owned.sysctls:
             sheet.after.sysctls[(netns, path)] = Change(sheet.owned.sysctls[(netns, path)].before, value)
+        if path == sysctl.IPV4_FORWARDING and now == value == "1":
+            safe = redirects.outdated(sheet, netns)
+            if safe is not None:
+                _set(sheet, netns, redirects.ACCEPT_REDIRECTS, safe, "1")
 
 
 def _set(sheet: Sheet, netns: Optional[str], path: str, value: str, now: Optional[str]) -> None:
     subject = _SWITCHES.get(path, path)
     line = sheet.line(f"{place(netns)}: {subject}: {now if now is not None else '(new)'} -> {value}")
     _beforehand(sheet, netns, path, value, line)
-    inverse = [SysctlSet(netns, path, now)] if now is not None else []
-    sheet.do(_stage(path, value), line, SysctlSet(netns, path, value), *inverse)
-    _afterwards(sheet, netns, path, value, line)
+    _write(sheet, netns, path, value, now, line)
     remembered = sheet.owned.sysctls.get((netns, path))
     if remembered is not None:
         sheet.after.sysctls[(netns, path)] = Change(remembered.before, value)
     elif now is not None:
         sheet.after.sysctls[(netns, path)] = Change(now, value)
-    elif path.endswith(LOCALNET):  # of a link to be made: it may stay when the last port that needs this goes
+    elif path.endswith(IMPLIED):  # of a link to be made: it may stay when what needs this goes
         sheet.after.sysctls[(netns, path)] = Change("0", value)
+    elif path.endswith(RP_FILTER):  # likewise, and distributions have it on for new ones
+        before = current(sheet.namespace(netns), default_of(path))
+        sheet.after.sysctls[(netns, path)] = Change(before or "0", value)
+
+
+def _write(sheet: Sheet, netns: Optional[str], path: str, value: str, now: Optional[str], line: int) -> None:
+    """The step itself, with what a switch sets along with itself."""
+    inverse: List[Action] = [SysctlSet(netns, path, now)] if now is not None else []
+    if path == sysctl.IPV4_FORWARDING:
+        inverse += redirects.undoing(sheet, netns, value)
+    sheet.do(_stage(path, value), line, SysctlSet(netns, path, value), *inverse)
+    if path == sysctl.IPV4_FORWARDING:
+        redirects.follow(sheet, netns, value, line)
 
 
 def _stage(path: str, value: str) -> int:
@@ -111,46 +143,26 @@ def _beforehand(sheet: Sheet, netns: Optional[str], path: str, value: str, line:
 def without_what_forwarding_needs(
     doomed: Dict[SysctlKey, Change], wanted: Mapping[SysctlKey, str]
 ) -> Dict[SysctlKey, Change]:
-    """The same without what came along with IPv6 forwarding and is needed for as long as that is on (hazard 29)."""
-    routers = {netns for (netns, path), value in wanted.items() if path == sysctl.IPV6_FORWARDING and value == "1"}
-    return {key: change for key, change in doomed.items() if key[0] not in routers or not key[1].endswith("/accept_ra")}
-
-
-def _afterwards(sheet: Sheet, netns: Optional[str], path: str, value: str, line: int) -> None:
-    """Put back at once what a switch sets along with itself (hazard 30)."""
-    namespace = sheet.namespace(netns)
-    redirects = namespace.sysctls.get(ACCEPT_REDIRECTS) if namespace is not None else None
-    if redirects is None or path != sysctl.IPV4_FORWARDING:
-        return
-    if redirects != _before_us(sheet, netns, redirects):  # a run of ours that was killed left it like that
-        return
-    opposite = "0" if value == "1" else "1"  # what the kernel makes of it
-    if redirects != opposite:
-        same = SysctlSet(netns, ACCEPT_REDIRECTS, redirects)
-        sheet.do(SYSCTL, line, same, same)
-        kept = Change(redirects, redirects, opposite)  # if killed in between
-        sheet.after.sysctls.setdefault((netns, ACCEPT_REDIRECTS), kept)
-
-
-def _before_us(sheet: Sheet, netns: Optional[str], redirects: Optional[str]) -> Optional[str]:
-    """What accept_redirects was before a run of ours that was killed; what it is now if that wasn't us."""
-    remembered = sheet.owned.sysctls.get((netns, ACCEPT_REDIRECTS))
-    return remembered.before if remembered is not None and remembered.explains(redirects) else redirects
+    """The same without what came along with forwarding and is needed for as long as that is on (hazards 29 and 48)."""
+    return {key: change for key, change in doomed.items() if wanted.get(redirects.switch_of(key) or key) != "1"}
 
 
 def take_settings(sheet: Sheet, keys: Iterable[SysctlKey], inherited: Container[SysctlKey] = ()) -> None:
     """Put back what we changed and nobody else has changed since; what another document wants too, it inherits."""
     ordered: List[SysctlKey] = sorted(keys, key=lambda key: key[1] not in _SWITCHES)  # switches first (hazard 30)
     for netns, path in ordered:
+        forwards = current(sheet.namespace(netns), sysctl.IPV4_FORWARDING)
+        along = path == redirects.ACCEPT_REDIRECTS
+        if along and redirects.is_seen_to(sheet, netns, forwards):
+            continue
         change = sheet.after.sysctls.pop((netns, path), None)
         now = current(sheet.namespace(netns), path)
-        if (netns, path) in inherited:
+        if (netns, path) in inherited or (along and forwards == "1" and change and change.before == "1"):
             continue
         if change is None or now is None or not change.explains(now) or (netns, link_in(path)) in sheet.gone:
             continue
         line = sheet.line(f"{place(netns)}: {_SWITCHES.get(path, path)}: {now} -> {change.before}")
-        sheet.do(_stage(path, change.before), line, SysctlSet(netns, path, change.before), SysctlSet(netns, path, now))
-        _afterwards(sheet, netns, path, change.before, line)
+        _write(sheet, netns, path, change.before, now, line)
 
 
 def link_in(path: str) -> str:

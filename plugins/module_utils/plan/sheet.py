@@ -22,7 +22,7 @@ from .actions import (
     TapAdd,
     VethAdd,
 )
-from .owned import UNKNOWN, Owned, copy, owner_of
+from .owned import UNKNOWN, Owned, SysctlKey, copy, owner_of
 
 # The order of work. Tens order everything; within ten the work of one namespace stays together.
 CLOSE = 0  # forwarding off, before what protected goes
@@ -31,7 +31,9 @@ TAKE_LINKS = 10
 TAKE_NAMESPACES = 20
 MAKE_NAMESPACES = 30
 MAKE_LINKS = 40
-PROTECT = 50  # firewall rules, before anything opens
+GROUP = 50  # of links, which rules tell ours by: so before the rules, as far as it closes
+PROTECT = 52  # firewall rules, before anything opens
+UNGROUP = 55  # as far as it opens
 BEFORE_UP = 70  # settings that a link must have before it hears the first packet
 LINK = 71
 ADDRESS = 72
@@ -50,6 +52,12 @@ def place(netns: Optional[str]) -> str:
     if netns is not None and netns.startswith(CONTAINER):
         return f"container {netns[len(CONTAINER) :]}"
     return "host" if netns is None else netns
+
+
+def port_again(netns: Optional[str], link: Link) -> List[Action]:
+    """What a port is to be told once more when it has left its bridge and come back."""
+    lost = (link.isolated or None, link.hairpin or None)
+    return [PortChange(netns, link.name, *lost)] if any(lost) else []
 
 
 class Sheet:
@@ -71,6 +79,11 @@ class Sheet:
         self.gone_namespaces: Set[str] = set()
         self.leased: Dict[LinkKey, FrozenSet[str]] = {}  # see addresses.leased_ends
         self.isolation: Dict[LinkKey, bool] = {}  # bridges, and whether their ports are to be isolated; see ports
+        # Ports that lead to the target of a published one, now and before; see hairpins.
+        self.hairpins: FrozenSet[LinkKey] = frozenset()
+        self.hairpins_before: FrozenSet[LinkKey] = frozenset()
+        self.said: Dict[SysctlKey, str] = {}  # every setting that the document has a value for
+        self.switched: Set[Optional[str]] = set()  # where IPv4 forwarding changes
         # Links that the plan takes down: they lose routes and IPv6 addresses (hazard 23).
         self.falling: Set[LinkKey] = set()
         self.leaving: Set[LinkKey] = set()  # bridges that give an uplink back: their routes move or go
@@ -162,7 +175,8 @@ class Sheet:
         """What a link that was made again needs to be as it was."""
         namespace = self.view.views[netns]
         master = self.names(netns).get(link.master or 0)
-        actions: List[Action] = [LinkChange(netns, link.name, link.up, mtu=link.mtu, alias=link.alias or None)]
+        dress = LinkChange(netns, link.name, link.up, mtu=link.mtu, alias=link.alias or None, group=link.group or None)
+        actions: List[Action] = [dress]
         if link.accept_ra is not None:
             actions.append(SysctlSet(netns, f"net/ipv6/conf/{link.name}/accept_ra", str(link.accept_ra)))
         if master:  # by itself, for the bridge may be made again only after this link: then it fetches its ports
@@ -183,8 +197,7 @@ class Sheet:
 
     def replug(self, netns: Optional[str], link: Link, bridge: str) -> List[Action]:
         """What makes a link a port of a bridge again, with what it is as one."""
-        isolation = [PortChange(netns, link.name, True)] if link.isolated else []
-        return [LinkChange(netns, link.name, bridge=bridge), *isolation]
+        return [LinkChange(netns, link.name, bridge=bridge), *port_again(netns, link)]
 
     def remake_route(self, netns: Optional[str], route: KernelRoute) -> RouteAdd:
         """The action that makes this route again, whoever made it."""

@@ -19,6 +19,7 @@ from .constants import (
     IFLA_BR_STP_STATE,
     IFLA_BR_VLAN_FILTERING,
     IFLA_BRPORT_ISOLATED,
+    IFLA_BRPORT_MODE,
     IFLA_BRPORT_STATE,
     IFLA_EXT_MASK,
     IFLA_GROUP,
@@ -73,12 +74,15 @@ _SHAPES = Shapes(
         IFLA_LINK_NETNSID: "I",
         IFLA_IFALIAS: "s",
         IFLA_PROP_LIST | NLA_F_NESTED: "s",  # the only one of these that the kernel flags
+        IFLA_GROUP: "I",
     }
 )
 _FAMILIES = Shapes({_AF_INET6: "s"})
 _INET6 = Shapes({IFLA_INET6_CONF: "s"})
 _INFO = Shapes({IFLA_INFO_KIND: "s", IFLA_INFO_DATA: "s", IFLA_INFO_SLAVE_KIND: "s", IFLA_INFO_SLAVE_DATA: "s"})
-_PORT = Shapes({IFLA_BRPORT_ISOLATED: "s"})
+_PORT = Shapes({IFLA_BRPORT_ISOLATED: "s", IFLA_BRPORT_MODE: "s"})
+_Info = Tuple[Optional[str], Optional[bool], Optional[bool], Optional[int], Optional[bool], Optional[bool]]
+_NO_INFO: _Info = (None, None, None, None, None, None)
 _PORT_STATE = Shapes({IFLA_BRPORT_STATE: "s"})
 _ALL = _IFINFO.pack(0, 0, 0, 0, 0) + u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
 
@@ -120,10 +124,10 @@ def _parse_port_state(buffer: bytearray, start: int, end: int) -> Optional[Tuple
 
 def _parse(buffer: bytearray, start: int, end: int) -> Link:
     _family, _device, index, flags, _change = _IFINFO.unpack_from(buffer, start)
-    name, mtu, mac, info, families, master, peer, netnsid, alias, properties = _SHAPES.read(
+    name, mtu, mac, info, families, master, peer, netnsid, alias, properties, group = _SHAPES.read(
         buffer, start + _IFINFO.size, end
     )
-    kind, stp, vlan_filtering, owner, isolated = _parse_info(info) if info else (None, None, None, None, None)
+    kind, stp, vlan_filtering, owner, isolated, hairpin = _parse_info(info) if info else _NO_INFO
     return Link(
         index,
         _word(name),
@@ -142,6 +146,8 @@ def _parse(buffer: bytearray, start: int, end: int) -> Link:
         vlan_filtering,
         owner,
         isolated,
+        hairpin,
+        group or 0,
     )
 
 
@@ -149,16 +155,15 @@ def _word(text: bytes) -> str:
     return text[:-1].decode(errors="backslashreplace")  # see c_string
 
 
-def _parse_info(
-    info: bytes,
-) -> Tuple[Optional[str], Optional[bool], Optional[bool], Optional[int], Optional[bool]]:
-    """Kind, STP, VLAN filtering, a tap's owner and a port's isolation out of IFLA_LINKINFO."""
+def _parse_info(info: bytes) -> _Info:
+    """Kind, STP, VLAN filtering, a tap's owner, a port's isolation and its hairpin mode out of IFLA_LINKINFO."""
     kind, data, master, port = _INFO.read(info, 0, len(info))
     isolated: Optional[bool] = None
+    hairpin: Optional[bool] = None
     if port and master == b"bridge\0":
-        (flag,) = _PORT.read(port, 0, len(port))
-        isolated = flag == b"\1"
-    return (*_parse_kind(kind, data), isolated)
+        flags = _PORT.read(port, 0, len(port))
+        isolated, hairpin = (flag == b"\1" for flag in flags)
+    return (*_parse_kind(kind, data), isolated, hairpin)
 
 
 @functools.lru_cache(maxsize=256)
@@ -276,12 +281,16 @@ def change_bridge(index: int, stp: Optional[bool], vlan_filtering: Optional[bool
     return Message(RTM_NEWLINK, 0, _IFINFO.pack(0, 0, index, 0, 0) + _bridge_options(stp, vlan_filtering))
 
 
-def change_port(index: int, isolated: bool) -> Message:
-    """Set whether a bridge's port, by the index of its link, is isolated: no frame goes between two such ports.
+def change_port(index: int, isolated: Optional[bool], hairpin: Optional[bool]) -> Message:
+    """Set whether a bridge's port, by the index of its link, is isolated (no frame goes between two such ports) and
+    whether it is given back the frames that came through it; None leaves one alone.
 
     The link has to be a port already: the kernel looks for its bridge before it reads anything else of the message.
     """
-    options = attribute(IFLA_BRPORT_ISOLATED, bytes([isolated]))
+    options = b""
+    for option, wanted in ((IFLA_BRPORT_ISOLATED, isolated), (IFLA_BRPORT_MODE, hairpin)):
+        if wanted is not None:
+            options += attribute(option, bytes([wanted]))
     info = nested(IFLA_LINKINFO, text(IFLA_INFO_SLAVE_KIND, "bridge"), nested(IFLA_INFO_SLAVE_DATA, options))
     return Message(RTM_NEWLINK, 0, _IFINFO.pack(0, 0, index, 0, 0) + info)
 

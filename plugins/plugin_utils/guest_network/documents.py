@@ -25,6 +25,7 @@ from .model import (
     Setup,
     gateway,
     offset,
+    on_host,
 )
 from .names import INNER, NAMESPACES, OUTER, SWITCH, document, link_name, router, services
 
@@ -95,20 +96,7 @@ def _network(setup: Setup, network: Network, there: Mapping[str, Document]) -> D
         found = _nat(network, members, there.get(document(network.name), {}))
     else:
         found = _COMPOSERS[network.mode](network, members)
-    if network.mode == ROUTED:
-        neighbours = _neighbours(setup, network)
-        if neighbours:
-            found["forwarding"]["networks"] = [*map(str, network.subnets), *neighbours]
     return {"name": document(network.name), **{section: value for section, value in found.items() if value}}
-
-
-def _neighbours(setup: Setup, network: Network) -> List[str]:
-    """Subnets of this host's other networks that lead out: to those a routed network is as open as to the LAN."""
-    others = [other for other in setup.networks if other.present and other is not network and other.its.leads_out]
-    found: List[Any] = []
-    for other in others:
-        found += [other.transfer, other.transfer6] if other.mode == NAT else [other.subnet, other.subnet6]
-    return [str(subnet) for subnet in found if subnet is not None]
 
 
 def _nat_network(network: Network, members: Tuple[Plugged, ...]) -> Document:
@@ -159,13 +147,20 @@ def _internal(network: Network, members: Tuple[Plugged, ...]) -> Document:
 
 def _switched(network: Network, members: Tuple[Plugged, ...], addresses: List[str]) -> Document:
     """A switch on the host with all guests plugged into it."""
-    bridge = {"name": network.name, "guests": network.policy, **_mtu(network)}
+    bridge: Document = {"name": network.name, "guests": {**network.policy, **_services(network)}, **_mtu(network)}
     if addresses:
         bridge["addresses"] = addresses
     found: Document = {"bridges": [bridge], "veths": [], "taps": [], "containers": [], "routes": []}
     for member in members:
         _plug(found, network, member, network.name)
     return found
+
+
+def _services(network: Network) -> Document:
+    """The servers that the guests use, where they run on the host itself."""
+    serving = {"dhcp": network.dhcp.enabled, "dns": network.dns.enabled}
+    used = [name for name, enabled in serving.items() if enabled and on_host(network)]
+    return {"services": used} if used else {}
 
 
 def _plug(found: Document, network: Network, member: Plugged, bridge: str, straight: Optional[Document] = None) -> None:

@@ -63,6 +63,11 @@ def _ends(veth: Document) -> Tuple[Tuple[Optional[str], str], ...]:
     return tuple((end.get("netns"), end["name"]) for end in (veth, veth["peer"]))
 
 
+def _names(value: Any) -> Tuple[str, ...]:
+    """A field that takes one name or a list of names."""
+    return (value,) if isinstance(value, str) else tuple(value or ())
+
+
 def _route(route: Document) -> Claim:
     return "route", route.get("netns"), _DEFAULTS.get(route["to"], route["to"])
 
@@ -92,7 +97,9 @@ def _without(document: Document, taken: Set[Claim]) -> Dict[str, Any]:
         "routes": [r for r in document.get("routes") or () if r.get("netns") not in rooms and _route(r) not in taken],
         # Of a router in mode nat that has no guest behind it.
         "masquerade": [
-            m for m in document.get("masquerade") or () if (m.get("netns"), m.get("except_to")) not in unplugged
+            m
+            for m in document.get("masquerade") or ()
+            if unplugged.isdisjoint((m.get("netns"), name) for name in _names(m.get("except_to")))
         ],
         "published_ports": [p for p in document.get("published_ports") or () if not taken.intersection(_ports(p))],
     }

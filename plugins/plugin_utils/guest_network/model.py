@@ -21,7 +21,7 @@ class GuestNetworkError(ValueError):
 class Mode(NamedTuple):
     """What the networks of one mode have in common.
 
-    ``policy``: what the switch refuses, as in ``bridges[].guests``. ``leads_out``: guests reach the LAN.
+    ``policy``: what the switch refuses and lets in, as in ``bridges[].guests``. ``leads_out``: guests reach the LAN.
     ``publishes``: ports of the host may lead to guests. ``serves``: a DHCP and DNS server of ours may answer there.
     ``gateway``: which address of the subnet is the router, counted from the network's own. ``subnet``: the default.
     """
@@ -48,7 +48,7 @@ MODES: Dict[str, Mode] = {
     BRIDGED: Mode({}, True, serves=False),
     INTERNAL: Mode(CLOSED, subnet="192.168.57.0/24"),
     HOST_ONLY: Mode({"outside": False}, subnet="192.168.56.0/24"),
-    ROUTED: Mode({}, True),
+    ROUTED: Mode({"from_others": True}, True),
 }
 
 # The one guest behind a router of its own: 10.0.2.15, and fd00:2::15 as it is written.
@@ -72,11 +72,15 @@ class Dhcp(NamedTuple):
 
 
 class Dns(NamedTuple):
-    """What the DNS server answers: names below ``domain``, and for other names what ``upstream`` says."""
+    """What the DNS server answers: names below ``domain``, and for other names what ``upstream`` says.
+
+    ``rebind_ok``: the domains whose names it may say to have private addresses.
+    """
 
     enabled: bool = False
     domain: Optional[str] = None
     upstream: Tuple[str, ...] = ()
+    rebind_ok: Tuple[str, ...] = ()
 
 
 class Network(NamedTuple):
@@ -176,6 +180,11 @@ class Setup(NamedTuple):
     networks: Tuple[Network, ...]
     guests: Tuple[Guest, ...]
     plugged: Mapping[str, Tuple[Plugged, ...]]
+
+
+def on_host(network: Network) -> bool:
+    """Whether a server of the network runs on the host itself, and in no namespace."""
+    return network.its.serves and network.mode not in (NAT, INTERNAL)
 
 
 def offset(subnet: Any, number: int, length: bool = True) -> str:

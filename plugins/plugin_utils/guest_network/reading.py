@@ -46,7 +46,7 @@ _NETWORK = frozenset((
     "mtu",
 ))  # fmt: skip
 _DHCP = frozenset(("enabled", "range", "range6", "lease_time", "sequential"))
-_DNS = frozenset(("enabled", "domain", "upstream"))
+_DNS = frozenset(("enabled", "domain", "upstream", "rebind_ok"))
 _GUEST = frozenset(("name", "kind", "owner", "nics"))
 _NIC = frozenset((
     "network", "address", "address6", "mac", "name", "default_route", "gateway", "gateway6", "tap", "published_ports",
@@ -206,7 +206,19 @@ def _dns(fields: Fields, mode: str) -> Dns:
     upstream = [inner.ip_of(where, text) for where, text in inner.text_items("upstream", "[192.168.1.1]")]
     if upstream and mode == "internal":
         inner.problem("upstream", "an internal network leads to no other server; leave it out")
-    return Dns(enabled, domain, tuple(ip.text for ip in upstream if ip))
+    return Dns(enabled, domain, tuple(ip.text for ip in upstream if ip), _rebind_ok(inner))
+
+
+def _rebind_ok(fields: Fields) -> Tuple[str, ...]:
+    found: List[str] = []
+    for where, text in fields.text_items("rebind_ok", "[corp.example.com]"):
+        if not HOST_NAME.fullmatch(text):
+            fields.problem(where, f"{shown(text)} is no domain; say one like corp.example.com")
+        elif text in found:
+            fields.problem(where, f"{text} is there twice")
+        else:
+            found.append(text)
+    return tuple(found)
 
 
 def _inner(fields: Fields, key: str, known: frozenset[str]) -> Optional[Fields]:

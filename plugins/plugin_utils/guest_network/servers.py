@@ -78,6 +78,10 @@ def _lines(network: Network, place: _Place) -> Iterator[str]:
 def _dns(network: Network, place: _Place) -> Iterator[str]:
     dns = network.dns
     yield "domain-needed"
+    yield "bogus-priv"  # who has a private address is no question for servers elsewhere
+    yield "stop-dns-rebind"  # nor is a name out there to lead a guest's browser to machines in here
+    if dns.rebind_ok:
+        yield f"rebind-domain-ok=/{'/'.join(dns.rebind_ok)}/"
     if not network.its.leads_out or dns.upstream:
         yield "no-resolv"
     for upstream in dns.upstream:

@@ -10,7 +10,6 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 from ...docker_api import Api
 from ...errors import HostwireError, MissingOnHost, VerificationFailed
 from ...firewall.programs import restore
-from ...firewall.rules import Rendered
 from ...privilege import demand
 from ...state_directory import STATE_DIRECTORY, locked
 from .. import service
@@ -23,7 +22,7 @@ from .access import CHAIN as USER
 from .access import Access, needs, rendered
 from .reading import Asked, Reading, asked, read
 from .transaction import Transaction
-from .unmanaged import unmanaged, user_rendered
+from .unmanaged import OwnRules, unmanaged, user_rendered
 
 _NAMES = {4: "ipv4", 6: "ipv6"}
 _RESTART_SECONDS = 120.0
@@ -120,10 +119,10 @@ def _plan(wish: Wish, situation: _Situation) -> List[Transaction]:
     return transactions
 
 
-def _wanted(wish: Wish, situation: _Situation, family: int) -> Rendered:
+def _wanted(wish: Wish, situation: _Situation, family: int) -> OwnRules:
     """Our own chains in one family."""
     if wish.absent:
-        return Rendered({}, ())
+        return OwnRules({}, ())
     rules = rendered(wish.rules or (), family)
     reading, options = situation.reading, situation.options
     if family in reading.expected:
@@ -140,7 +139,7 @@ def _wanted(wish: Wish, situation: _Situation, family: int) -> Rendered:
             f"rules[{index}]: Docker {version}, as it is configured, has no chain DOCKER-USER for {where}"
             for index in nowhere
         )
-    return Rendered({}, ())
+    return OwnRules({}, ())
 
 
 def _has(engine: Engine, family: int) -> bool:

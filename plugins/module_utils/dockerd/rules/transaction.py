@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from typing import Dict, List, Optional, Sequence, Tuple
 
-from ...firewall.rules import Jump, Rendered
+from ...firewall.rules import Jump
 from ...firewall.tables import MARK, Ruleset, owned_marks, target_of
 from .damage import Damage
 from .order import edits
-from .unmanaged import CHAINS
+from .unmanaged import CHAINS, OwnRules
 
 _TOOL = {4: "iptables", 6: "ip6tables"}
 _ORDER = ("raw", "filter", "nat")
@@ -110,7 +110,7 @@ class Transaction:
     def _say(self, table: str, words: str) -> None:
         self.plan.append(f"{_TOOL[self.family]} {table}: {words}")
 
-    def own(self, wanted: Rendered, kept: Sequence[Tuple[str, str]] = ()) -> None:
+    def own(self, wanted: OwnRules, kept: Sequence[Tuple[str, str]] = ()) -> None:
         """Make our own chains and the jumps to them as wanted, whole; those of ``kept`` are left alone."""
         chains = [place for place in CHAINS if place not in kept]
         for name in _ORDER:
@@ -124,7 +124,7 @@ class Transaction:
                     table.drop(chain)
                     self._say(name, f"remove chain {chain}")
 
-    def _chains(self, table: _Table, mine: Sequence[str], wanted: Rendered) -> None:
+    def _chains(self, table: _Table, mine: Sequence[str], wanted: OwnRules) -> None:
         for chain in mine:
             rules = wanted.chains.get((table.name, chain), ())
             standing = table.chains.get(chain, [])

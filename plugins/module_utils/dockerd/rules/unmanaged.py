@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Sequence, Tuple
 
-from ...firewall.rules import ESTABLISHED, Jump, Rendered, Rule, make_rule
+from ...firewall.rules import ESTABLISHED, Jump, Rule, make_rule
 from ..model import DEFAULT_NETWORK, Engine
 from .access import CHAIN as USER
 from .access import OWNER
@@ -18,15 +18,22 @@ CHAINS = (("filter", USER), ("filter", CHAIN), ("nat", CHAIN), ("nat", MASQUERAD
 _LOOPBACK = {4: "127.0.0.0/8", 6: "::1/128"}
 
 
-def user_rendered(rules: Sequence[Rule], parent: str = "DOCKER-USER") -> Rendered:
+class OwnRules(NamedTuple):
+    """What is to stand in chains of ours, by table and chain, and the jumps that lead there."""
+
+    chains: Dict[Tuple[str, str], Tuple[Rule, ...]]
+    jumps: Tuple[Jump, ...]
+
+
+def user_rendered(rules: Sequence[Rule], parent: str = "DOCKER-USER") -> OwnRules:
     """The user's rules and the jump to them. Nothing where there are none."""
     if not rules:
-        return Rendered({}, ())
+        return OwnRules({}, ())
     jump = Jump("filter", parent, USER, make_rule(OWNER, "filter", parent, "", "", USER))
-    return Rendered({("filter", USER): tuple(rules)}, (jump,))
+    return OwnRules({("filter", USER): tuple(rules)}, (jump,))
 
 
-def unmanaged(engine: Engine, family: int, rules: Sequence[Rule], kept: bool = False, ip_masq: bool = True) -> Rendered:
+def unmanaged(engine: Engine, family: int, rules: Sequence[Rule], kept: bool = False, ip_masq: bool = True) -> OwnRules:
     """What gives containers their way out and their published ports in one family, with the user's rules first.
 
     ``kept``: those that stand there already stay. ``ip_masq``: the engine's option; an engine without iptables says of
@@ -52,7 +59,7 @@ def unmanaged(engine: Engine, family: int, rules: Sequence[Rule], kept: bool = F
         _jump("nat", "POSTROUTING", MASQUERADES, ""),
     ]
     filled = {place: lines for place, lines in chains.items() if lines}
-    return Rendered(filled, tuple(jump for jump in jumps if (jump.table, jump.chain) in filled))
+    return OwnRules(filled, tuple(jump for jump in jumps if (jump.table, jump.chain) in filled))
 
 
 def _jump(table: str, parent: str, chain: str, matches: str) -> Jump:

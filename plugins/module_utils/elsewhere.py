@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the other documents of a host say that concerns the run of one: their published ports, and where ours lead."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Iterator, List, Tuple
+
+from . import document as documents
+from . import sysctl
+from .apply.disk import Memory, Store
+from .model import PublishedPort, Topology
+from .plan.firewall import localnet_settings
+from .plan.hairpins import Elsewhere, lead_elsewhere
+from .plan.owned import SysctlKey
+
+NOTHING = Elsewhere((), {}, Topology(), False)
+_PLUGGED = ("bridges", "veths", "taps", "containers")
+
+
+def elsewhere(stored: Topology, previous: Topology, store: Store) -> Elsewhere:
+    """Seen from a document that becomes ``stored`` and was ``previous``.
+
+    Of each other document only the published ports are read; its switches and cables only where a port may lead there.
+    """
+    ours = (*stored.published_ports, *previous.published_ports)
+    if not (ours or any(getattr(stored, section) for section in _PLUGGED)):
+        return NOTHING
+    others = [(name, store.load(name)) for name in store.names() if name != stored.name]
+    published = [(name, port) for name, memory in others for port in _published(memory)]
+    ports = tuple(port for _name, port in published)
+    bridged = bool(ours or ports) and sysctl.read(sysctl.BRIDGE_NF) is not None
+    plugged = Topology()
+    if bridged and lead_elsewhere(stored, ours, ports):
+        plugged = _united([_read(memory, _PLUGGED) for _name, memory in others])
+    return Elsewhere(ports, _settings(stored, published), plugged, bridged)
+
+
+def _published(memory: Memory) -> Iterator[PublishedPort]:
+    """The ports whose rules are in place. After a reboot they aren't, nor is what protects the host from them."""
+    for port in _read(memory, ("published_ports",)).published_ports:
+        if port.netns in memory.owned.firewall:
+            yield port
+
+
+def _read(memory: Memory, sections: Tuple[str, ...]) -> Topology:
+    part = {name: memory.document[name] for name in sections if name in memory.document} if memory.document else {}
+    return documents.read({"state": "absent", **part}).topology if part else Topology()  # so no rules are gone through
+
+
+def _united(topologies: List[Topology]) -> Topology:
+    sections: Dict[str, Any] = {name: tuple(one for it in topologies for one in getattr(it, name)) for name in _PLUGGED}
+    return Topology()._replace(**sections)
+
+
+def _settings(stored: Topology, published: List[Tuple[str, PublishedPort]]) -> Dict[SysctlKey, str]:
+    """What our switches need for the ports of others, each with the document that it is for."""
+    own = localnet_settings(stored, stored.published_ports)
+    found: Dict[SysctlKey, str] = {}
+    for name in dict.fromkeys(name for name, _port in published):
+        for key in localnet_settings(stored, [port for other, port in published if other == name]):
+            if key not in own:
+                found.setdefault(key, name)
+    return found

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Questions to the packet filter's own netlink family, in the namespace that the thread is in. Changes nothing.
+
+Messages: linux/netfilter/nfnetlink.h, nf_tables.h, nf_tables_compat.h.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from typing import Dict, Iterator, List, NamedTuple, Tuple
+
+_NETLINK_NETFILTER = 12
+_NLMSG_ERROR, _NLMSG_DONE = 2, 3
+_NLM_F_REQUEST, _NLM_F_DUMP = 0x1, 0x300
+_NLA_TYPE_MASK = 0x3FFF
+_HEADER = struct.Struct("=IHHII")  # struct nlmsghdr
+_ATTRIBUTE = struct.Struct("=HH")  # struct nlattr
+_GENERIC = 4  # bytes of struct nfgenmsg
+_TIMEOUT = struct.pack("@ll", 10, 0)  # struct timeval
+
+_NFTABLES, _COMPAT = 10, 11  # NFNL_SUBSYS_*
+_GET_TABLE, _GET_CHAIN = 1, 4  # NFT_MSG_*
+_TABLE_NAME, _CHAIN_TABLE, _CHAIN_HOOK, _HOOK_NUMBER = 1, 1, 4, 1  # NFTA_*
+_COMPAT_NAME, _COMPAT_REVISION, _COMPAT_TYPE = 1, 2, 3  # NFTA_COMPAT_*
+_FORWARD = 2  # NF_INET_FORWARD, linux/netfilter.h
+FAMILIES = {1: "inet", 2: "ip", 10: "ip6"}  # NFPROTO_*, linux/netfilter.h; in those packets are forwarded
+
+
+class Table(NamedTuple):
+    """A table of nftables: "inet", "ip" or "ip6", and its name."""
+
+    family: str
+    name: str
+
+
+def forward_tables(others: Tuple[Table, ...] = ()) -> List[Table]:
+    """The tables with a chain that packets pass while they are forwarded, but for ``others``. Raises OSError."""
+    with _connected() as channel:
+        names = [_table(body) for body in _answers(channel, _NFTABLES, _GET_TABLE)]
+        if not any(table.family and table not in others for table in names):
+            return []
+        chains = [_attributes(body) for body in _answers(channel, _NFTABLES, _GET_CHAIN)]
+    found = {_named(family, chain, _CHAIN_TABLE) for family, chain in chains if _is_forward(chain)}
+    return sorted(table for table in found if table.family and table not in others)
+
+
+def revision(protocol: int, name: str) -> int:
+    """Ask whether nftables can use the match ``name``: 0 if so, else an errno (ENOENT: the kernel has no such match).
+
+    ``protocol``: 4 or 6. The kernel loads the match's module if it has one, as it does for the iptables programs.
+    """
+    body = _attribute(_COMPAT_NAME, name.encode() + b"\0")
+    body += _attribute(_COMPAT_REVISION, b"\0\0\0\0") + _attribute(_COMPAT_TYPE, b"\0\0\0\0")
+    number = {4: socket.AF_INET, 6: socket.AF_INET6}[protocol]
+    with _connected() as channel:
+        channel.send(_request(_COMPAT, 0, _NLM_F_REQUEST, number, body))
+        answer = channel.recv(4096)
+    _size, kind, _flags, _sequence, _port = _HEADER.unpack_from(answer)
+    return -int(struct.unpack_from("=i", answer, _HEADER.size)[0]) if kind == _NLMSG_ERROR else 0
+
+
+def _connected() -> socket.socket:
+    channel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER)
+    channel.bind((0, 0))  # an address now rather than with the first message: so strace can tell what is asked
+    channel.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIMEOUT)
+    return channel
+
+
+def _request(subsystem: int, message: int, flags: int, family: int, body: bytes = b"") -> bytes:
+    size = _HEADER.size + _GENERIC + len(body)
+    return _HEADER.pack(size, subsystem << 8 | message, flags, 1, 0) + struct.pack(">BBH", family, 0, 0) + body
+
+
+def _attribute(number: int, payload: bytes) -> bytes:
+    return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(payload), number) + payload + b"\0" * (-len(payload) % 4)
+
+
+def _answers(channel: socket.socket, subsystem: int, message: int) -> Iterator[bytes]:
+    """Everything that the kernel lists, each from struct nfgenmsg on."""
+    channel.send(_request(subsystem, message, _NLM_F_REQUEST | _NLM_F_DUMP, socket.AF_UNSPEC))
+    while True:
+        buffer = channel.recv(1 << 18)
+        start = 0
+        while start + _HEADER.size <= len(buffer):
+            size, kind, _flags, _sequence, _port = _HEADER.unpack_from(buffer, start)
+            if kind == _NLMSG_DONE:
+                return
+            if kind == _NLMSG_ERROR:
+                number = -int(struct.unpack_from("=i", buffer, start + _HEADER.size)[0])
+                raise OSError(number, "nftables: listing refused")
+            yield buffer[start + _HEADER.size : start + size]
+            start += (size + 3) & ~3
+
+
+def _attributes(body: bytes) -> Tuple[int, Dict[int, bytes]]:
+    """The family of one answer, and its attributes by number."""
+    return body[0], dict(_walk(body[_GENERIC:]))
+
+
+def _walk(data: bytes) -> Iterator[Tuple[int, bytes]]:
+    start = 0
+    while start + _ATTRIBUTE.size <= len(data):
+        size, number = _ATTRIBUTE.unpack_from(data, start)
+        if size < _ATTRIBUTE.size:
+            return
+        yield number & _NLA_TYPE_MASK, data[start + _ATTRIBUTE.size : start + size]
+        start += (size + 3) & ~3
+
+
+def _table(body: bytes) -> Table:
+    return _named(*_attributes(body), _TABLE_NAME)
+
+
+def _named(family: int, found: Dict[int, bytes], number: int) -> Table:
+    return Table(FAMILIES.get(family, ""), found.get(number, b"").rstrip(b"\0").decode(errors="surrogateescape"))
+
+
+def _is_forward(chain: Dict[int, bytes]) -> bool:
+    hook = dict(_walk(chain.get(_CHAIN_HOOK, b"")))
+    return hook.get(_HOOK_NUMBER) == struct.pack(">I", _FORWARD)

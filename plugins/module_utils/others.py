@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What others have on a host that a document's ports and networks meet: who has a port, and what shuts a way."""
+
+from __future__ import annotations
+
+import functools
+from typing import Dict, List, Mapping, Optional, Sequence
+
+from . import firewall
+from .document import Where
+from .firewall import FirewallWant, Tables
+from .host import Host
+from .model import HostView
+from .plan.planner import Plan
+from .task import Task
+
+
+def rivals(host: Host, task: Task, where: Where, view: HostView, tables: Mapping[Optional[str], Tables]) -> List[str]:
+    """A line for each port that is published from now on and that somebody has already."""
+    wanted, before = task.target.published_ports, task.previous.published_ports
+    if not wanted or wanted == before:
+        return []
+    from .plan import rivals as ports  # loaded when it is needed: ports are published once
+
+    new = ports.new_ports(wanted, before, where)
+    return ports.rivals(new, view, tables, lambda netns, asked: host.listeners(netns, view, asked), firewall.holders)
+
+
+def hindrances(
+    host: Host,
+    wants: Mapping[Optional[str], FirewallWant],
+    tables: Dict[Optional[str], Tables],
+    view: HostView,
+    plan: Plan,
+) -> Sequence[str]:
+    """Warnings about what others' rules do to that which is to pass. ``view``, ``tables``: from before ``plan``."""
+    if not wants:
+        return ()
+    from .plan.hindrances import hindrances as found  # loaded when it is needed: see firewall
+    from .plan.outcome import outcome
+
+    steps = plan.steps
+    after = functools.lru_cache(None)(lambda: outcome(view, steps))
+    return found(wants, tables, steps, after, lambda netns: host.native_tables(netns, view))
