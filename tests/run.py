@@ -65,6 +65,8 @@ def scenarios() -> list[str]:
 # Two processes, each with whole files: each test has a private host, but those of one file may share what they prepare.
 IN_PARALLEL = ("-n", "2", "--dist", "loadfile")
 
+ATTACK_MINUTES = 15 if os.environ.get("HOSTWIRE_ATTACKS") != "all" else 24 * 60
+
 DOWNTIME = "tests/docker/test_docker_bridge_downtime.py"
 
 # In the order in which they run: what fails most often and costs least comes first.
@@ -75,6 +77,8 @@ SUITES = (
     Suite("quick", ((*IN_PARALLEL, "-m", "not slow", "tests/unit", "tests/kernel"),), pytest=True, usual=False),
     Suite("unit", ((*IN_PARALLEL, "tests/unit"),), minutes=10, pytest=True),
     Suite("kernel", ((*IN_PARALLEL, "tests/kernel"),), minutes=25, pytest=True),
+    # Each set-up is a host of its own. All of them, by HOSTWIRE_ATTACKS=all, take hours: run it by itself then.
+    Suite("attack", (("-n", "2", "--dist", "worksteal", "tests/attack"),), minutes=ATTACK_MINUTES, pytest=True),
     Suite(
         "lint",
         (

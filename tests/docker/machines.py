@@ -134,7 +134,7 @@ systemctl stop docker.socket docker.service 2>/dev/null || true
 systemctl reset-failed docker.socket docker.service 2>/dev/null || true
 for link in $(ip -o link show type bridge | cut -d: -f2); do ip link delete "$link"; done
 for flavour in iptables-nft ip6tables-nft iptables-legacy ip6tables-legacy; do
-    for table in raw nat filter; do
+    for table in raw mangle nat filter; do
         if [ "$($flavour-save -t $table 2>/dev/null | grep -c '^[-:]')" -gt 0 ]; then
             $flavour -t $table -F; $flavour -t $table -X
         fi
