@@ -3,7 +3,7 @@
 
 A claim that a noisy round breaks is measured once more, and then judged by all rounds together, the bad ones included.
 
-    check.py [--repeats 3] [--only build,ifstate,growth,read,ports,guests,tasks] [--seconds 170]
+    check.py [--repeats 3] [--only build,ifstate,growth,read,ports,packets,guests,tasks] [--seconds 170]
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import Callable, Dict, List
 
 import claims
 import guests
+import packet_claims
+import packets
 import peers
 import rounds
 from make_ready import make_ready
@@ -25,8 +27,10 @@ from private_host import become_root, enter_outer_room, is_real_root
 # What takes more than the root of a user namespace.
 LEFT_OUT = {
     "ports": "1000 published ports (iptables-nft-restore can't send so much at once without real root)",
+    "packets": "what a packet pays for the filter (likewise)",
     "tasks": "whole tasks over ssh (sshd needs real root)",
 }
+FEW_DOCUMENTS = 40
 Measured = Callable[[int], List[claims.Claim]]
 
 
@@ -41,6 +45,7 @@ class Check:
             "growth": self.growth,
             "read": lambda repeats: claims.reading(rounds.read(1000, repeats)),
             "ports": lambda repeats: [claims.publishing(rounds.published_ports("nft", repeats))],
+            "packets": self.packets,
             "guests": lambda repeats: [
                 claims.guests(mode, rounds.guests(mode, (claims.FEW_GUESTS, claims.MANY_GUESTS), repeats))
                 for mode in guests.MODES
@@ -61,6 +66,11 @@ class Check:
     def growth(self, repeats: int) -> List[claims.Claim]:
         times = [rounds.build(count, (peers.FLOOR, peers.ENGINE), repeats) for count in (50, 1000)]
         return [claims.growing(*times)]
+
+    def packets(self, repeats: int) -> List[claims.Claim]:
+        """Where each network takes a document there are fewer of them: they take time to be made."""
+        found = packets.measure(["nft"], repeats, small=FEW_DOCUMENTS)["nft"]
+        return packet_claims.packets("nft", found)
 
 
 def settle(measured: Measured, repeats: int, slack: float, may_repeat: Callable[[], bool]) -> List[claims.Claim]:

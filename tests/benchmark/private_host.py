@@ -8,11 +8,13 @@ were let go of. ``await_cleanup`` waits for that worker's word (netlink notifica
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import json
 import os
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -20,11 +22,12 @@ import sys
 import tempfile
 import time
 import traceback
-from typing import Any, Callable, List, Tuple
+from typing import Any, Callable, Iterator, List, NamedTuple, Tuple
 
 CLONE_NEWNS, CLONE_NEWNET = 0x00020000, 0x40000000  # linux/sched.h
 MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18  # linux/mount.h
 MNT_DETACH = 2
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 RTMGRP_LINK = 1  # linux/rtnetlink.h
 RTM_DELLINK = 17
 IFLA_IFNAME = 3
@@ -77,29 +80,49 @@ def enter_outer_room() -> None:
     os.makedirs(WORK, exist_ok=True)
 
 
+class Started(NamedTuple):
+    """A private host that lives in a process of its own; ``reading`` is where its answer comes from."""
+
+    process: int
+    reading: int
+    state: str
+
+
 def on_private_host(work: Callable[[], Any]) -> Any:
     """Run ``work`` on a fresh private host; return what it returns (JSON) once the kernel has forgotten the host."""
+    answer = end(start(work))
+    await_cleanup()
+    return answer
+
+
+def start(work: Callable[[], Any]) -> Started:
+    """Run ``work`` on a fresh private host beside this program, until ``end``."""
     state = tempfile.mkdtemp(prefix="disk-", dir=WORK)
     reading, writing = os.pipe()
     child = os.fork()
-    if child == 0:
-        os.close(reading)
-        status = 1
-        try:
-            answer = _live_on_private_host(work, state)
-            with os.fdopen(writing, "w") as pipe:
-                json.dump(answer, pipe)
-            status = 0
-        finally:
-            if status:
-                traceback.print_exc()
-            os._exit(status)
-    os.close(writing)
-    with os.fdopen(reading) as pipe:
+    if child:
+        os.close(writing)
+        return Started(child, reading, state)
+    os.close(reading)
+    status = 1
+    try:
+        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        answer = _live_on_private_host(work, state)
+        with os.fdopen(writing, "w") as pipe:
+            json.dump(answer, pipe)
+        status = 0
+    finally:
+        if status:
+            traceback.print_exc()
+        os._exit(status)
+
+
+def end(host: Started) -> Any:
+    """Wait for the end of its work; return what that returned."""
+    with os.fdopen(host.reading) as pipe:
         text = pipe.read()
-    status = os.waitpid(child, 0)[1]
-    shutil.rmtree(state)
-    await_cleanup()
+    status = os.waitpid(host.process, 0)[1]
+    shutil.rmtree(host.state)
     if status != 0:
         raise RuntimeError("the measurement failed, see above")
     return json.loads(text)
@@ -119,6 +142,17 @@ def _live_on_private_host(work: Callable[[], Any], state: str) -> Any:
         # Both by a living process: what an exiting one lets go of, the kernel may put off to a timer.
         _check(_libc.umount2(b"/run", MNT_DETACH), "umount /run")
         _setns(outer)
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """At the lowest real-time priority, where that is allowed: for some milliseconds no other work comes between."""
+    with contextlib.suppress(PermissionError):
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 def await_cleanup() -> None:
