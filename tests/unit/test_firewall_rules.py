@@ -304,6 +304,11 @@ def test_two_uplinks_are_routed_both_ways_and_three_by_a_chain() -> None:
         "-A HW-OPEN-main -i eth1 -o eth0 -j ACCEPT",
     ]
     assert rules("filter", "HW-NAMED-main", **few) == []
+    two: Any = {"guests": (GUEST, GuestNetwork("v-net-1", ("192.168.16.0/24",))), "forwarding": (4,)}
+    assert rules("filter", "HW-OPEN-main", **two) == [
+        "-A HW-OPEN-main -i v-net-0 -o v-net-1 -j ACCEPT",
+        "-A HW-OPEN-main -i v-net-1 -o v-net-0 -j ACCEPT",
+    ]
     many: Any = {"named": ("eth0", "eth1", "eth2"), "forwarding": (4,)}
     names = ("eth0", "eth1", "eth2")
     assert rules("filter", "HW-OPEN-main", **many) == [

@@ -87,8 +87,8 @@ def _named(writer: Writer) -> None:
     names = sorted({*writer.uplinks, *open_links})
     if len(names) <= _FEW:
         for by, to in itertools.permutations(names, 2):
-            if by not in open_links:  # those lead out anyway
-                label = f"route between {by} and the other interfaces of the document"
+            if by not in open_links or to in open_links:  # from networks of ours it leads out anyway
+                label = f"route between {by} and the other interfaces of the document" if by not in open_links else ""
                 writer.add("filter", f"HW-OPEN-{writer.tag}", label, f"-i {by} -o {to}", "ACCEPT")
         return
     named = writer.chain("filter", "NAMED")
