@@ -85,7 +85,9 @@ def reads(kind: str) -> bool:
     if kind.startswith("0x"):
         number = int(kind.partition(" ")[0], 16)  # linux/rtnetlink.h: new, delete, get and set, four by four
         # NFNL_SUBSYS_NFT_COMPAT, linux/netfilter/nfnetlink.h: by which iptables asks which matches the kernel has.
-        return (number < 256 and number % 4 == 2) or number >> 8 == 11
+        # NFNL_SUBSYS_NFTABLES, linux/netfilter/nf_tables.h: new, get and delete, three by three.
+        asks = number >> 8 == 10 and number % 256 % 3 == 1
+        return asks or (number < 256 and number % 4 == 2) or number >> 8 == 11
     return re.search(r"RTM_GET|_GET", kind) is not None
 
 

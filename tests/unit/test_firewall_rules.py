@@ -318,34 +318,14 @@ def test_two_uplinks_are_routed_both_ways_and_three_by_a_chain() -> None:
     assert rules("filter", "HW-NAMED-main", **many) == [f"-A HW-NAMED-main -i {name} -j ACCEPT" for name in names]
 
 
-def test_a_port_leads_neighbours_of_its_target_back_by_the_host() -> None:
-    """Hazard 40: whoever lives in a network of the host that the target lives in would be answered directly."""
-    to = "10.0.9.2"
-    port = WEB._replace(address="any", to_address=to)
-    near: Any = {"published_ports": (port,), "near": ((to, ("10.0.9.0/24", "10.0.0.0/16")),)}
-    assert rules("nat", "HW-HAIRPIN-main", **near) == [
-        f"-A HW-HAIRPIN-main -d {to} {LOCAL}",
-        f"-A HW-HAIRPIN-main -s 10.0.0.0/16 -d {to} -j MASQUERADE",
-        f"-A HW-HAIRPIN-main -s 10.0.9.0/24 -d {to} -j MASQUERADE",
-    ]
-    near["masquerade"] = (Masquerade(None, "10.0.9.0/24"), Masquerade(None, "10.0.8.0/24"))
-    assert len(rules("nat", "HW-HAIRPIN-main", **near)) == 3  # what is near by both counts once, what isn't never
-    for there in ({}, {"near": ((to, ()),)}, {"near": (("10.0.9.3", ("10.0.9.0/24",)),)}):
-        alone: Any = {"published_ports": (port,), **there}
-        assert rules("nat", "HW-HAIRPIN-main", **alone) == [
-            f"-A HW-HAIRPIN-main -d {to} {LOCAL}",
-            f"-A HW-HAIRPIN-main -s {to} -d {to} -j MASQUERADE",  # the target itself
-        ]
-
-
-def test_a_target_that_is_to_answer_to_the_host_does_so_to_everybody_near_or_not() -> None:
+def test_a_target_that_is_to_answer_to_the_host_does_so_to_everybody() -> None:
     port = WEB._replace(address="any", to_address="10.0.9.2")
-    fields: Any = {"published_ports": (port,), "near": (("10.0.9.2", ("10.0.9.0/24",)),), "borrowed": ("10.0.9.2",)}
+    fields: Any = {"published_ports": (port,), "borrowed": ("10.0.9.2",)}
     assert own("nat", "HOSTWIRE-HAIRPIN", **fields) == ["-A HOSTWIRE-HAIRPIN -d 10.0.9.2 -j MASQUERADE"]
 
 
 def test_guests_who_serve_need_no_neighbours_but_those_on_their_link() -> None:
-    fields: Any = {"published_ports": (WEB,), "guests": (GUEST,), "near": (("192.168.15.2", ("192.168.0.0/16",)),)}
+    fields: Any = {"published_ports": (WEB,), "guests": (GUEST,)}
     assert rules("nat", "HW-HAIRPIN-main", **fields) == [
         f"-A HW-HAIRPIN-main -o v-net-0 {LOCAL}",
         "-A HW-HAIRPIN-main -s 192.168.15.0/24 -d 192.168.15.0/24 -j MASQUERADE",

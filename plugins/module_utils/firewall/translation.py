@@ -88,14 +88,12 @@ def _hairpin(writer: Writer) -> None:
         writer.add("nat", chain, "", f"-o {guest.interface} -m addrtype --src-type LOCAL", "MASQUERADE")
         for prefix in writer.prefixes(guest):
             writer.add("nat", chain, "", f"-s {prefix} -d {prefix}", "MASQUERADE")
-    near = dict(writer.want.near)
     for target in writer.outside_targets:
         if target in writer.want.borrowed:
             writer.add("nat", chain, "", f"-d {target}", "MASQUERADE")
             continue
         writer.add("nat", chain, "", f"-d {target} -m addrtype --src-type LOCAL", "MASQUERADE")
         neighbours = {entry.source for entry in writer.masquerade if within(target, entry.source)}
-        neighbours.update(near.get(target, ()))
         for prefix in sorted(neighbours or {target}):
             writer.add("nat", chain, "", f"-s {prefix} -d {target}", "MASQUERADE")
     writer.hang("nat", HAIRPIN, 10, chain)

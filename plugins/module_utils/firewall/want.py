@@ -56,8 +56,8 @@ class FirewallWant(NamedTuple):
     reached from where guests live. ``answers``: sources that are true though the way back is another.
     ``forwards``: the families in which packets are forwarded here once the document is applied, by whomever.
     ``foreign``: bridges on which somebody else's guests live, ``passages`` those that look so and aren't.
-    ``ways``: the interface towards each published port's target, ``near`` the networks of the host that it lives in.
-    ``borrowed``: targets that are to answer to the host, since they may have another router.
+    ``ways``: the interface towards each published port's target that is no guest of the document. ``borrowed``: those
+    that are to answer to the host, since they may have another router.
     """
 
     owner: str
@@ -76,7 +76,6 @@ class FirewallWant(NamedTuple):
     passages: Tuple[str, ...] = ()
     borrowed: Tuple[str, ...] = ()
     ways: Tuple[Tuple[str, str], ...] = ()
-    near: Tuple[Tuple[str, Tuple[str, ...]], ...] = ()
 
 
 def family_of(address: str) -> int:

@@ -29,7 +29,7 @@ from .bridges import DEFAULTS, bystanders, leads_out, ways_of
 from .owned import Owned, SysctlKey
 from .settings import LOCALNET, RP_FILTER
 from .sheet import FILES, GROUP, PROTECT, UNGROUP, UNPROTECT, Sheet, place
-from .ways import LOOPBACK, networks_near, way_to
+from .ways import LOOPBACK, way_to
 
 LOOSE = "2"  # any interface will do as the way back; Documentation/networking/ip-sysctl.rst
 
@@ -222,7 +222,6 @@ def _at(want: FirewallWant, topology: Topology, situation: Situation) -> Firewal
         guard=_guard(want, situation) if want.netns is None else (),
         answers=answers(want, topology, situation.view, situation.owned.routes),
         ways=tuple(sorted((to, way) for to, way in ways.items() if way not in (None, LOOPBACK))),
-        near=tuple((to, networks_near(view, to)) for to in sorted(ways)),
         borrowed=tuple(sorted(to for to, way in ways.items() if _answers_elsewhere(view, way))),
     )
 

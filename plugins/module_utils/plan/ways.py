@@ -47,14 +47,6 @@ def way_to(view: NamespaceView, address: str) -> Optional[str]:
     return max(ways, key=lambda way: way[:2]).link if ways else None
 
 
-def networks_near(view: NamespaceView, address: str) -> Tuple[str, ...]:
-    """The networks on links of the namespace that an address lives in: whoever else does so is its neighbour."""
-    ip = known_ip(address)
-    found = {known_prefix(entry.address) for held in view.addresses.values() for entry in held}
-    near = {own.network for own in found if own.family == ip.family and own.first <= ip.number <= own.last}
-    return tuple(sorted(near))
-
-
 def ways_out(view: NamespaceView, family: int) -> Tuple[str, ...]:
     """The links of the default routes of a family (4, 6), sorted."""
     names = {link.index: name for name, link in view.links.items()}
