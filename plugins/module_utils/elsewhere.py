@@ -3,18 +3,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Tuple
 
 from . import document as documents
 from . import sysctl
 from .apply.disk import Memory, Store
 from .model import PublishedPort, Topology
+from .plan.around import Elsewhere
 from .plan.firewall import localnet_settings
-from .plan.hairpins import Elsewhere, lead_elsewhere
+from .plan.hairpins import lead_elsewhere
 from .plan.owned import SysctlKey
 
-NOTHING = Elsewhere((), {}, Topology(), False)
+NOTHING = Elsewhere((), {}, Topology(), False, Topology())
 _PLUGGED = ("bridges", "veths", "taps", "containers")
+_GUESTS = ("veths", "containers", "routes")
 
 
 def elsewhere(stored: Topology, previous: Topology, store: Store) -> Elsewhere:
@@ -31,8 +33,11 @@ def elsewhere(stored: Topology, previous: Topology, store: Store) -> Elsewhere:
     bridged = bool(ours or ports) and sysctl.read(sysctl.BRIDGE_NF) is not None
     plugged = Topology()
     if bridged and lead_elsewhere(stored, ours, ports):
-        plugged = _united([_read(memory, _PLUGGED) for _name, memory in others])
-    return Elsewhere(ports, _settings(stored, published), plugged, bridged)
+        plugged = _united([_read(memory, _PLUGGED) for _name, memory in others], _PLUGGED)
+    guests = Topology()
+    if lead_elsewhere(stored, (port for port in stored.published_ports if port.netns is None), ()):
+        guests = _united([_read(memory, _GUESTS) for _name, memory in others], _GUESTS)
+    return Elsewhere(ports, _settings(stored, published), plugged, bridged, guests)
 
 
 def _published(memory: Memory) -> Iterator[PublishedPort]:
@@ -47,8 +52,8 @@ def _read(memory: Memory, sections: Tuple[str, ...]) -> Topology:
     return documents.read({"state": "absent", **part}).topology if part else Topology()  # so no rules are gone through
 
 
-def _united(topologies: List[Topology]) -> Topology:
-    sections: Dict[str, Any] = {name: tuple(one for it in topologies for one in getattr(it, name)) for name in _PLUGGED}
+def _united(topologies: List[Topology], names: Iterable[str]) -> Topology:
+    sections: Dict[str, Any] = {name: tuple(one for it in topologies for one in getattr(it, name)) for name in names}
     return Topology()._replace(**sections)
 
 

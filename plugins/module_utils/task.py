@@ -16,9 +16,9 @@ from .firewall import FirewallWant, leads_loopback_out
 from .model import CONTAINER, TABLE_MAIN, Forwarding, HostView, Namespace, PublishedPort, Topology, Veth
 from .observe import Question
 from .plan.addresses import leased_ends
+from .plan.around import Elsewhere
 from .plan.claims import namespaces_in
 from .plan.firewall import Situation, firewall_wants, implied_settings, settings_to_read, settled, switched_on
-from .plan.hairpins import Elsewhere
 from .plan.links import no_ipv6
 from .plan.owned import Owned, SysctlKey
 from .plan.planner import Wish
@@ -177,7 +177,7 @@ def questions(task: Task, memory: Memory) -> Dict[Optional[str], Question]:
 def _settings_to_read(task: Task, memory: Memory) -> Iterable[SysctlKey]:
     wanted = wanted_settings(task.target, implied_settings(task.wants))
     before = wanted_settings(task.previous, implied_settings(task.wants_before))
-    yield from settings_to_read(task.wants)
+    yield from settings_to_read(task.wants, task.elsewhere.ports)
     yield from task.elsewhere.settings
     for key in (*wanted, *before, *memory.owned.sysctls):
         if not is_switch(key[1]):
@@ -297,7 +297,15 @@ def make_wish(
 ) -> Wish:
     """The task in the planner's terms; ``elsewhere`` are the families of switched_on_elsewhere."""
     kept_for_others = frozenset(inherited)
-    situation = Situation(view, memory.owned, elsewhere, firewall.installed(), task.wants_before, kept_for_others)
+    situation = Situation(
+        view,
+        memory.owned,
+        elsewhere,
+        firewall.installed(),
+        task.wants_before,
+        kept_for_others,
+        task.elsewhere,
+    )
     filters = settled(task.wants, task.stored, situation)
     implied = {**dict.fromkeys(task.elsewhere.settings, "1"), **implied_settings(filters)}
     settings = wanted_settings(task.target, implied)

@@ -28,11 +28,10 @@ EXAMPLES = r"""
     source: 192.168.15.0/24
     except_to: v-net-0
 
-- name: Two networks behind the host's address, which see each other's own addresses
+- name: Another network, whose neighbours on v-net-2 see its own addresses
   hostwire.linux.masquerade:
-    source: "{{ item }}"
+    source: 192.168.17.0/24
     except_to: [v-net-1, v-net-2]
-  loop: [192.168.17.0/24, 192.168.18.0/24]
 
 - name: One network leaves with a fixed address
   hostwire.linux.masquerade:

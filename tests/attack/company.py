@@ -10,6 +10,7 @@ from ansible_collections.hostwire.linux.tests.attack.setups import (
     ADMINISTRATOR,
     DOCKER,
     DOCKER_28,
+    FIREWALLD,
     LIBVIRT,
     NOBODY,
     UFW,
@@ -30,6 +31,7 @@ _DOCKER0 = {4: "172.17.0.1/16"}
 MACHINES: Dict[str, Tuple[Machine, ...]] = {
     NOBODY: (),
     UFW: (),
+    FIREWALLD: (),
     LIBVIRT: (
         Machine(
             "vm", "virbr0", {4: "192.168.122.10/24", 6: "fd00:122::10/64"}, {4: "192.168.122.1/24", 6: "fd00:122::1/64"}
@@ -109,6 +111,31 @@ _UFW = """
 COMMIT
 """
 
+# A zone that takes in ssh and forwards nothing but what is established or translated; behind all of iptables.
+_FIREWALLD = """
+table inet firewalld {
+  chain filter_INPUT {
+    type filter hook input priority filter + 10; policy accept;
+    ct state { established, related } accept
+    ct status dnat accept
+    iifname "lo" accept
+    ct state invalid drop
+    meta l4proto { icmp, ipv6-icmp } accept
+    tcp dport 22 accept
+    reject with icmpx type admin-prohibited
+  }
+  chain filter_FORWARD {
+    type filter hook forward priority filter + 10; policy accept;
+    ct state { established, related } accept
+    ct status dnat accept
+    iifname "lo" accept
+    ct state invalid drop
+    meta l4proto { icmp, ipv6-icmp } accept
+    reject with icmpx type admin-prohibited
+  }
+}
+"""
+
 _DOCKER_NAT = """
 *nat
 :DOCKER - [0:0]
@@ -182,6 +209,7 @@ def rules(company: str) -> Dict[int, str]:
     libvirt = {4: ("192.168.122.0/24", "224.0.0.0/24"), 6: ("fd00:122::/64", "ff02::/16")}
     return {
         NOBODY: {},
+        FIREWALLD: {},
         LIBVIRT: {family: _LIBVIRT.format(subnet=it, multicast=many) for family, (it, many) in libvirt.items()},
         ADMINISTRATOR: {
             4: _ADMINISTRATOR.format(closed="203.0.113.66"),
@@ -221,6 +249,8 @@ def arrive(company: str) -> None:
         sysctl("net/ipv4/ip_forward", 1)
     for family, text in rules(company).items():
         restore(family, text)
+    if company == FIREWALLD:
+        subprocess.run(["nft", "-f", "-"], input=_FIREWALLD, text=True, check=True)
 
 
 def restore(family: int, text: str) -> None:

@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from ansible_collections.hostwire.linux.plugins.filter.guests import FilterModule
 
 Document = Dict[str, Any]
 MASQUERADED, HOST_ONLY, INTERNAL, ROUTED, NAT = "masqueraded", "host_only", "internal", "routed", "nat"
+BARE = "bare"  # a switch of which nothing is said and on which the host has no address
+UNADDRESSED = (INTERNAL, BARE)
 
 HOST = {4: "192.168.1.2", 6: "2001:db8:1::2"}
 NAS = {4: "192.168.1.50", 6: "2001:db8:1::50"}
@@ -17,17 +20,25 @@ ALLOWED = {4: "192.168.1.3", 6: "2001:db8:1::3"}  # who may use the port with so
 
 
 class Network(NamedTuple):
-    """One of a kind. ``number`` is in its addresses; ``from_host``: whether the host may connect to its guests."""
+    """One of a kind. ``number`` is in its addresses; ``from_host``: whether the host may connect to its guests.
+
+    ``callers``: places beside a port's from which its guests are called though they are kept apart, or the interfaces'
+    that the document names where the network is routed. ``router``: whether its first guest is one, of what is BEHIND.
+    """
 
     name: str
     kind: str
     number: int
     from_host: bool = True
+    callers: Tuple[str, ...] = ()
+    router: bool = False
 
     @property
     def prefixes(self) -> Dict[int, str]:
         if self.kind == NAT:
             return {4: "100.64.0.0/24", 6: "fd64::/64"}
+        if self.kind == BARE:  # within another network's
+            return {4: f"10.{self.number}.0.16/28", 6: f"fd00:{self.number}::10/124"}
         return {4: f"10.{self.number}.0.0/24", 6: f"fd00:{self.number}::/64"}
 
     def address(self, family: int, number: int) -> str:
@@ -35,7 +46,9 @@ class Network(NamedTuple):
         return str(ipaddress.ip_network(self.prefixes[family])[number])
 
     def holds(self, address: str) -> bool:
-        return ipaddress.ip_address(address) in _NETWORKS[self.prefixes[6 if ":" in address else 4]]
+        family = 6 if ":" in address else 4
+        it = _address(address)
+        return it in _network(self.prefixes[family]) or (self.router and it in _network(BEHIND[family]))
 
     @property
     def guests(self) -> Tuple[str, str]:
@@ -50,14 +63,31 @@ class Network(NamedTuple):
         return self.kind in (MASQUERADED, NAT)
 
 
+@functools.cache
+def _network(prefix: str) -> Union[ipaddress.IPv4Network, ipaddress.IPv6Network]:
+    return ipaddress.ip_network(prefix)
+
+
+@functools.cache
+def _address(text: str) -> Union[ipaddress.IPv4Address, ipaddress.IPv6Address]:
+    return ipaddress.ip_address(text)
+
+
 FIRST = Network("one", MASQUERADED, 1)
 SECOND = Network("two", MASQUERADED, 2, from_host=False)
 DESK = Network("desk", HOST_ONLY, 3)
 LAB = Network("lab", INTERNAL, 4, from_host=False)
-BRANCH = Network("branch", ROUTED, 5)
+BRANCH = Network("branch", ROUTED, 5, callers=("lan",))
 ALONE = Network("alone", NAT, 6, from_host=False)
 ALL = (FIRST, SECOND, DESK, LAB, BRANCH, ALONE)
-_NETWORKS = {text: ipaddress.ip_network(text) for network in ALL for text in network.prefixes.values()}
+PLAIN = Network("plain", BARE, 1)
+OPENED = FIRST._replace(callers=("lan",))
+THROUGH = FIRST._replace(router=True)
+OFFICES = BRANCH._replace(callers=("lan", "wan"))
+BEHIND = {4: "10.99.0.0/24", 6: "fd00:99::/64"}  # what a guest of THROUGH is the router to
+DEEP = {4: "10.99.0.5", 6: "fd00:99::5"}
+LEG = "one.a+two"  # the place where the first guest of FIRST is in SECOND too; its default route stays the other
+LEG_ADDRESSES = {4: "10.2.0.4", 6: "fd00:2::4"}
 BEHIND_ROUTER = {4: "10.0.6.15", 6: "fd00:6::15"}  # each guest of mode nat
 INSIDE_ROUTER = {4: "10.0.6.2", 6: "fd00:6::2"}
 
@@ -80,26 +110,29 @@ PORTS = (
     Port("nas", 5004, "nas", 83),
 )
 NAT_PORT = Port("nat", 5006, "alone.a", 80)
+LEG_PORTS = (Port("leg", 5007, LEG, 84), Port("leg's sources", 5008, LEG, 85, sources=True))
+_TARGETS = {"one.a": {family: FIRST.address(family, 2) for family in (4, 6)}, "nas": NAS, LEG: LEG_ADDRESSES}
 
 
-def _ports() -> List[Document]:
+def _published(ports: Sequence[Port] = PORTS) -> Document:
     entries = []
-    for port in PORTS:
+    for port in ports:
         for family in (4,) if port.loopback else (4, 6):
-            target = FIRST.address(family, 2) if port.place == "one.a" else NAS[family]
+            target = _TARGETS[port.place][family]
             to = f"[{target}]:{port.to_port}" if family == 6 else f"{target}:{port.to_port}"
             for protocol in ("tcp", "udp"):
                 entry: Document = {"protocol": protocol, "port": str(port.number), "to": to}
                 entry.update({} if port.loopback else {"address": "any"})
                 entry.update({"sources": [f"{ALLOWED[family]}/{128 if family == 6 else 32}"]} if port.sources else {})
                 entries.append(entry)
-    return entries
+    return {"published_ports": entries}
 
 
 def part(network: Network) -> Document:
     """What a document says of a network; its guests' namespaces are there."""
     bridge: Document = {"name": network.name}
     guests = {
+        BARE: None,
         MASQUERADED: None if network.from_host else {"from_host": False},
         HOST_ONLY: {"outside": False},
         INTERNAL: {"to_host": False, "from_host": False, "outside": False},
@@ -112,13 +145,13 @@ def part(network: Network) -> Document:
     def addresses(number: int) -> List[str]:
         return [f"{network.address(family, number)}/{length}" for family, length in lengths.items()]
 
-    if network.kind != INTERNAL:
+    if network.kind not in UNADDRESSED:
         bridge["addresses"] = addresses(1)
     document: Document = {"bridges": [bridge], "veths": [], "routes": []}
     for number, guest in enumerate(network.guests, 2):
         peer = {"name": "eth0", "netns": guest, "addresses": addresses(number)}
         document["veths"].append({"name": f"v-{guest}", "bridge": network.name, "peer": peer})
-        if network.kind != INTERNAL:
+        if network.kind not in UNADDRESSED:
             document["routes"] += [
                 {"netns": guest, "to": "default", "via": network.address(family, 1)} for family in lengths
             ]
@@ -155,7 +188,30 @@ def nat_documents() -> List[Document]:
     return [each for each in found if each["name"] != "guest-namespaces"]
 
 
-PUBLISHED: Document = {"published_ports": _ports()}
+PUBLISHED = _published()
+
+
+def _leg() -> Document:
+    """The first guest of FIRST, in SECOND too."""
+    addresses = [f"{LEG_ADDRESSES[4]}/24", f"{LEG_ADDRESSES[6]}/64"]
+    peer = {"name": "eth1", "netns": "one.a", "addresses": addresses}
+    return {"veths": [{"name": "v-leg", "bridge": SECOND.name, "peer": peer}]}
+
+
+def _through() -> Document:
+    """What the first guest of FIRST is the router to."""
+    return {"routes": [{"to": BEHIND[family], "via": FIRST.address(family, 2)} for family in (4, 6)]}
+
+
+def _let_through() -> Document:
+    """A machine of the LAN and FIRST may call each other."""
+    prefixes = [f"{ALLOWED[4]}/32", FIRST.prefixes[4], f"{ALLOWED[6]}/128", FIRST.prefixes[6]]
+    return {"forwarding": {"ipv4": True, "ipv6": True, "networks": prefixes}}
+
+
+def _offices() -> Document:
+    """A routed network whose document names three interfaces."""
+    return {**part(OFFICES), "interfaces": [{"name": name} for name in ("eth0", "eth5", "eth9")]}
 
 
 def _alone(network: Network, *more: Document) -> List[Document]:
@@ -167,6 +223,7 @@ class Documents(NamedTuple):
 
     networks: Tuple[Network, ...]
     blocks: Callable[[], List[List[Document]]]
+    ports: Tuple[Port, ...] = PORTS
 
 
 SETS: Dict[str, Documents] = {
@@ -174,15 +231,28 @@ SETS: Dict[str, Documents] = {
     "two": Documents((FIRST, SECOND), lambda: [_alone(FIRST), _alone(SECOND), [document("ports", PUBLISHED)]]),
     "closed": Documents((FIRST, DESK, LAB), lambda: [_alone(FIRST, PUBLISHED), _alone(DESK), _alone(LAB)]),
     "routed": Documents((FIRST, BRANCH), lambda: [_alone(FIRST, PUBLISHED), _alone(BRANCH)]),
-    "nat": Documents((FIRST, ALONE), lambda: [_alone(FIRST, PUBLISHED), nat_documents()]),
+    "nat": Documents((FIRST, ALONE), lambda: [_alone(FIRST, PUBLISHED), nat_documents()], (*PORTS, NAT_PORT)),
     "everything": Documents(
         ALL,
         lambda: [
             [document("main", *(part(each) for each in (FIRST, SECOND, DESK, LAB, BRANCH)), PUBLISHED)],
             nat_documents(),
         ],
+        (*PORTS, NAT_PORT),
     ),
-    "forwarding": Documents((), lambda: [[{"name": "router", "forwarding": {"ipv4": True, "ipv6": True}}]]),
+    "legs": Documents(
+        (THROUGH, SECOND),
+        lambda: [
+            _alone(THROUGH, _through()),
+            _alone(SECOND, _leg(), _published((*PORTS, *LEG_PORTS))),
+        ],
+        (*PORTS, *LEG_PORTS),
+    ),
+    "named": Documents(
+        (PLAIN, OPENED, OFFICES),
+        lambda: [_alone(PLAIN), _alone(OPENED, PUBLISHED, _let_through()), [document("branch", _offices())]],
+    ),
+    "forwarding": Documents((), lambda: [[{"name": "router", "forwarding": {"ipv4": True, "ipv6": True}}]], ()),
 }
 
 

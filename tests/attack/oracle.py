@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from typing import Optional
 
-from ansible_collections.hostwire.linux.tests.attack.networks import HOST as HOST_ADDRESS
 from ansible_collections.hostwire.linux.tests.attack.networks import (
+    BARE,
     HOST_ONLY,
     INTERNAL,
     MASQUERADED,
     NAT,
     ROUTED,
+    UNADDRESSED,
     Network,
     network_of,
 )
+from ansible_collections.hostwire.linux.tests.attack.networks import HOST as HOST_ADDRESS
 from ansible_collections.hostwire.linux.tests.attack.places import CLOSED, HOST_AT_WAN, LAN, Place
 from ansible_collections.hostwire.linux.tests.attack.sensing import HOST
-from ansible_collections.hostwire.linux.tests.attack.setups import ADMINISTRATOR, DOCKER, DOCKER_28, UFW
+from ansible_collections.hostwire.linux.tests.attack.setups import ADMINISTRATOR, DOCKER, DOCKER_28, FIREWALLD, UFW
 from ansible_collections.hostwire.linux.tests.attack.ways import (
     CONTAINER_PORT,
     LINK_LOCAL,
@@ -32,7 +34,8 @@ from ansible_collections.hostwire.linux.tests.attack.ways import (
 )
 
 YES, NO, EITHER = "yes", "no", "either"
-CLOSED_KINDS = (HOST_ONLY, INTERNAL)
+CLOSED_KINDS = (HOST_ONLY, INTERNAL, BARE)
+HOSTS_CLOSED = (UFW, FIREWALLD)  # whose INPUT lets in nothing of this
 ROUTER = "router"
 
 
@@ -40,6 +43,22 @@ def may_arrive(it: Scene, way: Way, at: str) -> str:
     """Whether a way's packet has to, must not or may arrive at a place."""
     if way.sender == HOST:
         return _from_host(it, way, at)
+    said = _may_arrive(it, way, at)
+    if it.setup.company == FIREWALLD and at != HOST and way.target.port is None:  # promise 8
+        return _behind_firewalld(it, way, at, said)
+    return said
+
+
+def _behind_firewalld(it: Scene, way: Way, at: str, said: str) -> str:
+    """Nothing but ports is forwarded; what doesn't pass the host's forwarding isn't asked."""
+    if way.target.near:
+        return EITHER if it.setup.bridge_nf else said
+    if it.places[way.sender].kind == NAT and it.places[at].kind == ROUTER:
+        return said
+    return NO
+
+
+def _may_arrive(it: Scene, way: Way, at: str) -> str:
     sender = it.places[way.sender]
     if way.target.near:
         return YES if at == way.target.place else EITHER
@@ -70,7 +89,7 @@ def _host_from_elsewhere(it: Scene, way: Way, sender: Place) -> str:
     near = network_of(way.target.address, it.networks)
     if near and near.translated:  # promise 3
         return NO
-    if it.setup.company == UFW:  # promise 8
+    if it.setup.company in HOSTS_CLOSED:  # promise 8
         return NO
     open_to_all = sender.kind in ("lan", "wan") and way.target.number == UNHEARD
     local = way.target.address in (HOST_ADDRESS[4], HOST_ADDRESS[6], HOST_AT_WAN[4], HOST_AT_WAN[6])
@@ -81,10 +100,10 @@ def _guest_from_elsewhere(it: Scene, way: Way, sender: Place, at: Place) -> str:
     port = way.target.port
     if at.kind in CLOSED_KINDS or at.kind == ROUTER:
         return NO
-    if at.kind == ROUTED:  # promise 4: its document says eth0
-        if port is not None or sender.name != "lan":
-            return NO
-        return YES if true_source(it, way) else EITHER
+    if at.network is not None and port is None and sender.name in at.network.callers:  # promise 4
+        if at.kind == ROUTED:  # whoever lives behind the interface that its document names
+            return YES if true_source(it, way) else EITHER
+        return YES if true_source(it, way) else NO
     if port is None or port.place != at.name or port.loopback:  # promises 3 and 4
         return NO
     if port.sources:
@@ -111,6 +130,9 @@ def _transit(it: Scene, way: Way, sender: Place, at: str) -> str:
         return NO
     if at == "vm":
         return NO
+    named = {name for network in it.networks if network.kind == ROUTED for name in network.callers}
+    if sender.name in named and at in named:  # promise 7
+        return YES if honest else EITHER
     if sender.kind == "company":
         if at in ("lan", "wan") and setup.company in (DOCKER, DOCKER_28) and honest:
             return YES
@@ -126,11 +148,13 @@ def _transit(it: Scene, way: Way, sender: Place, at: str) -> str:
 
 def _from_guest(it: Scene, way: Way, sender: Place, own: Network, at: str) -> str:
     place = it.places.get(at)
+    if place is not None and place.netns == sender.netns and place.network != own:
+        return EITHER  # to oneself
     if not _plausible(way, sender, own):
         return EITHER if _of_the_link(way) and _near_or_published(it, way, sender, own, at) else NO  # promise 2
     if place is not None and place.network == own:
         return _same_network(it, way, sender, own, place)
-    if own.kind == INTERNAL:
+    if own.kind in UNADDRESSED:
         return NO
     if at == HOST:
         return _host_from_guest(it, way, own)
@@ -178,7 +202,7 @@ def _same_network(it: Scene, way: Way, sender: Place, own: Network, at: Place) -
 
 
 def _host_from_guest(it: Scene, way: Way, own: Network) -> str:
-    if it.setup.company == UFW:  # promise 8
+    if it.setup.company in HOSTS_CLOSED:  # promise 8
         return NO
     near = network_of(way.target.address, it.networks)
     if near and near != own and near.translated:  # promise 3
@@ -230,6 +254,8 @@ def _from_host(it: Scene, way: Way, at: str) -> str:
         return EITHER if at == HOST or at != way.target.place else YES
     if not place.network.from_host:
         return NO
+    if place.kind == BARE:  # where the host has no address
+        return EITHER
     return YES if at == way.target.place else NO
 
 

@@ -7,8 +7,8 @@ from typing import Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
 from ansible_collections.hostwire.linux.tests.attack.frames import ACK, SYN, Packet
 from ansible_collections.hostwire.linux.tests.attack.kinds import kind_of
+from ansible_collections.hostwire.linux.tests.attack.networks import FIRST, LEG, NAT, SECOND
 from ansible_collections.hostwire.linux.tests.attack.networks import HOST as HOST_ADDRESS
-from ansible_collections.hostwire.linux.tests.attack.networks import NAT
 from ansible_collections.hostwire.linux.tests.attack.oracle import NO, YES, may_arrive, seen_source, true_source
 from ansible_collections.hostwire.linux.tests.attack.sensing import HOST, Arrival, Sensors
 from ansible_collections.hostwire.linux.tests.attack.ways import UNPUBLISHED, Scene, Target, Way, ways
@@ -84,7 +84,9 @@ class Passes:
             to = each.way.target.address if seen.to == "::" else seen.to
             answer = Packet(to, seen.source, seen.port, seen.source_port, seen.protocol, self._next(), SYN | ACK)
             answer = answer._replace(acknowledged=each.packet.next_sequence)
-            back.append((at, answer, self._mac(each.way.sender) if each.way.target.near else b""))
+            back.append(
+                (self._answers_by(at, answer), answer, self._mac(each.way.sender) if each.way.target.near else b"")
+            )
             more = each.packet._replace(
                 number=self._next(),
                 flags=ACK,
@@ -166,6 +168,12 @@ class Passes:
         if at == HOST and each.way.protocol == "tcp":  # which it has refused already
             return False
         return any(arrival.place == at for arrival in each.arrivals)
+
+    def _answers_by(self, at: str, answer: Packet) -> str:
+        """The place from which an answer leaves: a guest in two networks has its default route in the first."""
+        if at == LEG and not SECOND.holds(answer.to):
+            return FIRST.guests[0]
+        return at
 
     def _packet(self, way: Way) -> Packet:
         number = self._next()

@@ -22,7 +22,7 @@ from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 from ansible_collections.hostwire.linux.plugins.module_utils import engine
 from ansible_collections.hostwire.linux.plugins.module_utils.netns import inside
 from ansible_collections.hostwire.linux.tests.attack import company, networks
-from ansible_collections.hostwire.linux.tests.attack.networks import INTERNAL, NAT, Network
+from ansible_collections.hostwire.linux.tests.attack.networks import LEG, NAT, SECOND, UNADDRESSED, Network
 from ansible_collections.hostwire.linux.tests.attack.setups import NOBODY, Setup
 from ansible_collections.hostwire.linux.tests.kernel.firewall_world import batch, sysctl
 
@@ -38,12 +38,14 @@ netns add lan
 netns add wan
 link add eth0 type veth peer name eth0 netns lan
 link add eth9 type veth peer name eth0 netns wan
+link add eth5 type veth peer name eth5 netns wan
 address add 192.168.1.2/24 dev eth0
 address add 2001:db8:1::2/64 dev eth0 nodad
 address add 10.9.0.1/24 dev eth9
 address add 2001:db8:9::1/64 dev eth9 nodad
 link set eth0 up
 link set eth9 up
+link set eth5 up
 route add default via 192.168.1.3
 route add default via 2001:db8:1::3
 """
@@ -134,6 +136,8 @@ def places(setup: Setup) -> List[Place]:
                 found.append(Place(guest, guest, "eth0", NAT, network, "inside", networks.BEHIND_ROUTER))
             else:
                 found.append(Place(guest, guest, "eth0", network.kind, network, network.name, addresses))
+    if any(port.place == LEG for port in networks.SETS[setup.documents].ports):
+        found.append(Place(LEG, "one.a", "eth1", SECOND.kind, SECOND, SECOND.name, networks.LEG_ADDRESSES))
     macs = {netns: _macs(netns) for netns in {None, *(place.netns for place in found)}}
     return [
         place._replace(mac=macs[place.netns][place.interface], gateway=macs[_gateway_netns(place)][place.link])
@@ -169,8 +173,8 @@ def acquaint(found: List[Place]) -> None:
         if place.kind == "router" and place.network:
             lines = near.setdefault(place.netns, [])
             lines += [_neighbour(place.network.address(family, 1), place.gateway, "outside") for family in (4, 6)]
-    internal = {place.network for place in found if place.network and place.kind == INTERNAL}
-    for network in internal:
+    unaddressed = {place.network for place in found if place.network and place.kind in UNADDRESSED}
+    for network in unaddressed:
         near[None] += [
             f"-{family} route add {prefix} dev {network.name}" for family, prefix in network.prefixes.items()
         ]

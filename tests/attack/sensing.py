@@ -132,7 +132,8 @@ class Sensors:
         """Take in what the sensors have seen."""
         for name, sensor in self._links:
             for data, address in _received(sensor):
-                if address[2] == 0:  # PACKET_HOST: to this machine; not what a switch floods
+                # PACKET_HOST: to this machine; not what a switch floods
+                if address[0] == self.places[name].interface and address[2] == 0:
                     packet = frames.parsed(data[14:])
                     if packet:
                         self._note(name, packet)

@@ -8,11 +8,12 @@ import os
 import random
 from typing import Dict, Iterator, List, NamedTuple, Set, Tuple
 
-NOBODY, LIBVIRT, ADMINISTRATOR, UFW, DOCKER, DOCKER_28 = (
+NOBODY, LIBVIRT, ADMINISTRATOR, UFW, FIREWALLD, DOCKER, DOCKER_28 = (
     "nobody",
     "libvirt",
     "administrator",
     "ufw",
+    "firewalld",
     "docker",
     "docker28",
 )
@@ -56,9 +57,9 @@ DIMENSIONS: Dict[str, Tuple[object, ...]] = {
     "policy": ("ACCEPT", "DROP"),
     "rp_filter": (0, 1, 2),
     "forwarded": (False, True),
-    "company": (NOBODY, LIBVIRT, ADMINISTRATOR, UFW, DOCKER, DOCKER_28),
+    "company": (NOBODY, LIBVIRT, ADMINISTRATOR, UFW, FIREWALLD, DOCKER, DOCKER_28),
     "company_last": (False, True),
-    "documents": ("one", "two", "closed", "routed", "nat", "everything", "forwarding"),
+    "documents": ("one", "two", "closed", "routed", "nat", "legs", "named", "everything", "forwarding"),
     "backwards": (False, True),
 }
 SINGLE = ("one", "forwarding")  # a set of one document has no order

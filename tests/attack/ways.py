@@ -6,8 +6,8 @@ from __future__ import annotations
 from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from ansible_collections.hostwire.linux.tests.attack import company, networks
+from ansible_collections.hostwire.linux.tests.attack.networks import DEEP, NAS, NAT, UNADDRESSED, Network, Port
 from ansible_collections.hostwire.linux.tests.attack.networks import HOST as HOST_ADDRESS
-from ansible_collections.hostwire.linux.tests.attack.networks import INTERNAL, NAS, NAT, Network, Port
 from ansible_collections.hostwire.linux.tests.attack.places import (
     CLOSED,
     HOST_AT_WAN,
@@ -22,6 +22,7 @@ LOOPBACK = {4: "127.0.0.1", 6: "::1"}
 LINK_LOCAL = {4: "169.254.7.7", 6: "fe80::7:7"}
 UNSPECIFIED = {4: "0.0.0.0", 6: "::"}
 RANDOM = {4: "198.51.100.7", 6: "2001:db8:5::7"}
+SEVERAL = (networks.FIRST.name, networks.ALONE.name)  # networks both of whose guests are attacked
 UNPUBLISHED, UNHEARD = 7777, 7001  # a port of a guest, and of the host, that nothing leads to
 
 
@@ -68,14 +69,13 @@ def scene(setup: Setup, places: Sequence[Place]) -> Scene:
 
 def published(it: Scene) -> List[Port]:
     """What the documents publish."""
-    found = list(networks.PORTS) if it.networks else []
-    return [*found, networks.NAT_PORT] if networks.ALONE in it.networks else found
+    return list(networks.SETS[it.setup.documents].ports)
 
 
 def targets(it: Scene, family: int) -> Iterator[Target]:
     """Of one family, by the host or a router."""
     for place in it.places.values():
-        if family in place.addresses and (not second(place) or place.network in (networks.FIRST, networks.ALONE)):
+        if family in place.addresses and (not second(place) or (place.network and place.network.name in SEVERAL)):
             yield Target(place.addresses[family], UNPUBLISHED, place.name)
     for port in published(it):
         place = it.places.get(port.place)
@@ -87,8 +87,10 @@ def targets(it: Scene, family: int) -> Iterator[Target]:
     for address in (HOST_ADDRESS[family], HOST_AT_WAN[family], LOOPBACK[family]):
         yield Target(address, UNHEARD, HOST)
     for network in it.networks:
-        if network.kind != INTERNAL:
+        if network.kind not in UNADDRESSED:
             yield Target(network.address(family, 1), UNHEARD, HOST)
+        if network.router:
+            yield Target(DEEP[family], UNPUBLISHED, network.guests[0])
     for port in published(it):
         for address in (HOST_ADDRESS[family], LOOPBACK[family])[: 2 if family == 4 else 1]:
             yield Target(address, port.number, "lan" if port.place == "nas" else port.place, port)
@@ -102,6 +104,7 @@ def sources(it: Scene, family: int) -> List[str]:
     firsts = [place for place in it.places.values() if not second(place)]
     found = [place.addresses[family] for place in firsts if family in place.addresses]
     found += [network.address(family, 1) for network in it.networks[:1]]
+    found += [DEEP[family] for network in it.networks if network.router]
     found += [others[family] for others in (NAS, HOST_ADDRESS, LOOPBACK, LINK_LOCAL, UNSPECIFIED, RANDOM)]
     return list(dict.fromkeys(found))
 
@@ -142,7 +145,7 @@ def own_source(it: Scene, target: Target, family: int) -> str:
     if target.address == LOOPBACK[family]:
         return target.address
     for network in it.networks:
-        if network.holds(target.address) and network.kind != INTERNAL:
+        if network.holds(target.address) and network.kind not in UNADDRESSED:
             return network.address(family, 1)
     for machine in company.MACHINES[it.setup.company]:
         if it.places[machine.name].addresses.get(family) == target.address:

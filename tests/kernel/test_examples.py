@@ -59,7 +59,7 @@ NEIGHBOURS: dict[str, Any] = {
 }
 GIVEN: dict[str, dict[str, Any]] = {
     "bridge": ROOMS,
-    "masquerade": SWITCH,
+    "masquerade": {"bridges": [*SWITCH["bridges"], {"name": "v-net-1"}, {"name": "v-net-2"}]},
     "published_port": {**NEIGHBOURS, "forwarding": {"ipv4": True, "ipv6": True}},
     "reachability": NEIGHBOURS,
     "route": NEIGHBOURS,

@@ -217,7 +217,7 @@ def test_hazard_36_the_backend_that_docker_uses_is_followed(backend: str) -> Non
     load(others, OTHERS)
     assert firewall.observe(None).backend == others
     apply(wanted())
-    assert any("HW-SNAT" in line for line in saved(others))
+    assert any("-j MASQUERADE" in line and "hostwire" in line for line in saved(others))
     assert not any("hostwire" in line for line in saved(backend))
 
 
@@ -260,7 +260,7 @@ def test_hazard_38_what_others_did_to_our_chains_is_put_right(backend: str) -> N
     before = saved(backend)
     run(f"iptables-{backend} -t mangle -I HW-HIDDEN-main -j ACCEPT")
     run(f"iptables-{backend} -t mangle -I HOSTWIRE-TO -j ACCEPT")
-    run(f"iptables-{backend} -t nat -D HW-TCP-main 1")
+    run(f"iptables-{backend} -t nat -D HOSTWIRE-PORTS 1")
     jump = next(line for line in before if line.startswith("-A POSTROUTING"))
     subprocess.run([f"iptables-{backend}-restore", "--noflush"], input=f"*nat\n{jump}\nCOMMIT\n", text=True, check=True)
     run(f"iptables-{backend} -A HOSTWIRE-OPEN -j ACCEPT")
@@ -295,6 +295,7 @@ def test_a_removal_is_told_by_what_it_removes(private_host: object) -> None:
     fewer = FULL._replace(published_ports=FULL.published_ports[:1], masquerade=())
     change = firewall.changes(firewall.observe(None), fewer, FULL, "main", None)
     assert change.lines == (
+        "host: route between eth0 and the other interfaces of the document: add",  # which is routed from then on
         "host: masquerade 192.168.15.0/24 except to v-net-0: remove",
         "host: publish udp any:53-54 -> [fd00:15::2]:53-54: remove",
     )
@@ -338,7 +339,9 @@ def test_without_root_in_a_user_namespace_it_works_as_well(name: str) -> None:
     program = """if True:
         from ansible_collections.hostwire.linux.tests.kernel.firewall_world import apply, saved, wanted
         want = wanted(guests=(), forwarding=(), guard=())
-        assert apply(want) == ("host: masquerade 192.168.15.0/24 except to v-net-0: add",)
+        protect, masquerade = apply(want)
+        assert protect == "host: protect 192.168.15.0/24 on v-net-0: add"
+        assert masquerade == "host: masquerade 192.168.15.0/24 except to v-net-0: add"
         assert apply(want) == ()
         apply(None)
     """

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -103,15 +104,27 @@ def without_chance(plan: Iterable[str]) -> List[str]:
     return [re.sub(r"\bmac \S* ?-> ", "mac -> ", line) for line in plan]
 
 
+def with_said_macs(result: Any, said: str) -> List[Item]:
+    """What was and what is, of MAC addresses only those that a document says: others show where one is said next."""
+    shown: List[Item] = [json.loads(json.dumps(one)) for one in (result.before, result.after)]
+    for document in shown:
+        for entry in [*document.get("bridges", []), *document.get("veths", []), *document.get("taps", [])]:
+            for end in (entry, entry.get("peer", {})):
+                if end.get("mac", "") not in said:
+                    end.pop("mac", None)
+    return shown
+
+
 def foretold_and_done(found: List[Item]) -> bool:
     """Whether anything was changed: just what check mode says."""
     before = world.image()
+    said_macs = json.dumps(found)
     predicted = rehearsal.run_all(found, check=True)
     assert world.differences(before, world.image()) == []
     done = rehearsal.run_all(found, dad_seconds=0)
     for document, said, came in zip(found, predicted, done):
         assert without_chance(came.plan) == without_chance(said.plan), document.get("name")
-        assert (came.before, came.after) == (said.before, said.after), document.get("name")
+        assert with_said_macs(came, said_macs) == with_said_macs(said, said_macs), document.get("name")
         assert (came.changed, came.warnings) == (said.changed, said.warnings), document.get("name")
     return any(result.changed for result in done)
 

@@ -27,11 +27,11 @@ def close(writer: Writer) -> None:
     for switch in writer.lans:
         _lan(writer, switch)
     _masqueraded(writer)
+    _answering(writer)
     if not (writer.links or writer.lans):
         return
     _host(writer)
     _servers(writer)
-    _answering(writer)
     _strangers(writer)
 
 
@@ -137,7 +137,7 @@ def _answering(writer: Writer) -> None:
         if family_of(answer.address) == writer.family:
             # Ahead of what somebody published a port for: that may be open to the guest's own network alone.
             for chain, rank in ((CLOSE, 25), (HOST, 29)):
-                writer.share("mangle", chain, rank, "", f"-i {answer.interface} -s {answer.address}", "DROP")
+                writer.share("mangle", chain, rank, "", f"-i {answer.interface} -s {answer.address}", "DROP", once=True)
 
 
 def _masqueraded(writer: Writer) -> None:

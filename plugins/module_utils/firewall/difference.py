@@ -184,7 +184,8 @@ def _goal(table: str, ruleset: Ruleset, rendered: Rendered, owner: str) -> _Goal
         others = _others(present.get(name, ()), owner)
         if stands if name in USUAL[table] else others or (table, name) in rendered.parts:
             everybodys = rendered.skeleton[table, name] if mine else _everybodys(present.get(name, ()))
-            chains[name] = _shared(everybodys, others, rendered.parts.get((table, name), ()))
+            own_part = _unsaid(rendered.parts.get((table, name), ()), others, present.get(name, []))
+            chains[name] = _shared(everybodys, others, own_part)
         elif name in present:
             gone.append(name)
     for name in LEGACY[table]:
@@ -201,6 +202,19 @@ def _others(lines: Iterable[str], owner: str) -> List[Tuple[str, str]]:
     lines = list(lines)
     marked = [(mark, line) for mark, line in zip(owned_marks(lines), lines) if mark]
     return [entry for entry in marked if not entry[0].startswith((f"{owner}:", f"{SHARED}:"))]
+
+
+def _unsaid(own: Iterable[Rule], others: Iterable[Tuple[str, str]], lines: List[str]) -> Tuple[Rule, ...]:
+    """A document's part without what another one, which sees the same, has said for all."""
+    said = {(rank_of(line), _digest(mark)) for mark, line in others}
+    there = set(owned_marks(lines))
+    return tuple(
+        rule for rule in own if not rule.once or rule.mark in there or (rule.rank, _digest(rule.mark)) not in said
+    )
+
+
+def _digest(mark: str) -> str:
+    return mark.rpartition(":")[2]
 
 
 def _everybodys(lines: Iterable[str]) -> Tuple[Rule, ...]:

@@ -22,8 +22,13 @@ _CLOSED = 0x40  # nothing is forwarded from or to it
 
 
 def link_groups(want: FirewallWant) -> Dict[str, int]:
-    """The group that each link of the document's has to be in, by name."""
-    member = BASE | sum(_MEMBER[family] for family in families(want))
+    """The group that each link of the document's has to be in, by name.
+
+    On the host all of them are members of both families, also where this document needs no rules: those of another one,
+    which makes the host forward, are asked about it then.
+    """
+    looked_at = (4, 6) if want.netns is None else families(want)
+    member = BASE | sum(_MEMBER[family] for family in looked_at)
     sources = masqueraded(want)
     groups = {guest.interface: member if is_member(want, guest, sources) else BASE for guest in want.guests}
     for switch in want.switches:

@@ -38,13 +38,15 @@ class Rule(NamedTuple):
     """One rule: ``line`` makes it, ``mark`` ("owner:hash") tells it again.
 
     ``label`` says to a person what it is for; it is empty for a rule that only goes with others. ``rank``: where it
-    stands among the rules of a chain that several documents share; the lower ones come first.
+    stands among the rules of a chain that several documents share; the lower ones come first. ``once``: where another
+    document has the same rule there, this one needs none.
     """
 
     label: str
     mark: str
     line: str
     rank: int = 0
+    once: bool = False
 
 
 class Jump(NamedTuple):
@@ -157,10 +159,12 @@ class Writer:
             for (table, chain), rules in self.chains.items()
         }
 
-    def share(self, table: str, chain: str, rank: int, label: str, matches: str, target: str) -> None:
+    def share(
+        self, table: str, chain: str, rank: int, label: str, matches: str, target: str, once: bool = False
+    ) -> None:
         """A rule in a chain that documents share."""
         rule = make_rule(self.want.owner, table, chain, label, matches, target, rank)
-        self.parts.setdefault((table, chain), []).append(rule)
+        self.parts.setdefault((table, chain), []).append(rule._replace(once=once))
 
     def prefixes(self, guest: GuestNetwork) -> Tuple[str, ...]:
         """The prefixes of this family that live on a link."""

@@ -31,7 +31,7 @@ def sources(writer: Writer) -> None:
         del writer.chains["raw", forged]
     for answer in writer.want.answers:
         if family_of(answer.address) == writer.family:
-            writer.share("raw", SOURCE, 35, "", f"-i {answer.interface} -s {answer.address}", "RETURN")
+            writer.share("raw", SOURCE, 35, "", f"-i {answer.interface} -s {answer.address}", "RETURN", once=True)
 
 
 def _dispatch(writer: Writer) -> None:

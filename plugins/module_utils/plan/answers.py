@@ -7,14 +7,14 @@ is true though the way back to it isn't that interface.
 
 from __future__ import annotations
 
-from typing import Container, Dict, Iterator, List, NamedTuple, Set, Tuple
+from typing import Container, Dict, Iterable, Iterator, List, NamedTuple, Set, Tuple
 
 from ..document.containers import cables
 from ..document.prefix import known_prefix
 from ..firewall import FirewallWant
 from ..firewall.groups import is_ours
 from ..firewall.want import Answer, family_of, within
-from ..model import End, HostView, Topology
+from ..model import End, HostView, PublishedPort, Topology
 from .bridges import DEFAULTS
 from .owned import RouteKey, owner_of
 
@@ -31,15 +31,21 @@ class _Nic(NamedTuple):
 
 
 def answers(
-    want: FirewallWant, topology: Topology, view: HostView, routes: Container[RouteKey] = ()
+    want: FirewallWant,
+    topology: Topology,
+    published: Iterable[PublishedPort],
+    view: HostView,
+    routes: Container[RouteKey] = (),
 ) -> Tuple[Answer, ...]:
-    """Those of the guests that the document's published ports lead to.
+    """Those of the guests that the document's published ports lead to, or the ones ``published`` by other documents:
+    whichever of them comes last, the ports' or the one with the guests' default routes, sees all there is to see.
 
-    ``routes`` are the document's own: what it has made so far is as ``topology`` says once it is applied.
+    ``topology``: the document, with the guests and routes of others where a port of its own leads to these. ``routes``
+    are the document's own: what it has made so far is as ``topology`` says once it is applied.
     """
-    if want.netns is not None or not (want.guests and want.published_ports):
+    targets = {port.to_address for port in (*want.published_ports, *published) if port.netns is None}
+    if want.netns is not None or not targets:
         return ()
-    targets = {port.to_address for port in want.published_ports}
     nics = [*_wanted(topology), *_present(view, topology.name)]
     asked = {nic.room for nic in nics if nic.address.partition("/")[0] in targets}
     rooms: Dict[str, List[_Nic]] = {}

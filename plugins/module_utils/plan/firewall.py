@@ -25,6 +25,7 @@ from ..firewall.want import Homes, family_of, within
 from ..model import Forwarding, HostView, LinkKey, NamespaceView, Nexthop, PublishedPort, Topology
 from .actions import BridgeAdd, FlowsForget, LinkChange, TableSet, TapAdd, VethAdd
 from .answers import answers
+from .around import Elsewhere, together
 from .bridges import DEFAULTS, bystanders, leads_out, ways_of
 from .owned import Owned, SysctlKey
 from .settings import LOCALNET, RP_FILTER
@@ -65,7 +66,7 @@ def firewall_wants(topology: Topology) -> Dict[Optional[str], FirewallWant]:
                 if bridge.guests is not None
             )
             want = want._replace(let_through=topology.forwarding.networks, switches=switches)
-        if needed(want):
+        if needed(want) or (netns is None and want.guests):  # whether others make the host forward isn't known here
             wants[netns] = want
     return wants
 
@@ -165,12 +166,17 @@ def localnet_settings(topology: Topology, ports: Iterable[PublishedPort]) -> Dic
     )
 
 
-def settings_to_read(wants: Mapping[Optional[str], FirewallWant]) -> Iterable[SysctlKey]:
-    """Those that may turn out to be implied once it is known what is there; ``*`` stands for each link."""
+def settings_to_read(
+    wants: Mapping[Optional[str], FirewallWant], published: Tuple[PublishedPort, ...]
+) -> Iterable[SysctlKey]:
+    """Those that may turn out to be implied once it is known what is there; ``*`` stands for each link.
+
+    ``published``: ports of other documents.
+    """
     for netns, want in wants.items():
         if leads_loopback_out(want):
             yield netns, f"net/ipv4/conf/*{LOCALNET}"
-        if netns is None and want.guests and want.published_ports:
+        if netns is None and (want.published_ports or published):
             for links in ("*", "default"):
                 yield netns, f"net/ipv4/conf/{links}{RP_FILTER}"
 
@@ -180,7 +186,8 @@ class Situation(NamedTuple):
 
     ``elsewhere``: the families in which another document made the host forward. Its guard goes with it, and forwarding
     stays then. ``filtered``: whether this host has iptables at all. ``before``: what the last run's document said.
-    ``inherited``: settings that stay for other documents' sake though this one lets them go.
+    ``inherited``: settings that stay for other documents' sake though this one lets them go. ``around``: what other
+    documents say that concerns this one.
     """
 
     view: HostView
@@ -189,6 +196,7 @@ class Situation(NamedTuple):
     filtered: bool
     before: Mapping[Optional[str], FirewallWant]
     inherited: Container[SysctlKey]
+    around: Elsewhere
 
 
 def settled(
@@ -220,7 +228,13 @@ def _at(want: FirewallWant, topology: Topology, situation: Situation) -> Firewal
         foreign=foreign,
         passages=passages,
         guard=_guard(want, situation) if want.netns is None else (),
-        answers=answers(want, topology, situation.view, situation.owned.routes),
+        answers=answers(
+            want,
+            together(topology, situation.around.guests),
+            situation.around.ports,
+            situation.view,
+            situation.owned.routes,
+        ),
         ways=tuple(sorted((to, way) for to, way in ways.items() if way not in (None, LOOPBACK))),
         borrowed=tuple(sorted(to for to, way in ways.items() if _answers_elsewhere(view, way))),
     )

@@ -13,21 +13,6 @@ from ..document.containers import cables
 from ..document.links import PrefixTable
 from ..document.prefix import WIDTH, known_ip, known_prefix
 from ..model import End, LinkKey, PublishedPort, Topology
-from .owned import SysctlKey
-
-
-class Elsewhere(NamedTuple):
-    """What other documents of the host say that concerns a run.
-
-    ``ports``: what they publish. ``settings``: what switches of this document need for those, each with the name of the
-    document that puts it back one day. ``plugged``: bridges, cables and taps of the others. ``bridged``: iptables sees
-    what bridges forward.
-    """
-
-    ports: Tuple[PublishedPort, ...]
-    settings: Dict[SysctlKey, str]
-    plugged: Topology
-    bridged: bool
 
 
 class _Ports(NamedTuple):
@@ -35,16 +20,6 @@ class _Ports(NamedTuple):
 
     holders: Dict[Tuple[Optional[str], str], List[LinkKey]]
     unknown: Dict[LinkKey, List[LinkKey]]
-
-
-def together(topology: Topology, plugged: Topology) -> Topology:
-    """The document with the bridges, cables and taps of others."""
-    return topology._replace(
-        bridges=topology.bridges + plugged.bridges,
-        veths=topology.veths + plugged.veths,
-        taps=topology.taps + plugged.taps,
-        containers=topology.containers + plugged.containers,
-    )
 
 
 def lead_elsewhere(topology: Topology, ours: Iterable[PublishedPort], theirs: Iterable[PublishedPort]) -> bool:

@@ -12,9 +12,10 @@ from ..netns import Process
 from . import removal
 from .actions import Step
 from .addresses import take_foreign_addresses
+from .around import Elsewhere, together
 from .claims import claims, interface_claims, namespaces_in, within, without
 from .firewall import plan_firewall, plan_groups
-from .hairpins import Elsewhere, hairpins, together
+from .hairpins import hairpins
 from .links import plan_bridges, plan_interfaces, plan_namespaces, plan_veths
 from .owned import AddressKey, Owned, SysctlKey, nothing
 from .ports import plan_other_ports, plan_ports_of_others
