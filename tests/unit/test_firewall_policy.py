@@ -27,7 +27,7 @@ from ansible_collections.hostwire.linux.plugins.module_utils.firewall.groups imp
 )
 from ansible_collections.hostwire.linux.plugins.module_utils.firewall.rendering import render
 from ansible_collections.hostwire.linux.plugins.module_utils.firewall.rules import Rule
-from ansible_collections.hostwire.linux.plugins.module_utils.firewall.shared import JUMPS
+from ansible_collections.hostwire.linux.plugins.module_utils.firewall.shared import JUMPS, dispatch
 from ansible_collections.hostwire.linux.plugins.module_utils.firewall.tables import Ruleset, target_of
 from ansible_collections.hostwire.linux.plugins.module_utils.model import Bridge, GuestPolicy, Masquerade, Topology
 from ansible_collections.hostwire.linux.plugins.module_utils.plan.firewall import firewall_wants
@@ -81,20 +81,20 @@ def test_each_closed_direction_is_closed_for_new_connections() -> None:
     assert f"{ESTABLISHED} -j RETURN" in everybodys()["HOSTWIRE-AWAY"]
     assert "-p udp -m udp --sport 67 --dport 68 -j RETURN" in everybodys()["HOSTWIRE-AWAY"]
     among = ["-i br0 -o br0 -m conntrack --ctstate RELATED,ESTABLISHED,DNAT -j RETURN", "-i br0 -o br0 -j DROP"]
-    assert [rule for rule in found["HOSTWIRE-UNROUTED"] if "br0" in rule] == among
-    assert [rule for rule in found["HOSTWIRE-UNROUTED"] if "br1" in rule] == ["-i br1 -o br1 -j RETURN"]
+    assert [rule for rule in found["HOSTWIRE-WITHIN"] if "br0" in rule] == among
+    assert [rule for rule in found["HOSTWIRE-WITHIN"] if "br1" in rule] == ["-i br1 -o br1 -j RETURN"]
     assert link_groups(WANT)["br0"] != link_groups(WANT)["br1"]  # outside: the link says it for all rules
 
 
 def test_each_closed_direction_is_closed_where_the_host_has_an_address() -> None:
     addressed = WANT._replace(guests=(GuestNetwork("br0", ("10.0.2.0/24",)),))
-    assert "HOSTWIRE-UNROUTED" in rules(addressed)  # for br1
+    assert "HOSTWIRE-WITHIN" in rules(addressed)  # for br1
     among = ["-i br0 -o br0 -m conntrack --ctstate RELATED,ESTABLISHED,DNAT -j RETURN", "-i br0 -o br0 -j DROP"]
     assert [rule for rule in rules(addressed)["HOSTWIRE-SHUT"] if "br0" in rule] == among
-    assert [rule for rule in rules(addressed, 6)["HOSTWIRE-UNROUTED"] if "br0" in rule] == among
+    assert [rule for rule in rules(addressed, 6)["HOSTWIRE-WITHIN"] if "br0" in rule] == among
     outside = addressed._replace(switches=(SwitchPolicy("br0", among=False),))
     assert [rule for rule in rules(outside)["HOSTWIRE-TO"] if "br0" in rule] == among
-    assert "HOSTWIRE-UNROUTED" not in rules(outside)
+    assert "HOSTWIRE-WITHIN" not in rules(outside)
 
 
 def test_a_switch_says_that_its_guests_reach_each_other_once() -> None:
@@ -128,7 +128,7 @@ def test_ipv6_lets_neighbours_and_routers_be_discovered() -> None:
 
 def test_hazard_32_frames_that_the_bridge_lets_pass_are_not_dropped_as_hairpins() -> None:
     routed = WANT._replace(guests=(GuestNetwork("br0", ("10.0.2.0/24", "fd00:2::/64")),))
-    for want, chain in ((WANT, "HOSTWIRE-UNROUTED"), (routed, "HOSTWIRE-SHUT")):
+    for want, chain in ((WANT, "HOSTWIRE-WITHIN"), (routed, "HOSTWIRE-SHUT")):
         # What is everybody's stands ahead of it, for a link of a document that has no rules, too.
         assert f"{BRIDGED} -j RETURN" in everybodys(bridged=True)[chain]
         assert [rule.partition(" -j ")[2] for rule in rules(want, bridged=True)[chain] if "br0" in rule][-1] == "DROP"
@@ -151,10 +151,10 @@ def test_hazard_32_frames_within_a_switch_keep_their_source() -> None:
     for bridged in (False, True):
         shared = render(masqueraded, 4, bridged).skeleton["nat", "HOSTWIRE-LEAVE"]
         untouched = [rule.rank for rule in shared if "--physdev-is-bridged" in rule.line and "-j RETURN" in rule.line]
-        ranks = [rule.rank for rule in render(masqueraded, 4, bridged).parts["nat", "HOSTWIRE-LEAVE"]]
+        ranks = [rule.rank for rule in render(masqueraded, 4, bridged).parts["nat", "HOSTWIRE-LEAVE-0"]]
         assert bool(untouched) is bridged
-        assert all(rank > before for rank in ranks for before in untouched)
-    assert rules(masqueraded)["HOSTWIRE-LEAVE"] == ["-s 100.64.0.0/24 ! -o br0 -j MASQUERADE"]
+        assert all(rank > before for rank in (*ranks, dispatch("HOSTWIRE-LEAVE-0", 4).rank) for before in untouched)
+    assert rules(masqueraded)["HOSTWIRE-LEAVE-0"] == ["-s 100.64.0.0/24 ! -o br0 -j MASQUERADE"]
 
 
 @pytest.mark.parametrize("field", ["to_host", "from_host", "among"])
@@ -207,18 +207,20 @@ def test_nothing_is_forwarded_where_the_host_has_no_address_flows_that_stand_inc
     family: int, lacking: FrozenSet[str]
 ) -> None:
     want = FirewallWant("main", switches=(SwitchPolicy("br0"),))
-    unrouted = rules(want, family, lacking=lacking)["HOSTWIRE-UNROUTED"]
-    unrouted += everybodys(family, lacking=lacking).get("HOSTWIRE-UNROUTED", [])
+    found, shared = rules(want, family, lacking=lacking), everybodys(family, lacking=lacking)
+    to_within = [f"-m devgroup {without_sources(side, family)} -g HOSTWIRE-WITHIN" for side in ("src", "dst")]
     if lacking:
-        last = ["-i br0 -j DROP", "-o br0 -j DROP"]
+        assert found["HOSTWIRE-UNROUTED"] == ["-i br0 -o br0 -j RETURN", "-i br0 -j DROP", "-o br0 -j DROP"]
+        assert "-i br0 -j RETURN" in found["HOSTWIRE-CLOSE"]
     else:
-        last = [f"-m devgroup {without_sources(side, family)} -j DROP" for side in ("src", "dst")]
-    assert unrouted == ["-i br0 -o br0 -j RETURN", *last]
+        assert found["HOSTWIRE-WITHIN"] == ["-i br0 -o br0 -j RETURN"]
+        assert shared["HOSTWIRE-WITHIN"] == ["-j DROP"]
+        assert shared["HOSTWIRE-UNROUTED"] == shared["HOSTWIRE-CLOSE"][:2] == to_within
+    after = run(empty(), want, "main")
+    assert "HOSTWIRE-UNROUTED" in after["mangle"]
     (jump,) = [jump for jump in JUMPS if jump.chain == "HOSTWIRE-UNROUTED"]
     assert (jump.table, jump.parent) == ("mangle", "FORWARD")
     assert "-m conntrack" not in jump.rule.line
-    from_there = "-i br0" if lacking else f"-m devgroup {without_sources('src', family)}"
-    assert f"{from_there} -j RETURN" in rules(want, family, lacking=lacking)["HOSTWIRE-CLOSE"]
 
 
 @pytest.mark.parametrize("lacking", [frozenset(), NO_GROUPS], ids=["groups", "names"])
@@ -227,7 +229,8 @@ def test_where_every_link_has_prefixes_of_a_family_nothing_more_is_asked_of_flow
 ) -> None:
     four = FirewallWant("main", guests=(GuestNetwork("br0", ("10.0.2.0/24",)),), forwards=(4, 6))
     assert "HOSTWIRE-UNROUTED" not in rules(four, 4, lacking=lacking)
-    assert rules(four, 6, lacking=lacking)["HOSTWIRE-UNROUTED"][0] == "-i br0 -o br0 -j RETURN"
+    chain = "HOSTWIRE-UNROUTED" if lacking else "HOSTWIRE-WITHIN"
+    assert rules(four, 6, lacking=lacking)[chain][0] == "-i br0 -o br0 -j RETURN"
     after = run(empty(), four, "main")
     assert "HOSTWIRE-UNROUTED" not in after["mangle"]
 
@@ -235,13 +238,13 @@ def test_where_every_link_has_prefixes_of_a_family_nothing_more_is_asked_of_flow
 @pytest.mark.parametrize("family", [4, 6])
 def test_what_is_new_is_shut_for_links_without_prefixes_whether_a_document_has_any_or_not(family: int) -> None:
     """A link that is about to be deleted is put in such a group while no document has UNROUTED stand."""
-    shut = [f"-m devgroup {without_sources(side, family)} -g HOSTWIRE-SHUT" for side in ("src", "dst")]
+    shut = [f"-m devgroup {without_sources(side, family)} -g HOSTWIRE-WITHIN" for side in ("src", "dst")]
     assert everybodys(family)["HOSTWIRE-CLOSE"][:2] == shut
     number, _slash, mask = shut[0].split()[3].partition("/")
     assert doomed() & int(mask, 16) == int(number, 16)
     want = FirewallWant("main", guests=(GuestNetwork("br0", ("10.0.2.0/24", "fd00:2::/64")),))
     assert "HOSTWIRE-CLOSE" not in rules(want, family)  # nothing that leads past it
-    assert everybodys(family)["HOSTWIRE-SHUT"] == ["-j DROP"]
+    assert everybodys(family)["HOSTWIRE-SHUT"] == everybodys(family)["HOSTWIRE-WITHIN"] == ["-j DROP"]
 
 
 def test_flows_that_stand_are_not_asked_what_is_closed() -> None:

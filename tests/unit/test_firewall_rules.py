@@ -22,7 +22,7 @@ from ansible_collections.hostwire.linux.plugins.module_utils.firewall import (
 )
 from ansible_collections.hostwire.linux.plugins.module_utils.firewall.rendering import render
 from ansible_collections.hostwire.linux.plugins.module_utils.firewall.rules import tag_of
-from ansible_collections.hostwire.linux.plugins.module_utils.firewall.shared import JUMPS
+from ansible_collections.hostwire.linux.plugins.module_utils.firewall.shared import JUMPS, LEAVES, dispatch
 from ansible_collections.hostwire.linux.plugins.module_utils.firewall.tables import OWN_CHAIN
 from ansible_collections.hostwire.linux.plugins.module_utils.firewall.want import overlap, within
 from ansible_collections.hostwire.linux.plugins.module_utils.model import Masquerade, PublishedPort
@@ -95,26 +95,26 @@ def test_hazard_32_neighbours_are_not_masqueraded_whether_the_exception_is_said_
     said = Masquerade(None, "192.168.15.0/24", ("v-net-0",))
     unsaid = Masquerade(None, "192.168.15.0/24")
     for entry in (said, unsaid):
-        assert own("nat", "HOSTWIRE-LEAVE", masquerade=(entry,), guests=(GUEST,)) == [
-            "-A HOSTWIRE-LEAVE -s 192.168.15.0/24 ! -o v-net-0 -j MASQUERADE"
+        assert own("nat", "HOSTWIRE-LEAVE-7", masquerade=(entry,), guests=(GUEST,)) == [
+            "-A HOSTWIRE-LEAVE-7 -s 192.168.15.0/24 ! -o v-net-0 -j MASQUERADE"
         ]
     part = GuestNetwork("v-net-1", ("192.168.15.0/25",))
-    assert rules("nat", "HW-SNAT-main", masquerade=(unsaid,), guests=(part,)) == [
-        "-A HW-SNAT-main -s 192.168.15.0/25 -o v-net-1 -j RETURN",
-        "-A HW-SNAT-main -s 192.168.15.0/24 -j MASQUERADE",
+    assert rules("nat", "HW-SNATH-main", masquerade=(unsaid,), guests=(part,)) == [
+        "-A HW-SNATH-main -s 192.168.15.0/25 -o v-net-1 -j RETURN",
+        "-A HW-SNATH-main -s 192.168.15.0/24 -j MASQUERADE",
     ]
-    assert own("nat", "HOSTWIRE-LEAVE", masquerade=(unsaid,)) == [
-        "-A HOSTWIRE-LEAVE -s 192.168.15.0/24 ! -d 192.168.15.0/24 -j MASQUERADE"
+    assert own("nat", "HOSTWIRE-LEAVE-7", masquerade=(unsaid,)) == [
+        "-A HOSTWIRE-LEAVE-7 -s 192.168.15.0/24 ! -d 192.168.15.0/24 -j MASQUERADE"
     ]
 
 
 def test_several_interfaces_are_excepted_each_by_a_rule_of_its_own() -> None:
     entry = Masquerade(None, "192.168.15.0/24", ("v-net-0", "v-net-1"))
     for guests in ((GUEST,), ()):
-        assert rules("nat", "HW-SNAT-main", masquerade=(entry,), guests=guests)[-3:] == [
-            "-A HW-SNAT-main -s 192.168.15.0/24 -o v-net-0 -j RETURN",
-            "-A HW-SNAT-main -s 192.168.15.0/24 -o v-net-1 -j RETURN",
-            "-A HW-SNAT-main -s 192.168.15.0/24 -j MASQUERADE",
+        assert rules("nat", "HW-SNATH-main", masquerade=(entry,), guests=guests)[-3:] == [
+            "-A HW-SNATH-main -s 192.168.15.0/24 -o v-net-0 -j RETURN",
+            "-A HW-SNATH-main -s 192.168.15.0/24 -o v-net-1 -j RETURN",
+            "-A HW-SNATH-main -s 192.168.15.0/24 -j MASQUERADE",
         ]
 
 
@@ -183,6 +183,7 @@ def test_a_namespace_looks_where_packets_come_from_and_forwards_plainly() -> Non
 
 OTHER = GuestNetwork("v-net-1", ("192.168.16.0/24", "fd00:16::/64"))
 SNAT = tuple(Masquerade(None, guest.prefixes[0], (guest.interface,)) for guest in (GUEST, OTHER))
+NEIGHBOUR = Masquerade(None, "192.168.23.0/25", ("v-net-9",))  # by its last bits near the first of them
 LOCAL = "-m addrtype --src-type LOCAL -j MASQUERADE"
 
 
@@ -190,7 +191,7 @@ LOCAL = "-m addrtype --src-type LOCAL -j MASQUERADE"
     ("table", "shared", "kind", "one", "several"),
     [
         ("raw", "HOSTWIRE-SOURCE", "FORGED", {"guests": (GUEST,)}, {"guests": (GUEST, OTHER)}),
-        ("nat", "HOSTWIRE-LEAVE", "SNAT", {"masquerade": SNAT[:1]}, {"masquerade": SNAT}),
+        ("nat", "HOSTWIRE-LEAVE-7", "SNATH", {"masquerade": SNAT[:1]}, {"masquerade": (*SNAT[:1], NEIGHBOUR)}),
         (
             "nat",
             "HOSTWIRE-PORTS",
@@ -228,7 +229,7 @@ def test_a_single_rule_stands_in_the_shared_chain_itself(
             assert len(rendered.chains[table, chain]) > 1
     (alone_rule,) = render(FirewallWant("main", **one), 4).parts[table, shared]
     (jump,) = render(FirewallWant("main", **several), 4).parts[table, shared]
-    if kind != "SNAT":
+    if kind != "SNATH":
         assert alone_rule.rank == jump.rank
     assert jump.label == ""
 
@@ -237,7 +238,7 @@ def test_a_single_rule_in_a_shared_chain_still_says_what_it_is_for() -> None:
     rendered = render(FirewallWant("main", guests=(GUEST,), masquerade=SNAT[:1], published_ports=(WEB,)), 4)
     labels = {key: [rule.label for rule in rules] for key, rules in rendered.parts.items()}
     assert labels["raw", "HOSTWIRE-SOURCE"] == ["protect guests on v-net-0"]
-    assert labels["nat", "HOSTWIRE-LEAVE"] == ["masquerade 192.168.15.0/24 except to v-net-0"]
+    assert labels["nat", "HOSTWIRE-LEAVE-7"] == ["masquerade 192.168.15.0/24 except to v-net-0"]
     assert labels["nat", "HOSTWIRE-PORTS"] == ["publish tcp 127.0.0.1:8080 -> 192.168.15.2:80"]
 
 
@@ -245,11 +246,13 @@ def test_of_documents_whose_sources_overlap_the_narrower_decides_be_it_one_rule_
     wide = (Masquerade(None, "10.0.0.0/8"),)
     narrow = Masquerade(None, "10.1.2.0/24")
     scattered = (narrow, narrow._replace(source="192.168.7.0/24"))
-    ranks = [
-        render(FirewallWant("main", masquerade=masquerade), 4).parts["nat", "HOSTWIRE-LEAVE"][0].rank
-        for masquerade in ((narrow,), scattered, wide)
-    ]
-    assert ranks[0] == ranks[1] < ranks[2]  # however far apart the narrow ones of a document are
+    one, several, whole = (
+        render(FirewallWant("main", masquerade=masquerade), 4).parts for masquerade in ((narrow,), scattered, wide)
+    )
+    near = "nat", "HOSTWIRE-LEAVE-2"
+    assert one[near][0].rank == several[near][0].rank  # however far apart the narrow ones of a document are
+    for chain in LEAVES:
+        assert dispatch(chain, 4).rank < whole["nat", "HOSTWIRE-LEAVE"][0].rank
 
 
 def test_a_document_without_networks_drops_no_source_for_itself() -> None:

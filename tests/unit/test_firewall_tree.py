@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.hostwire.linux.plugins.module_utils.firewall import FirewallWant, GuestNetwork
 from ansible_collections.hostwire.linux.plugins.module_utils.firewall.rendering import render
+from ansible_collections.hostwire.linux.plugins.module_utils.firewall.shared import LEAVE, LEAVES, dispatch
 from ansible_collections.hostwire.linux.plugins.module_utils.firewall.tree import FAN_OUT, Leaf, grow
 from ansible_collections.hostwire.linux.plugins.module_utils.model import Masquerade, PublishedPort
 
@@ -114,6 +115,8 @@ def nat_chains(want: FirewallWant) -> Dict[str, List[Tuple[str, str]]]:
             for rule in rules:
                 matches, target = rule.line.partition(f"-A {chain} ")[2].rsplit(" -j ", 1)
                 found.setdefault(chain, []).append((matches, target))
+    ahead = [dispatch(chain, 4).line.partition(" -s ")[2].rsplit(" -j ", 1) for chain in LEAVES if chain in found]
+    found[LEAVE] = [*((f"-s {matches}", target) for matches, target in ahead), *found.get(LEAVE, [])]
     return found
 
 
@@ -124,8 +127,10 @@ def meets_packet(source: str, out: str, protocol: str = "tcp", port: int = 0, to
     def meets(matches: str) -> bool:
         for negated, option, value in re.findall(r"(! )?(-s|-d|-o|-p|--dport) (\S+)", matches):
             if option in ("-s", "-d"):
-                address = ipaddress.ip_address(source if option == "-s" else to)
-                true = address in ipaddress.ip_network(value)
+                address = int(ipaddress.ip_address(source if option == "-s" else to))
+                wanted, _slash, length = value.partition("/")
+                mask = int(ipaddress.ip_address(length)) if "." in length else -1 << 32 - int(length or 32)
+                true = address & mask == int(ipaddress.ip_address(wanted)) & mask
             elif option == "--dport":
                 first, _colon, last = value.partition(":")
                 true = int(first) <= port <= int(last or first)

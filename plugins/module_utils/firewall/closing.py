@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import Iterator, Tuple
 
-from .groups import led_out, without_sources
+from .groups import led_out
 from .rules import ESTABLISHED, Writer
 from .services import asked
-from .shared import AWAY, CLOSE, FOREIGN, FROM, HOST, OTHERS, SHUT, STRANGERS, TO, UNADDRESSED, UNROUTED
+from .shared import AWAY, CLOSE, FOREIGN, FROM, HOST, OTHERS, SHUT, STRANGERS, TO, UNADDRESSED, UNROUTED, WITHIN
 from .want import SwitchPolicy, family_of, overlap
 
 
@@ -59,12 +59,10 @@ def _within(writer: Writer) -> None:
     policies = {switch.interface: switch for switch in writer.switches}
     addressed = {guest.interface for guest in writer.guests if writer.prefixes(guest)}
     interfaces = {guest.interface for guest in writer.guests if guest.prefixes}
-    if writer.by_group and not addressed.issuperset(writer.links):
-        matches = f"-m devgroup {without_sources('src', writer.family)}"
-        writer.share("mangle", CLOSE, 5, "", matches, "RETURN")  # UNROUTED stands then, and has judged them
+    unrouted = WITHIN if writer.by_group else UNROUTED
     for name in writer.links:
         policy = policies.get(name, SwitchPolicy(name))
-        chain = UNROUTED if name not in addressed else TO if policy.outside else SHUT
+        chain = unrouted if name not in addressed else TO if policy.outside else SHUT
         matches = f"-i {name} -o {name}"
         label = f"let guests on {name} reach each other" if name not in interfaces and policy.among else ""
         if not policy.outside:

@@ -9,13 +9,13 @@ jump must stand exactly once.
 from __future__ import annotations
 
 import re
-from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
+from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Set, Tuple
 
 from .legacy import CHAINS as LEGACY
 from .legacy import GUARD as LEGACY_GUARD
 from .rendering import NOTHING, Rendered, render
 from .rules import SHARED, Jump, Rule, tag_of
-from .shared import JUMPS, OPTIONAL, USUAL
+from .shared import JUMPS, LEAVE, LEAVES, OPTIONAL, STANDS_WITH, USUAL, dispatch
 from .tables import GO_ON, MARK, OWN_CHAIN, Ruleset, Tables, owned_marks, rank_of, target_of
 from .want import FirewallWant
 
@@ -107,7 +107,7 @@ def _lines(ruleset: Ruleset, wanted: List[Rule], before: List[Rule], owner: str)
 
 
 def _swap(backend: str, family: int, ruleset: Ruleset, rendered: Rendered, owner: str) -> Optional[Swap]:
-    edits = {table: _edit(table, ruleset, rendered, owner) for table in _ORDER}
+    edits = {table: _edit(table, family, ruleset, rendered, owner) for table in _ORDER}
     edited = [table for table in _ORDER if edits[table] is not None]
     if not edited:
         return None
@@ -122,10 +122,10 @@ def _swap(backend: str, family: int, ruleset: Ruleset, rendered: Rendered, owner
     )
 
 
-def _edit(table: str, ruleset: Ruleset, rendered: Rendered, owner: str) -> Optional[Tuple[str, str]]:
+def _edit(table: str, family: int, ruleset: Ruleset, rendered: Rendered, owner: str) -> Optional[Tuple[str, str]]:
     """What changes one table, and what changes it back; None if it is as wanted."""
     present = ruleset.get(table, {})
-    goal = _goal(table, ruleset, rendered, owner)
+    goal = _goal(table, family, ruleset, rendered, owner)
     changed = [name for name, chain in goal.chains.items() if not _same(chain, present.get(name))]
     added, removed = _jump_edits(goal, present)
     if not (changed or goal.gone or added or removed):
@@ -165,7 +165,7 @@ def _same(chain: _Chain, lines: Optional[List[str]]) -> bool:
 _TOGETHER = {"mangle": ("mangle", "filter"), "filter": ("mangle", "filter"), "raw": ("raw",), "nat": ("nat",)}
 
 
-def _goal(table: str, ruleset: Ruleset, rendered: Rendered, owner: str) -> _Goal:
+def _goal(table: str, family: int, ruleset: Ruleset, rendered: Rendered, owner: str) -> _Goal:
     present = ruleset.get(table, {})
     own = re.compile(rf"HW-[A-Z]+-{re.escape(tag_of(owner))}(~[0-9a-f]+)?")
     chains = {
@@ -182,12 +182,14 @@ def _goal(table: str, ruleset: Ruleset, rendered: Rendered, owner: str) -> _Goal
     )
     for name in (*USUAL[table], *OPTIONAL[table]):
         others = _others(present.get(name, ()), owner)
-        if stands if name in USUAL[table] else others or (table, name) in rendered.parts:
+        if stands if name in USUAL[table] else _is_used(table, name, present, rendered, owner):
             everybodys = rendered.skeleton[table, name] if mine else _everybodys(present.get(name, ()))
             own_part = _unsaid(rendered.parts.get((table, name), ()), others, present.get(name, []))
             chains[name] = _shared(everybodys, others, own_part)
         elif name in present:
             gone.append(name)
+    if LEAVE in chains and table == "nat":
+        chains[LEAVE] = _dispatching(chains[LEAVE], [name for name in LEAVES if name in chains], family)
     for name in LEGACY[table]:
         rest = _others(present.get(name, ()), owner)
         if rest:
@@ -195,6 +197,22 @@ def _goal(table: str, ruleset: Ruleset, rendered: Rendered, owner: str) -> _Goal
         elif name in present:
             gone.append(name)
     return _Goal(chains, gone, [jump for jump in JUMPS if jump.table == table and jump.chain in chains])
+
+
+def _is_used(table: str, name: str, present: Mapping[str, List[str]], rendered: Rendered, owner: str) -> bool:
+    """Whether a document has a rule in a shared chain, or in the one that it stands with."""
+    names = (name, STANDS_WITH.get(name, name))
+    return any((table, it) in rendered.parts or _others(present.get(it, ()), owner) for it in names)
+
+
+def _dispatching(leave: _Chain, standing: Iterable[str], family: int) -> _Chain:
+    """LEAVE with the rules that lead to the chains behind it that stand, and no others of these."""
+    rules = {name: dispatch(name, family) for name in LEAVES}
+    ours = {rule.mark for rule in rules.values()}
+    entries = [(rank_of(line), mark, line) for mark, line in zip(leave.marks, leave.lines) if mark not in ours]
+    entries += [(rules[name].rank, rules[name].mark, rules[name].line) for name in standing]
+    entries.sort(key=lambda entry: (entry[0], entry[1] or ""))
+    return _Chain([mark for _rank, mark, _line in entries], [line for _rank, _mark, line in entries])
 
 
 def _others(lines: Iterable[str], owner: str) -> List[Tuple[str, str]]:

@@ -16,6 +16,7 @@ The flow's state is asked first; what has to be asked for each network is asked 
 
 from __future__ import annotations
 
+import socket
 from typing import Dict, FrozenSet, Iterator, NamedTuple, Tuple
 
 from . import groups
@@ -24,6 +25,7 @@ from .rules import DEVGROUP, DNATED, ESTABLISHED, NEW, RPFILTER, SHARED, Jump, R
 SOURCE = "HOSTWIRE-SOURCE"
 STRANGE = "HOSTWIRE-STRANGE"
 UNROUTED = "HOSTWIRE-UNROUTED"
+WITHIN = "HOSTWIRE-WITHIN"
 CLOSE = "HOSTWIRE-CLOSE"
 SHUT = "HOSTWIRE-SHUT"
 FROM = "HOSTWIRE-FROM"
@@ -41,12 +43,13 @@ OUTWARDS = "HOSTWIRE-OUTWARDS"
 REST = "HOSTWIRE-REST"
 PORTS = "HOSTWIRE-PORTS"
 LEAVE = "HOSTWIRE-LEAVE"
+LEAVES = tuple(f"{LEAVE}-{number}" for number in range(8))  # by the last bits of small networks
 HAIRPIN = "HOSTWIRE-HAIRPIN"
 
 # Those that stand as long as a document has a rule in their table, then those that stand only for rules in themselves.
 USUAL: Dict[str, Tuple[str, ...]] = {
     "raw": (SOURCE, STRANGE),
-    "mangle": (CLOSE, SHUT, FROM, TO, FOREIGN, STRANGERS, LINK, HOST, UNADDRESSED),
+    "mangle": (CLOSE, SHUT, WITHIN, FROM, TO, FOREIGN, STRANGERS, LINK, HOST, UNADDRESSED),
     "filter": (OPEN, OUTWARDS, REST),
     "nat": (PORTS, LEAVE, HAIRPIN),
 }
@@ -54,8 +57,10 @@ OPTIONAL: Dict[str, Tuple[str, ...]] = {
     "raw": (),
     "mangle": (UNROUTED, AWAY, OTHERS),
     "filter": (SERVE, OTHERS),
-    "nat": (),
+    "nat": LEAVES,
 }
+# One that stands where another has rules of documents in it, too.
+STANDS_WITH = {UNROUTED: WITHIN}
 
 # Bridges that programs make for guests of their own, also those that are yet to come.
 _GUESTS_BRIDGES = ("docker+", "br-+", "virbr+", "lxcbr+", "lxdbr+", "incusbr+", "podman+", "cni+")
@@ -88,6 +93,29 @@ JUMPS = (
     _jump("nat", "OUTPUT", PORTS, _TO_LOCAL),
     _jump("nat", "POSTROUTING", LEAVE),
 )
+
+
+_BITS = {4: (24, "0.0.{}.0/0.0.7.0"), 6: (64, "0:0:0:{}::/0:0:0:7::")}
+
+
+def leave_of(prefix: str, family: int) -> str:
+    """The chain for what a network's guests send out: its packets pass it, and few others.
+
+    A network of the usual size or smaller is in one of eight, by the last three bits that it has in common with its
+    neighbours; the dispatcher's rules: :func:`dispatch`. A larger one is in LEAVE itself.
+    """
+    length, dummy = _BITS[family]
+    address, _, said = prefix.partition("/")
+    if not said or int(said) < length:
+        return LEAVE
+    packed = socket.inet_pton(socket.AF_INET6 if family == 6 else socket.AF_INET, address)
+    return LEAVES[packed[length // 8 - 1] & 7]
+
+
+def dispatch(chain: str, family: int) -> Rule:
+    """The rule that leads to one of LEAVES, as long as that stands."""
+    matches = f"-s {_BITS[family][1].format(LEAVES.index(chain))}"
+    return make_rule(SHARED, "nat", LEAVE, "", matches, chain, 30)
 
 
 class _Place(NamedTuple):
@@ -149,11 +177,10 @@ def _closing(family: int, bridged: bool, lacking: FrozenSet[str]) -> Iterator[_P
     """What isn't forwarded, and what doesn't come to the host."""
     by_group = DEVGROUP not in lacking
     if by_group:
-        for rank, side in ((50, "src"), (51, "dst")):
-            yield _Place("mangle", UNROUTED, rank, _devgroup(groups.without_sources(side, family)), "DROP")
         # UNROUTED doesn't stand on every host, and links on which nothing is forwarded any more look the same.
-        for rank, side in ((10, "src"), (11, "dst")):
-            yield _Place("mangle", CLOSE, rank, _devgroup(groups.without_sources(side, family)), f"goto {SHUT}")
+        for chain in (UNROUTED, CLOSE):
+            for rank, side in ((10, "src"), (11, "dst")):
+                yield _Place("mangle", chain, rank, _devgroup(groups.without_sources(side, family)), f"goto {WITHIN}")
         yield _Place("mangle", CLOSE, 30, _devgroup(groups.ours("src", family)), f"goto {FROM}")
         yield _Place("mangle", CLOSE, 40, _devgroup(groups.ours("dst", family)), f"goto {TO}")
         yield _Place("mangle", FROM, 10, _devgroup(groups.closed("src", family)), f"goto {SHUT}")
@@ -161,10 +188,11 @@ def _closing(family: int, bridged: bool, lacking: FrozenSet[str]) -> Iterator[_P
         yield _Place("mangle", FROM, 30, _devgroup(groups.ours("dst", family)), f"goto {TO}")
         yield _Place("mangle", TO, 10, _devgroup(groups.closed("dst", family)), f"goto {SHUT}")
         yield _Place("mangle", HOST, 15, _devgroup(groups.without_sources("src", family)), UNADDRESSED)
-    for chain in (UNROUTED, SHUT, TO) if bridged else ():
+    for chain in (WITHIN if by_group else UNROUTED, SHUT, TO) if bridged else ():
         # Frames within a switch: what the bridge itself lets through is meant to pass (hazard 32).
         yield _Place("mangle", chain, 17, _BRIDGED, "RETURN")
     yield _Place("mangle", SHUT, 90, "", "DROP")
+    yield _Place("mangle", WITHIN, 90, "", "DROP")
     yield _Place("mangle", FROM, 20, DNATED, "RETURN")
     # What conntrack makes nothing of isn't masqueraded either.
     hidden = f"{_devgroup(groups.hidden('src'))} " if by_group else ""

@@ -8,9 +8,11 @@ from typing import Dict, Iterator, List, Tuple
 
 from ..model import Masquerade, PublishedPort
 from .rules import Writer
-from .shared import HAIRPIN, LEAVE, PORTS
+from .shared import HAIRPIN, LEAVE, LEAVES, PORTS, leave_of
 from .tree import Leaf, grow
 from .want import ANY, overlap, span, within
+
+_LETTERS = dict(zip((LEAVE, *LEAVES), ("", *"ABCDEFGH")))  # a chain of a document's has no digit before its name
 
 
 def translate(writer: Writer) -> None:
@@ -101,9 +103,6 @@ def _hairpin(writer: Writer) -> None:
 
 def _masquerade(writer: Writer) -> None:
     """Give packets from the named networks an address of the host, save between neighbours on one bridge."""
-    if not writer.masquerade:
-        return
-    chain = writer.chain("nat", "SNAT")
     numbers = socket.AF_INET6 if writer.family == 6 else socket.AF_INET
     bits = 128 if writer.family == 6 else 32
 
@@ -114,12 +113,17 @@ def _masquerade(writer: Writer) -> None:
         return f"-s {text}/{bits - free}"
 
     homes = {prefix: guest.interface for guest in writer.guests for prefix in writer.prefixes(guest)}
-    leaves = [Leaf(*span(entry.source), tuple(_masquerade_rules(entry, homes))) for entry in writer.masquerade]
-    whole = cover(min(leaf.first for leaf in leaves), max(leaf.last for leaf in leaves))
-    # Of the documents whose sources overlap the narrower one decides, by the widest of each.
-    rank = 30 + bits - min(int(entry.source.partition("/")[2]) for entry in writer.masquerade)
-    grow(lambda branch, *rule: writer.add("nat", branch, *rule), chain, leaves, cover)
-    writer.hang("nat", LEAVE, rank, chain, whole if not whole.endswith("/0") else "")
+    entries: Dict[str, List[Masquerade]] = {}
+    for entry in writer.masquerade:
+        entries.setdefault(leave_of(entry.source, writer.family), []).append(entry)
+    for parent, some in sorted(entries.items()):
+        chain = writer.chain("nat", f"SNAT{_LETTERS[parent]}")
+        leaves = [Leaf(*span(entry.source), tuple(_masquerade_rules(entry, homes))) for entry in some]
+        whole = cover(min(leaf.first for leaf in leaves), max(leaf.last for leaf in leaves))
+        # Of the documents whose sources overlap the narrower one decides, by the widest of each.
+        rank = 30 + bits - min(int(entry.source.partition("/")[2]) for entry in some)
+        grow(lambda branch, *rule: writer.add("nat", branch, *rule), chain, leaves, cover)
+        writer.hang("nat", parent, rank, chain, whole if not whole.endswith("/0") else "")
 
 
 def _masquerade_rules(entry: Masquerade, homes: Dict[str, str]) -> Iterator[Tuple[str, str, str]]:
