@@ -301,7 +301,7 @@ def make_wish(
         view,
         memory.owned,
         elsewhere,
-        firewall.installed(),
+        firewall.installed,
         task.wants_before,
         kept_for_others,
         task.elsewhere,

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import AbstractSet, Container, Dict, Iterable, List, Mapping, NamedTuple, Optional, Set, Tuple
+from typing import AbstractSet, Callable, Container, Dict, Iterable, List, Mapping, NamedTuple, Optional, Set, Tuple
 
 from .. import sysctl
 from ..document.prefix import known_prefix
@@ -185,7 +185,7 @@ class Situation(NamedTuple):
     """What the packet filters of a document depend on beside the document: ``view``, what it ``owned`` before.
 
     ``elsewhere``: the families in which another document made the host forward. Its guard goes with it, and forwarding
-    stays then. ``filtered``: whether this host has iptables at all. ``before``: what the last run's document said.
+    stays then. ``filtered`` says whether this host has iptables at all. ``before``: what the last run's document said.
     ``inherited``: settings that stay for other documents' sake though this one lets them go. ``around``: what other
     documents say that concerns this one.
     """
@@ -193,7 +193,7 @@ class Situation(NamedTuple):
     view: HostView
     owned: Owned
     elsewhere: AbstractSet[int]
-    filtered: bool
+    filtered: Callable[[], bool]
     before: Mapping[Optional[str], FirewallWant]
     inherited: Container[SysctlKey]
     around: Elsewhere
@@ -208,7 +208,7 @@ def settled(
     return {
         netns: want
         for netns, want in found.items()
-        if not _says_nothing(want) or (want.forwards and situation.filtered)
+        if not _says_nothing(want) or (want.forwards and situation.filtered())
     }
 
 
