@@ -11,10 +11,12 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import xml.etree.ElementTree as ET
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple, Optional, Sequence
+from typing import IO, Iterator, NamedTuple, Optional, Sequence, Tuple
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 LINK = "build/ansible_collections/hostwire/linux"
@@ -27,8 +29,8 @@ REASON_LENGTH = 300  # characters of what a failed test said, in the summary
 class Suite(NamedTuple):
     """Commands that are run in the repository, each at most ``minutes``.
 
-    Of a ``pytest`` suite the arguments are given, and its tests are counted; any other command counts one. A suite that
-    is not ``usual`` runs only where it is named.
+    Of a ``pytest`` suite the arguments are given, and its tests are counted; any other command counts one, and two of
+    them run at a time if they are ``in_pairs``. A suite that is not ``usual`` runs only where it is named.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Suite(NamedTuple):
     minutes: int = 5
     pytest: bool = False
     usual: bool = True
+    in_pairs: bool = False
 
 
 class Outcome(NamedTuple):
@@ -114,15 +117,18 @@ SUITES = (
             (PYTHON, "tests/sanity.py", "2.19", "11", "12", "13"),
             (PYTHON, "tests/sanity.py", "2.21", "13", "12", "14"),
         ),
-        minutes=10,
+        minutes=20,
+        in_pairs=True,
     ),
-    Suite("molecule", tuple(("tests/molecule", name) for name in scenarios()), minutes=20),
+    Suite("molecule", tuple(("tests/molecule", name) for name in scenarios()), minutes=20, in_pairs=True),
 )
 
 
-def run(command: Sequence[str], minutes: int) -> Optional[int]:
+def run(command: Sequence[str], minutes: int, output: Optional[IO[str]] = None) -> Optional[int]:
     """The command's exit status, or None where it took too long; then it and all that it started is ended."""
-    process = subprocess.Popen(command, cwd=REPOSITORY, start_new_session=True)
+    process = subprocess.Popen(
+        command, cwd=REPOSITORY, start_new_session=True, stdout=output, stderr=subprocess.STDOUT if output else None
+    )
     try:
         return process.wait(timeout=minutes * 60)
     except subprocess.TimeoutExpired:
@@ -177,10 +183,8 @@ def run_pytest(suite: Suite) -> Outcome:
 def run_commands(suite: Suite) -> Outcome:
     passed = failed = 0
     remarks = []
-    for command in suite.commands:
-        print("$", *command, flush=True)
+    for command, status in run_in_pairs(suite) if suite.in_pairs else run_in_turn(suite):
         words = " ".join(command[1:3] if command[0] == PYTHON else command[: 2 if suite.name == "molecule" else 1])
-        status = run(command, suite.minutes)
         if status == 0:
             passed += 1
         elif status == NOT_RUN:
@@ -191,6 +195,32 @@ def run_commands(suite: Suite) -> Outcome:
     if not suite.commands:
         failed, remarks = 1, ["nothing to run"]
     return Outcome(suite.name, passed, failed, "; ".join(remarks))
+
+
+Ended = Tuple[Sequence[str], Optional[int]]
+
+
+def run_in_turn(suite: Suite) -> Iterator[Ended]:
+    """Each command with its status, when it has ended."""
+    for command in suite.commands:
+        print("$", *command, flush=True)
+        yield command, run(command, suite.minutes)
+
+
+def run_in_pairs(suite: Suite) -> Iterator[Ended]:
+    """The same, two at a time, each with its output as a whole: they wait a lot for what they have started."""
+
+    def one(command: Sequence[str]) -> Tuple[Optional[int], str]:
+        with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
+            status = run(command, suite.minutes, output)
+            output.seek(0)
+            return status, output.read()
+
+    with ThreadPoolExecutor(2) as pool:
+        for command, (status, said) in zip(suite.commands, pool.map(one, suite.commands)):
+            print("$", *command)
+            print(said, flush=True)
+            yield command, status
 
 
 def explain(status: Optional[int], minutes: int) -> str:

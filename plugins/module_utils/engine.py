@@ -349,6 +349,7 @@ class Run:
             before = documents.dump(present(named, picture.view, memory.owned, picture.tables, wants))
         warnings = [*others.hindrances(self.host, picture.wish.firewall, picture.tables, picture.view, plan)]
         if task.target.present:
+            warnings += others.unprotected(picture.wish.unfiltered, picture.view)
             warnings += preflight.warnings(task.target, picture.view, self.reading.where)
         return Result(bool(plan.steps), plan.lines, before, after, tuple(warnings), self._clock.seconds, reachability)
 

@@ -26,6 +26,19 @@ def rivals(host: Host, task: Task, where: Where, view: HostView, tables: Mapping
     return ports.rivals(new, view, tables, lambda netns, asked: host.listeners(netns, view, asked), firewall.holders)
 
 
+def unprotected(unfiltered: Optional[FirewallWant], view: HostView) -> List[str]:
+    """A warning where packets are forwarded and there is no packet filter to tell it which.
+
+    ``unfiltered``: networks of which nothing is said and for which there are no rules.
+    """
+    here = view.views[None]
+    if unfiltered is None or not (here.forwarding_ipv4 or here.forwarding_ipv6):
+        return []
+    names = ", ".join(guest.interface for guest in unfiltered.guests)
+    words = f"this host forwards packets and has no iptables: nothing keeps others away from who is on {names}"
+    return [f"{words}; install iptables and run this again"]
+
+
 def hindrances(
     host: Host,
     wants: Mapping[Optional[str], FirewallWant],

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.hostwire.linux.plugins.module_utils import engine
+from ansible_collections.hostwire.linux.plugins.module_utils.firewall import programs
 from ansible_collections.hostwire.linux.tests.kernel import world
 from ansible_collections.hostwire.linux.tests.kernel.firewall_world import batch, blocked, call, listening, sysctl
 from ansible_collections.hostwire.linux.tests.kernel.test_ports_of_other_documents import absent, foretold, settled
@@ -104,3 +106,17 @@ def test_a_network_of_which_nothing_is_said_is_closed_whoever_makes_the_host_for
             foretold(document)
         assert blocked("lan", target, 80, red)
     assert settled(*documents)
+
+
+@pytest.mark.parametrize("forwarding", ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding", None])
+def test_a_host_that_forwards_and_has_no_packet_filter_is_told_of(
+    forwarding: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(programs, "search_path", lambda: "/nowhere")
+    if forwarding is not None:
+        sysctl(forwarding, 1)
+    silent = network("quiet", 3, "eth0")
+    del silent["forwarding"], silent["masquerade"]
+    warnings = [engine.run(silent, check=check).warnings for check in (True, False, False)]
+    expected = "this host forwards packets and has no iptables: nothing keeps others away from who is on quiet"
+    assert [[line.startswith(expected) for line in lines] for lines in warnings] == [[True] * bool(forwarding)] * 3
