@@ -84,7 +84,9 @@ def changes(
 
 def _rules_of(rendered: Rendered) -> List[Rule]:
     """The rules that say what they are for, each of its words by itself: what protects, what opens, what translates."""
-    tables = (rules for table in _TOLD for part in rendered[:2] for (where, _), rules in part.items() if where == table)
+    tables = (
+        rules for table in _TOLD for part in rendered[:2] for (where, _chain), rules in part.items() if where == table
+    )
     named = [rule for rules in tables for rule in rules if rule.label]
     return [rule._replace(label=label) for rule in named for label in rule.label.split("\n")]
 

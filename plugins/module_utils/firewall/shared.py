@@ -104,8 +104,8 @@ def leave_of(prefix: str, family: int) -> str:
     A network of the usual size or smaller is in one of eight, by the last three bits that it has in common with its
     neighbours; the dispatcher's rules: :func:`dispatch`. A larger one is in LEAVE itself.
     """
-    length, dummy = _BITS[family]
-    address, _, said = prefix.partition("/")
+    length, _mask = _BITS[family]
+    address, _slash, said = prefix.partition("/")
     if not said or int(said) < length:
         return LEAVE
     packed = socket.inet_pton(socket.AF_INET6 if family == 6 else socket.AF_INET, address)

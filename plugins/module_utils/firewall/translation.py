@@ -139,8 +139,9 @@ def _masquerade_rules(entry: Masquerade, homes: Dict[str, str]) -> Iterator[Tupl
         for prefix in near
         if homes[prefix] not in entry.except_to
     )
-    if len(exempt) == 1 and next(iter(exempt))[0] == entry.source:
-        yield label, f"-s {entry.source} ! -o {next(iter(exempt))[1]}", target
+    only = min(exempt) if len(exempt) == 1 else None
+    if only is not None and only[0] == entry.source:
+        yield label, f"-s {entry.source} ! -o {only[1]}", target
         return
     for source, interface in sorted(exempt):
         yield "", f"-s {source} -o {interface}", "RETURN"
