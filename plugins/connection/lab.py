@@ -52,7 +52,6 @@ options:
       - name: ansible_lab_nsenter
 """
 
-import os
 import shutil
 import subprocess
 from typing import Any, List, Optional, Tuple
@@ -61,6 +60,7 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.connection import ConnectionBase
 from ansible.utils.display import Display
 
+from ansible_collections.hostwire.linux.plugins.module_utils.search_path import search_path
 from ansible_collections.hostwire.linux.plugins.plugin_utils.lab import state as lab
 
 display = Display()
@@ -88,7 +88,7 @@ class Connection(ConnectionBase):
     def _enter(self) -> List[str]:
         """Return the words that come before a command to have it run in the host. Raises AnsibleConnectionFailure."""
         name = self._option("remote_addr")
-        program = shutil.which(self._option("nsenter"), path=os.environ.get("PATH", os.defpath) + ":/usr/bin:/bin")
+        program = shutil.which(self._option("nsenter"), path=search_path())
         if program is None:
             raise AnsibleConnectionFailure(
                 f"There is no program {self._option('nsenter')} (of util-linux) on the controller."

@@ -20,6 +20,7 @@ from ansible.module_utils.errors import UnsupportedError
 from . import zip_source  # isort: skip
 from .errors import HostwireError, InvalidValue, KernelRefused
 from .suggestion import suggestion
+from .visible import visible_lines
 
 Spec = Dict[str, Dict[str, Any]]
 
@@ -68,6 +69,10 @@ class Module(AnsibleModule):
         if self._checking and hasattr(self, "validation_result"):
             raise _Objected
         super().fail_json(msg, **result)
+
+    def warn(self, warning: str, **options: Any) -> None:
+        """Have a warning shown; what it tells of the host doesn't reach the terminal as it is."""
+        super().warn(visible_lines(warning), **options)
 
     def log(self, msg: str, log_args: Optional[Dict[str, Any]] = None) -> None:
         """Write to the host's log, within LOG_LENGTH."""
@@ -131,7 +136,7 @@ def answer(module: Module, work: Callable[[], Dict[str, Any]], path: str = "") -
         zip_source.keep_bytecode()
     gc.freeze()  # the process ends here: Python needn't look through all that it holds for cycles first
     if problems:
-        problems = readable(problems)
+        problems = [visible_lines(problem) for problem in problems]
         module.fail_json("\n".join(problems), problems=problems, kind=kind)
     module.exit_json(**{"changed": False, **result})
 

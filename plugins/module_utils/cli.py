@@ -13,6 +13,7 @@ from .engine import Result, run
 from .errors import HostwireError, InvalidValue
 from .info import info
 from .state_directory import STATE_DIRECTORY
+from .visible import visible_lines
 
 
 def main(argv: Optional[List[str]] = None) -> int:
@@ -82,7 +83,7 @@ def _read_yaml(path: str, text: str, not_json: str) -> Dict[str, Any]:
 
 def _say(line: str, stream: Optional[TextIO] = None) -> None:
     # ansible-test forbids print() below module_utils: there it would spoil a module's answer. Here is no module.
-    (stream or sys.stdout).write(line + "\n")
+    (stream or sys.stdout).write(visible_lines(line) + "\n")
 
 
 def _show(result: Result, check: bool) -> None:

@@ -11,6 +11,8 @@ import errno as errno_names
 import os
 from typing import Iterable, Optional, Tuple
 
+from .visible import visible_lines
+
 
 class HostwireError(Exception):
     """The root of all errors that the engine raises on purpose.
@@ -21,12 +23,13 @@ class HostwireError(Exception):
     kind = "error"
 
     def __init__(self, problems: str | Iterable[str]) -> None:
-        self.problems: Tuple[str, ...] = (problems,) if isinstance(problems, str) else tuple(problems)
+        lines = (problems,) if isinstance(problems, str) else tuple(problems)
+        self.problems: Tuple[str, ...] = tuple(visible_lines(line) for line in lines)
         super().__init__("\n".join(self.problems))
 
     def append(self, line: str) -> None:
         """Add a line to the message."""
-        self.problems += (line,)
+        self.problems += (visible_lines(line),)
         self.args = ("\n".join(self.problems),)
 
     def prefix(self, words: str) -> None:

@@ -4,25 +4,30 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
-from typing import Callable, Optional
+from typing import Callable, Optional, Union
 
-from .errors import KernelRefused
+from .directories import open_file, read_at_most
+from .errors import Conflict, KernelRefused
 
 _LABELS = ("security.selinux", "security.SMACK64", "system.posix_acl_access", "user.")  # xattr(7)
 
 
 def read(path: str) -> Optional[str]:
-    """The text of a file, None if there is none. A symbolic link is not followed."""
+    """The text of a file, None if there is none. A symbolic link is not followed, nor a pipe waited for.
+
+    Raises Conflict for what is no file, KernelRefused.
+    """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
+        fd = open_file(path)
+        content = None if fd is None else read_at_most(fd)
     except OSError as error:
+        if error.errno == errno.ENXIO:
+            raise Conflict(f"file {path} is a device, a pipe or a socket, not a file; take it away") from error
         raise KernelRefused(f"file {path}: read", error.errno or 0) from error
-    with os.fdopen(fd, encoding="utf-8", errors="surrogateescape") as file:
-        return file.read()
+    return None if content is None else content.decode("utf-8", "surrogateescape")
 
 
 def write(path: str, text: str, mode: int = 0o644) -> None:
@@ -31,14 +36,6 @@ def write(path: str, text: str, mode: int = 0o644) -> None:
     Its mode is ``mode`` whatever the umask is: what is for everybody is so on a host whose root is careful, too.
     """
     _replace(path, text.encode("utf-8", "surrogateescape"), lambda fd: os.fchmod(fd, mode))
-
-
-def replace(path: str, content: bytes) -> None:
-    """Replace a file that may not be ours, as write does; see look_like. Its directory must be there.
-
-    Raises KernelRefused; with EBUSY the file is a mount point, which can only be written in place (hazard 43).
-    """
-    _replace(path, content, lambda fd: look_like(path, fd))
 
 
 def _replace(path: str, content: bytes, dress: Callable[[int], None]) -> None:
@@ -55,13 +52,15 @@ def _replace(path: str, content: bytes, dress: Callable[[int], None]) -> None:
         raise KernelRefused(f"file {path}: write", error.errno or 0) from error
 
 
-def make(path: str, content: bytes, dress: Callable[[int], None]) -> None:
+def make(path: str, content: bytes, dress: Callable[[int], None], directory: Optional[int] = None) -> None:
     """Make a file anew, its content on disk for good; what a run that was killed left there goes.
 
-    ``dress`` gives the open file its mode. Raises OSError, and nothing is left then.
+    ``dress`` gives the open file its mode; with an open ``directory`` the path is a name in it. Raises OSError, and
+    nothing is left then.
     """
-    _discard(path)
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    _discard(path, directory)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    fd = os.open(path, flags, 0o600, dir_fd=directory)
     try:
         with os.fdopen(fd, "wb") as file:
             dress(fd)
@@ -69,32 +68,35 @@ def make(path: str, content: bytes, dress: Callable[[int], None]) -> None:
             file.flush()
             os.fsync(fd)
     except OSError:
-        os.unlink(path)
+        os.unlink(path, dir_fd=directory)
         raise
 
 
-def look_like(path: str, fd: int) -> None:
-    """Give an open file the mode, owner and labels of the one at ``path``; 0644 where there is none. Raises OSError."""
+def look_like(source: Union[str, int], fd: int) -> None:
+    """Give an open file the mode, owner and labels of the one at a path, or of another open one.
+
+    0644 where there is none. Raises OSError.
+    """
     try:
-        status = os.stat(path)
+        status = os.stat(source)
     except FileNotFoundError:
         os.fchmod(fd, 0o644)
         return
     os.fchown(fd, status.st_uid, status.st_gid)
     os.fchmod(fd, stat.S_IMODE(status.st_mode))
-    _label_alike(path, fd)
+    _label_alike(source, fd)
 
 
-def _label_alike(path: str, fd: int) -> None:
+def _label_alike(source: Union[str, int], fd: int) -> None:
     """An access list, and SELinux's label: what else says who may read it. A directory gives its files other ones.
 
     Not every file system has these, and not everybody may set them.
     """
     with contextlib.suppress(OSError):
-        for name in os.listxattr(path):
+        for name in os.listxattr(source):
             if name.startswith(_LABELS):
                 with contextlib.suppress(OSError):
-                    os.setxattr(fd, name, os.getxattr(path, name))
+                    os.setxattr(fd, name, os.getxattr(source, name))
 
 
 def remove(path: str) -> None:
@@ -114,14 +116,14 @@ def _beside(path: str) -> str:
     return os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.new")
 
 
-def _discard(path: str) -> None:
+def _discard(path: str, directory: Optional[int] = None) -> None:
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
+        os.unlink(path, dir_fd=directory)
 
 
-def sync_directory(path: str) -> None:
+def sync_directory(path: str, directory: Optional[int] = None) -> None:
     """Bring a directory's entries to disk."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
     try:
         os.fsync(fd)
     finally:

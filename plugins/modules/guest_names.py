@@ -118,6 +118,7 @@ from ansible_collections.hostwire.linux.plugins.module_utils.ansible_module impo
 from ansible_collections.hostwire.linux.plugins.module_utils.guest_names import run
 from ansible_collections.hostwire.linux.plugins.module_utils.hosts_file.entries import ENTRIES
 from ansible_collections.hostwire.linux.plugins.module_utils.hosts_file.run import shown
+from ansible_collections.hostwire.linux.plugins.module_utils.hosts_file.text import remade_by
 
 
 def work(module: Module) -> Dict[str, Any]:
@@ -134,6 +135,9 @@ def work(module: Module) -> Dict[str, Any]:
         }
         for edit in edits
     ]
+    for edit in edits:
+        for warning in remade_by(edit.before) if given["entries"] and module.params["state"] == "present" else ():
+            module.warn(f"{edit.place.label}: {warning}")
     return {"changed": bool(edits), "plan": list(run.plan(edits)), "diff": diff}
 
 

@@ -26,7 +26,10 @@ options:
   path:
     description:
       - The file. It is made if it isn't there, with the lines of localhost in it; its directory has to be there.
-      - A symbolic link is refused.
+      - Refused are a symbolic link, what is no plain file, more than 16 MiB, and text with NUL characters, as UTF-16
+        without a byte order mark has.
+      - It may lie in a directory of another user's, who can't have another file read or written in its place. Links on
+        the way to its directory are followed where nobody but root could have put them.
     type: path
     default: /etc/hosts
   entries:
@@ -124,6 +127,8 @@ def work(module: Module) -> Dict[str, Any]:
         "before": run.shown(outcome.content_before),
         "after": run.shown(outcome.content_after),
     }
+    for warning in outcome.warnings:
+        module.warn(f"{asked['path']}: {warning}")
     return {
         "changed": bool(outcome.plan),
         "plan": list(outcome.plan),

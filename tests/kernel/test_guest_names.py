@@ -15,8 +15,9 @@ from typing import Any, Iterator
 import pytest
 import yaml
 
-from ansible_collections.hostwire.linux.plugins.module_utils import engine, files
+from ansible_collections.hostwire.linux.plugins.module_utils import engine
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import KernelRefused
+from ansible_collections.hostwire.linux.plugins.module_utils.hosts_file.spot import Spot
 from ansible_collections.hostwire.linux.plugins.modules import guest_names
 from ansible_collections.hostwire.linux.tests.in_process import call
 from ansible_collections.hostwire.linux.tests.kernel import world
@@ -166,14 +167,14 @@ def test_the_documented_examples_do_what_they_say(private_host: Path) -> None:
 
 
 def test_a_file_that_cannot_be_written_takes_the_others_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    replace = files.replace
+    replace = Spot.replace
 
-    def full(path: str, content: bytes) -> None:
-        if path == "/etc/netns/localdb/hosts":
-            raise KernelRefused(f"file {path}: write", 28)
-        replace(path, content)
+    def full(spot: Spot, content: bytes) -> None:
+        if spot.path == "/etc/netns/localdb/hosts":
+            raise KernelRefused(f"file {spot.path}: write", 28)
+        replace(spot, content)
 
-    monkeypatch.setattr(files, "replace", full)
+    monkeypatch.setattr(Spot, "replace", full)
     failed = call("guest_names", namespaces=ROOMS, entries=NAMES)
     assert failed["kind"] == "refused"
     assert below(NETNS) == {}

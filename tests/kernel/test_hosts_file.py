@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.hostwire.linux.plugins.module_utils.hosts_file import run, writing
+from ansible_collections.hostwire.linux.plugins.module_utils.hosts_file import run, spot
 from ansible_collections.hostwire.linux.tests.in_process import call
 
 HOSTS = Path("/etc/hosts")
@@ -51,7 +51,7 @@ def killed_in_mid_write(monkeypatch: pytest.MonkeyPatch, left: bytes) -> None:
             HOSTS.write_bytes(left)
             os.kill(os.getpid(), signal.SIGKILL)
 
-        monkeypatch.setattr(writing, "fcntl", type("", (), {"flock": cut_short, "LOCK_EX": 2}))
+        monkeypatch.setattr(spot, "fcntl", type("", (), {"flock": cut_short, "LOCK_EX": 2}))
         try:
             run.run(str(HOSTS), "tasks", ENTRIES)
         finally:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import subprocess
 import threading
@@ -17,6 +18,7 @@ from ansible_collections.hostwire.linux.plugins.module_utils.errors import (
     Conflict,
     MissingOnHost,
 )
+from ansible_collections.hostwire.linux.tests.in_process import call
 from ansible_collections.hostwire.linux.tests.kernel import world
 from ansible_collections.hostwire.linux.tests.kernel.nobody import as_nobody, call_as_nobody
 from ansible_collections.hostwire.linux.tests.kernel.steps import NOTHING, Document, apply, begin
@@ -88,6 +90,97 @@ def test_what_a_namespaces_users_read_is_theirs_to_read_under_any_umask(private_
     assert as_nobody(lambda: Path("/etc/netns/red/resolv.conf").read_text()).endswith("nameserver 192.168.15.5\n")
     assert as_nobody(lambda: os.listdir("/run/netns")) == ["red"]
     assert Path("/var/lib/hostwire/main.state").stat().st_mode & 0o777 == 0o600
+
+
+def somebodys(path: Path) -> None:
+    os.chown(path, 12345, 12345)
+
+
+def loose(path: Path) -> None:
+    path.chmod(0o662)
+
+
+def pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def link(path: Path) -> None:
+    path.rename("/var/lib/elsewhere")
+    path.symlink_to("/var/lib/elsewhere")
+
+
+def directory(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+ODD = [
+    (somebodys, "belongs to user 12345"),
+    (loose, "can be written by others"),
+    (pipe, "is a device, a pipe or a socket, not a file"),
+    (link, "is a symbolic link, not a file"),
+    (directory, "is a directory, not a file"),
+]
+
+
+@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize("name", ["second.state", "second.journal", "lock"])
+@pytest.mark.parametrize(("become", "said"), ODD)
+def test_what_lies_there_and_isnt_ours_is_neither_believed_nor_waited_for(
+    private_host: Path, name: str, become: Callable[[Path], None], said: str, check: bool
+) -> None:
+    engine.run(SMALL)
+    path = Path("/var/lib/hostwire", name)
+    if name == "second.journal":
+        path.write_bytes(Path("/var/lib/hostwire/second.state").read_bytes())
+        path.chmod(0o600)
+    become(path)
+    more: Document = {**SMALL, "namespaces": [{"name": "grey"}, {"name": "black"}]}
+    if name == "lock" and check:
+        assert engine.run(more, check=True).changed  # it isn't looked at
+        return
+    with pytest.raises(Conflict, match=f"{path} {said}"):
+        engine.run(more, check=check)
+    assert os.listdir("/run/netns") == ["grey"]
+
+
+@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize("become", [become for become, dummy in ODD])
+@pytest.mark.parametrize("kind", ["names", "hosts"])
+def test_what_modules_of_names_remember_is_looked_at_the_same_way(
+    private_host: Path, kind: str, become: Callable[[Path], None], check: bool
+) -> None:
+    entries = [{"address": "10.0.0.5", "names": ["db"]}]
+    hosts = private_host / "hosts"
+    hosts.write_text("127.0.0.1 localhost\n")
+    os.mkdir("/var/lib/hostwire", 0o700)
+    copy = f"hosts.{hashlib.sha256(os.fsencode(hosts)).hexdigest()[:16]}.copy"
+    path = Path("/var/lib/hostwire", "names.names" if kind == "names" else copy)
+    path.touch(0o600)
+    become(path)
+    if kind == "names":
+        answer = call("guest_names", check=check, namespaces=["red"], entries=entries)
+    else:
+        answer = call("hosts_file", check=check, path=str(hosts), entries=entries)
+    assert (answer["failed"], answer["kind"]) == (True, "conflict")
+    assert str(path) in answer["msg"]
+    assert hosts.read_text() == "127.0.0.1 localhost\n"
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_link_to_somebody_elses_directory_is_refused_and_one_to_roots_is_not(private_host: Path, check: bool) -> None:
+    engine.run(SMALL)
+    os.rename("/var/lib/hostwire", "/var/lib/real")
+    os.symlink("/var/lib/real", "/var/lib/hostwire")
+    assert engine.run(SMALL, check=check).plan == ()
+    os.chown("/var/lib/real", 12345, 12345)
+    with pytest.raises(Conflict, match="/var/lib/hostwire belongs to user 12345"):
+        engine.run(SMALL, check=check)
+    os.chown("/var/lib/real", 0, 0)
+    os.chown("/var/lib/hostwire", 12345, 12345, follow_symlinks=False)
+    with pytest.raises(Conflict, match="hostwire in it is a symbolic link that user 12345 can lead elsewhere"):
+        engine.run(SMALL, check=check)
 
 
 @contextlib.contextmanager

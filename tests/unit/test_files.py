@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from pathlib import Path
 from typing import Iterator
@@ -11,7 +10,8 @@ from typing import Iterator
 import pytest
 
 from ansible_collections.hostwire.linux.plugins.module_utils import files
-from ansible_collections.hostwire.linux.plugins.module_utils.errors import KernelRefused
+from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict, InvalidValue
+from ansible_collections.hostwire.linux.plugins.module_utils.hosts_file.spot import spot
 
 
 @pytest.fixture
@@ -39,17 +39,23 @@ def test_what_is_for_everybody_is_so_under_any_umask(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("careful")
 def test_a_file_that_is_replaced_keeps_its_mode(tmp_path: Path) -> None:
     path = tmp_path / "hosts"
-    files.replace(str(path), b"127.0.0.1 localhost\n")
-    assert mode(path) == 0o644
-    path.chmod(0o664)
-    files.replace(str(path), b"")
+    with spot(str(path)) as place:
+        place.replace(b"127.0.0.1 localhost\n")
+        assert mode(path) == 0o644
+        path.chmod(0o664)
+        place.replace(b"")
     assert (mode(path), path.read_bytes()) == (0o664, b"")
 
 
 def test_what_cant_take_the_files_place_leaves_nothing_behind(tmp_path: Path) -> None:
     path = tmp_path / "hosts"
     path.mkdir()
-    with pytest.raises(KernelRefused) as refused:
-        files.replace(str(path), b"127.0.0.1 localhost\n")
-    assert refused.value.errno == errno.EISDIR
+    with pytest.raises(InvalidValue, match="is a directory"), spot(str(path)) as place:
+        place.replace(b"127.0.0.1 localhost\n")
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_pipe_where_a_file_should_be_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "resolv.conf")
+    with pytest.raises(Conflict, match=r"resolv\.conf is a device, a pipe or a socket, not a file"):
+        files.read(str(tmp_path / "resolv.conf"))

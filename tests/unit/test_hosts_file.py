@@ -19,7 +19,8 @@ from ansible_collections.hostwire.linux.plugins.module_utils.errors import (
     InvalidValue,
     MissingOnHost,
 )
-from ansible_collections.hostwire.linux.plugins.module_utils.hosts_file.run import Outcome, run
+from ansible_collections.hostwire.linux.plugins.module_utils.hosts_file.run import Outcome, run, shown
+from ansible_collections.hostwire.linux.plugins.module_utils.hosts_file.spot import LIMIT
 from ansible_collections.hostwire.linux.plugins.module_utils.hosts_file.text import joined, split
 
 ENTRIES = [
@@ -220,6 +221,49 @@ def test_half_a_character_is_refused(file: Path) -> None:
     assert "it begins as utf-16-le but isn't" in refusal(InvalidValue, file, *ENTRIES)
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32"])
+def test_text_that_would_not_be_found_again_is_refused(file: Path, encoding: str) -> None:
+    file.write_bytes("127.0.0.1 localhost\r\n".encode(encoding))
+    assert "holds NUL characters, as UTF-16 without a byte order mark does" in refusal(InvalidValue, file, *ENTRIES)
+    assert edit(file, present=False).plan == ()
+
+
+def test_a_file_of_any_size_is_not_read(file: Path) -> None:
+    with file.open("r+b") as opened:
+        opened.truncate(LIMIT + 1)  # a hole: it takes no room
+    with pytest.raises(InvalidValue, match=f"path: {file} is larger than 16 MiB"):
+        edit(file, *ENTRIES)
+    assert file.stat().st_size == LIMIT + 1
+
+
+def test_what_others_wrote_into_the_file_doesnt_steer_the_terminal(file: Path) -> None:
+    block = "# hostwire begin tasks\n10.0.0.1 a\x1b[2Jb\n# hostwire end tasks\n"
+    file.write_bytes(b"127.0.0.1 localhost\t# \x1b]0;title\x07\n" + block.encode())
+    done = edit(file, *ENTRIES)
+    assert done.plan[0] == f"{file}: remove 10.0.0.1 a\\x1b[2Jb"
+    told = shown(done.content_before)
+    assert told.splitlines()[0] == "127.0.0.1 localhost\t# \\x1b]0;title\\x07"
+    assert b"\x1b]0;title\x07" in file.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("said", "names"),
+    [
+        ("# Your system has configured 'manage_etc_hosts' as True.\n", "cloud-init"),
+        ("# [network]\r\n# generateHosts = false\r\n", "WSL"),
+        ("10.0.0.9 manage_etc_hosts\n", ""),
+        ("", ""),
+    ],
+)
+def test_a_file_that_says_it_is_made_anew_is_warned_of(file: Path, said: str, names: str) -> None:
+    file.write_bytes(said.encode() + b"127.0.0.1 localhost\n")
+    warnings = edit(file, *ENTRIES).warnings
+    assert len(warnings) == bool(names)
+    assert all(names in warning for warning in warnings)
+    assert edit(file, *ENTRIES).warnings == []
+    assert edit(file, present=False).warnings == []
+
+
 @pytest.mark.parametrize("call", ["fsync", "rename", "write"])
 def test_a_kill_in_mid_write_never_tears_it(file: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
     before = file.read_bytes()
@@ -231,7 +275,7 @@ def test_a_kill_in_mid_write_never_tears_it(file: Path, monkeypatch: pytest.Monk
         if call == "write":
             monkeypatch.setattr(files.os, "fchmod", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
         else:
-            monkeypatch.setattr(files.os, call, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+            monkeypatch.setattr(files.os, call, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
         try:
             edit(file, *ENTRIES)
         finally:

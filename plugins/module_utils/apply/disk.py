@@ -9,7 +9,7 @@ import json
 import os
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-from .. import files
+from .. import files, state_directory
 from ..errors import Conflict, KernelRefused
 from ..plan.actions import Action, Step, decode, encode
 from ..plan.owned import Change, Owned, SysctlKey, from_plain, merge, nothing, to_plain
@@ -97,7 +97,7 @@ class Store:
         return os.path.join(self._directory, name)
 
     def _read(self, name: str) -> Optional[Dict[str, Any]]:
-        text = files.read(self._path(name))
+        text = state_directory.read(self._path(name))
         if text is None:
             return None
         try:

@@ -16,6 +16,7 @@ from ..rtnetlink.addresses import read_addresses
 from ..rtnetlink.channel import Channel
 from ..rtnetlink.constants import RT_SCOPE_LINK
 from ..rtnetlink.links import read_links
+from ..search_path import search_path
 from .configuration import read_configuration
 from .facts import read_engine
 from .model import DEFAULT_BRIDGE, Container, Engine, Network
@@ -112,8 +113,7 @@ def _broken_off(unread: List[str]) -> Optional[str]:
 
 def installed() -> bool:
     """Whether the program dockerd is there."""
-    places = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin"])
-    return shutil.which("dockerd", path=places) is not None
+    return shutil.which("dockerd", path=search_path()) is not None
 
 
 def _engine(socket: str, unit: Optional[UnitFiles]) -> Tuple[Optional[Engine], Optional[str]]:

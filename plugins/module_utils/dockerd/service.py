@@ -15,6 +15,7 @@ import time
 from typing import Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..errors import KernelRefused, MissingOnHost, VerificationFailed
+from ..search_path import search_path
 
 # Modules are to use AnsibleModule.run_command, says ansible-test; the engine knows no Ansible.
 # pylint: disable=ansible-bad-function
@@ -47,7 +48,7 @@ def detect() -> str:
     """Who starts services on this host. Raises MissingOnHost where it is neither systemd nor ``service``."""
     if os.path.isdir(_BOOTED):
         return SYSTEMD
-    if os.path.exists("/etc/init.d/docker") or shutil.which("service", path=_search_path()):
+    if os.path.exists("/etc/init.d/docker") or shutil.which("service", path=search_path()):
         return SYSVINIT
     raise MissingOnHost("services: neither systemd runs on this host nor is there the program service")
 
@@ -204,7 +205,7 @@ def flags() -> FrozenSet[str]:
 
 
 def _dockerd() -> str:
-    program = shutil.which("dockerd", path=_search_path())
+    program = shutil.which("dockerd", path=search_path())
     if program is None:
         raise MissingOnHost("dockerd: no such program on this host")
     return program
@@ -220,12 +221,8 @@ def _tail(path: str) -> List[str]:
         return []
 
 
-def _search_path() -> str:
-    return os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"])
-
-
 def _run(command: Sequence[str], seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "LC_ALL": "C", "PATH": _search_path(), "SYSTEMD_PAGER": "", "SYSTEMD_COLORS": "0"}
+    environment = {**os.environ, "LC_ALL": "C", "PATH": search_path(), "SYSTEMD_PAGER": "", "SYSTEMD_COLORS": "0"}
     try:
         return subprocess.run(
             list(command),

@@ -13,6 +13,7 @@ from typing import Any, Dict, FrozenSet, Iterator, List, NamedTuple, Optional, S
 
 from ..model import CONTAINER
 from ..suggestion import suggestion
+from ..visible import visible
 from .prefix import (
     Ip,
     Prefix,
@@ -65,7 +66,7 @@ def shown(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, str):
         text = value if len(value) <= 60 else value[:57] + "..."
-        return '"' + "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text) + '"'
+        return f'"{visible(text)}"'
     if isinstance(value, int):
         return str(value) if value.bit_length() <= 128 else "a huge number"
     if isinstance(value, float):

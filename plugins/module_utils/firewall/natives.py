@@ -8,8 +8,8 @@ import subprocess
 from typing import List, Optional, Tuple
 
 from ..netns import inside
+from ..search_path import search_path
 from . import nfnetlink
-from .programs import search_path
 
 # Modules are to use AnsibleModule.run_command, says ansible-test; the engine knows no Ansible.
 # pylint: disable=ansible-bad-function

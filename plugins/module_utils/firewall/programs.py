@@ -15,6 +15,7 @@ from typing import Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..errors import Conflict, HostwireError, KernelRefused, MissingOnHost
 from ..netns import inside
+from ..search_path import search_path
 from . import matches
 from .difference import UNDO, applicable
 from .rules import DEVGROUP
@@ -41,11 +42,6 @@ def _where(netns: Optional[str]) -> str:
     return "host" if netns is None else f"namespace {netns}"
 
 
-def search_path() -> str:
-    """Where programs are looked for: what administrators run isn't in everybody's PATH."""
-    return os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
-
-
 def _environment() -> Dict[str, str]:
     environment = {"LC_ALL": "C", "PATH": search_path()}
     lock = os.environ.get("XTABLES_LOCKFILE")
@@ -62,7 +58,8 @@ def _backend_of(program: str) -> str:
     found = _MULTI.fullmatch(os.path.basename(os.path.realpath(program)))
     if found is not None:
         return found.group(1)
-    version = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
+    words = [program, "--version"]
+    version = subprocess.run(words, env=_environment(), capture_output=True, text=True, check=False).stdout
     return "nft" if "nf_tables" in version else "legacy"
 
 

@@ -9,7 +9,7 @@ import os
 from typing import Any, Iterable, List, NamedTuple, Sequence, Tuple, Type
 from urllib.parse import quote
 
-from .. import files
+from .. import files, state_directory
 from ..docker_api import DOCKER_SOCKET, Api, NotFound
 from ..document.fields import ALL_DIGITS, NETNS_NAME
 from ..errors import Conflict, HostwireError, InvalidValue, MissingOnHost
@@ -121,7 +121,7 @@ def remember(places: Iterable[Place], owner: str, state_dir: str) -> None:
 
 
 def _remembered(owner: str, state_dir: str) -> List[Tuple[str, str]]:
-    text = files.read(_memory(owner, state_dir))
+    text = state_directory.read(_memory(owner, state_dir))
     try:
         return [(str(path), str(label)) for path, label in json.loads(text)["files"]] if text else []
     except (ValueError, KeyError, TypeError):

@@ -14,7 +14,9 @@ from ..hosts_file import writing
 from ..hosts_file.entries import Entry, read_entries
 from ..hosts_file.run import owner_problems
 from ..hosts_file.run import planned as planned_hosts
+from ..hosts_file.spot import Spot, spot
 from ..state_directory import STATE_DIRECTORY, locked
+from ..visible import visible
 from . import places
 from .places import HOSTS, Place
 from .resolver import DOCKERS_OWN, Resolver, put_together, read_resolver, taken_apart
@@ -89,11 +91,12 @@ def _planned(
     edits: List[Optional[Edit]] = []
     for place in [*wanted, *places.left_over(wanted, owner, state_dir)]:
         try:
-            writing.refuse_place(place.path)
-            if place.kind == HOSTS:
-                edits.append(_hosts_edit(place, owner, entries if place.wanted else (), state_dir))
-            else:
-                edits.append(_resolver_edit(place, owner, resolver if place.wanted else Resolver(()), state_dir))
+            with spot(place.path) as file:
+                if place.kind == HOSTS:
+                    edits.append(_hosts_edit(place, file, owner, entries if place.wanted else (), state_dir))
+                else:
+                    asks = resolver if place.wanted else Resolver(())
+                    edits.append(_resolver_edit(place, file, owner, asks, state_dir))
         except (Conflict, InvalidValue) as error:
             if place.wanted or isinstance(error, Conflict):  # an odd file without names of ours is no concern
                 problems += error.problems
@@ -103,21 +106,21 @@ def _planned(
     return [edit for edit in edits if edit is not None and edit.before != edit.after]
 
 
-def _hosts_edit(place: Place, owner: str, entries: Sequence[Entry], state_dir: str) -> Edit:
-    outcome = planned_hosts(place.path, owner, entries, state_dir)
+def _hosts_edit(place: Place, file: Spot, owner: str, entries: Sequence[Entry], state_dir: str) -> Edit:
+    outcome = planned_hosts(file, owner, entries, state_dir)
     added = [entry.line for entry in outcome.after if entry not in outcome.before]
     gone = [entry.line for entry in outcome.before if entry not in outcome.after]
     if len(added) + len(gone) > _MANY:
         words = [f"{what} {len(lines)} entries" for what, lines in (("remove", gone), ("add", added)) if lines]
     else:
-        words = [f"{what} {line}" for what, lines in (("remove", gone), ("add", added)) for line in lines]
+        words = [f"{what} {visible(line)}" for what, lines in (("remove", gone), ("add", added)) for line in lines]
     line = f"{place.label}: {', '.join(words) or 'write the block in its usual form'}"
-    return Edit(place, line, writing.read(place.path), outcome.content_after)
+    return Edit(place, line, file.read(), outcome.content_after)
 
 
-def _resolver_edit(place: Place, owner: str, asks: Resolver, state_dir: str) -> Optional[Edit]:
-    content = writing.read(place.path)
-    torn = writing.torn(place.path, state_dir)
+def _resolver_edit(place: Place, file: Spot, owner: str, asks: Resolver, state_dir: str) -> Optional[Edit]:
+    content = file.read()
+    torn = writing.torn(file, state_dir)
     now = None if content is None else taken_apart(content if torn is None else torn)
     ours = now is not None and now.owner == owner
     if not asks.nameservers:
@@ -160,8 +163,7 @@ def _apply(edits: Sequence[Edit], owner: str, wanted: Sequence[Place], state_dir
     try:
         for edit in edits:
             done.append(edit)
-            _write(edit.place, edit.after, state_dir)
-            if writing.read(edit.place.path) != edit.after:
+            if _write(edit.place, edit.after, state_dir) != edit.after:
                 raise VerificationFailed(f"{edit.place.label}: somebody else wrote to it meanwhile; run this again")
     except HostwireError as error:
         for edit in reversed(done):
@@ -174,17 +176,19 @@ def _apply(edits: Sequence[Edit], owner: str, wanted: Sequence[Place], state_dir
         places.remember(wanted, owner, state_dir)
 
 
-def _write(place: Place, content: Optional[bytes], state_dir: str) -> None:
-    """A namespace's directory comes with its first file and goes with its last."""
+def _write(place: Place, content: Optional[bytes], state_dir: str) -> Optional[bytes]:
+    """What the file holds then. A namespace's directory comes with its first file and goes with its last."""
     directory = os.path.dirname(place.path)
     below = directory.startswith(f"{places.NETNS_FILES}/")
     if content is not None and below:
         files.make_directory(directory)
-    if place.mounted and not os.path.exists(place.path):
-        return  # the container is gone, and its files with it
-    writing.write(place.path, content, state_dir, in_place=place.mounted)
+    with spot(place.path) as file:
+        if not place.mounted or file.read() is not None:  # else the container is gone, and its files with it
+            writing.write(file, content, state_dir, in_place=place.mounted)
+        there = file.read()
     if content is None and below:
         files.remove_empty(directory)
+    return there
 
 
 def plan(edits: Sequence[Edit]) -> Tuple[str, ...]:

@@ -11,9 +11,11 @@ from ..document.fields import DOCUMENT_NAME
 from ..errors import Conflict, InvalidValue, MissingOnHost, VerificationFailed
 from ..plan.settings import HEADER
 from ..state_directory import STATE_DIRECTORY, locked
+from ..visible import visible, visible_lines
 from . import writing
 from .entries import Entry, conflicts, read_entries
-from .text import HostsText, encoding_of, joined, others, own, split
+from .spot import Spot, spot
+from .text import HostsText, encoding_of, joined, others, own, remade_by, split
 
 _DOCUMENTS = HEADER.partition("{")[0].encode()  # how a file begins that a document has whole
 
@@ -26,6 +28,11 @@ class Outcome(NamedTuple):
     after: Tuple[Entry, ...]
     content_before: Optional[bytes]
     content_after: Optional[bytes]
+
+    @property
+    def warnings(self) -> List[str]:
+        """What its user should know of a file that is written to."""
+        return remade_by(self.content_before) if self.plan and self.after else []
 
 
 def run(
@@ -46,17 +53,18 @@ def run(
     problems += owner_problems(owner)
     if problems:
         raise InvalidValue(problems)
-    writing.refuse_place(path)
-    if present and not os.path.isdir(os.path.dirname(path)):
-        raise MissingOnHost(f"path: there is no directory {os.path.dirname(path)}")
-    lock: ContextManager[None] = contextlib.nullcontext() if check else locked(state_dir, f"hosts file {path}")
-    with lock:
-        outcome = planned(path, owner, entries if present else None, state_dir)
-        if outcome.plan and not check:
-            writing.write(path, outcome.content_after, state_dir)
-            if writing.read(path) != outcome.content_after:
-                raise VerificationFailed(f"{path}: somebody else wrote to it at the same time; run this again")
-        return outcome
+    with spot(path) as place:
+        if present and not place.is_there:
+            raise MissingOnHost(f"path: there is no directory {os.path.dirname(path)}")
+        place.read()  # what is no hosts file is refused before anything is made, the lock too
+        lock: ContextManager[None] = contextlib.nullcontext() if check else locked(state_dir, f"hosts file {path}")
+        with lock:
+            outcome = planned(place, owner, entries if present else None, state_dir)
+            if outcome.plan and not check:
+                writing.write(place, outcome.content_after, state_dir)
+                if place.read() != outcome.content_after:
+                    raise VerificationFailed(f"{path}: somebody else wrote to it at the same time; run this again")
+            return outcome
 
 
 def owner_problems(owner: str) -> List[str]:
@@ -67,19 +75,20 @@ def owner_problems(owner: str) -> List[str]:
 
 
 def shown(content: Optional[bytes]) -> str:
-    """A file's text for a person to read."""
+    """A file's text for a person to read; whoever wrote it doesn't steer the terminal."""
     encoding = encoding_of(content or b"")
     codec = "utf-8" if encoding.codec == "latin-1" else encoding.codec
-    return (content or b"")[len(encoding.mark) :].decode(codec, "replace")
+    return visible_lines((content or b"")[len(encoding.mark) :].decode(codec, "replace"))
 
 
-def planned(path: str, owner: str, entries: Optional[Sequence[Entry]], state_dir: str) -> Outcome:
+def planned(place: Spot, owner: str, entries: Optional[Sequence[Entry]], state_dir: str) -> Outcome:
     """What is to be done to the file so that the owner's block holds these entries; None takes the block away.
 
     Raises Conflict and InvalidValue; changes nothing.
     """
-    torn = writing.torn(path, state_dir)
-    content = writing.read(path) if torn is None else torn
+    path = place.path
+    torn = writing.torn(place, state_dir)
+    content = place.read() if torn is None else torn
     if entries and content is not None and content.startswith(_DOCUMENTS):
         document = content[len(_DOCUMENTS) :].partition(b":")[0].decode(errors="replace")
         raise Conflict(
@@ -87,6 +96,11 @@ def planned(path: str, owner: str, entries: Optional[Sequence[Entry]], state_dir
             f" or take hosts out of it"
         )
     text = split(content, owner, path)
+    if entries and text.is_no_text:
+        raise InvalidValue(
+            f"path: {path} holds NUL characters, as UTF-16 without a byte order mark does: nobody would find the names"
+            f" in it; save it as UTF-8"
+        )
     found = conflicts(entries or (), others(text), path)
     if found:
         raise Conflict(found)
@@ -103,7 +117,7 @@ def _lines(path: str, before: List[Entry], after: List[Entry], text: HostsText, 
     """A line for each entry that goes or comes; one for the block where only its form differs."""
     if not changed:
         return []
-    lines = [f"{path}: remove {entry.line}" for entry in before if entry not in after]
+    lines = [f"{path}: remove {visible(entry.line)}" for entry in before if entry not in after]
     lines += [f"{path}: add {entry.line}" for entry in after if entry not in before]
     return lines or [f"{path}: {'write' if after else 'remove'} the block in its usual form"]
 

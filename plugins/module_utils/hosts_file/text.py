@@ -21,6 +21,15 @@ MADE, JOINED = "made this file", "after a line without end"
 LOCALHOST = ("127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback")
 
 
+# Words by which a file tells that it is made anew, and what comes of that.
+_REMADE = {
+    b"manage_etc_hosts": "cloud-init makes this file anew at each boot, and the block is lost then: have the names in"
+    " cloud-init's template too, or set manage_etc_hosts to false",
+    b"generateHosts": "WSL makes this file anew at each start, and the block is lost then: set generateHosts = false in"
+    " the section network of /etc/wsl.conf",
+}
+
+
 class Encoding(NamedTuple):
     """``codec`` decodes what follows the byte order mark ``mark``. Latin-1 stands for every superset of ASCII."""
 
@@ -51,6 +60,11 @@ class HostsText(NamedTuple):
         """Whether the file was made for the block."""
         return self.remembered == MADE
 
+    @property
+    def is_no_text(self) -> bool:
+        """Whether characters stand in it that no text has, as where it isn't read in the encoding it was written in."""
+        return any("\0" in line for line in (*self.before, *self.after))
+
 
 def encoding_of(content: bytes) -> Encoding:
     """By the byte order mark; without one any superset of ASCII, kept byte by byte."""
@@ -58,6 +72,12 @@ def encoding_of(content: bytes) -> Encoding:
         if content.startswith(mark):
             return Encoding(mark, codec)
     return Encoding(codecs.BOM_UTF8 if content.startswith(codecs.BOM_UTF8) else b"", "latin-1")
+
+
+def remade_by(content: Optional[bytes]) -> List[str]:
+    """What a file says of who makes it anew, and with it loses what others wrote there: a sentence for each."""
+    comments = b"\n".join(line for line in (content or b"").replace(b"\0", b"").splitlines() if line[:1] == b"#")
+    return [sentence for mark, sentence in _REMADE.items() if mark in comments]
 
 
 def split(content: Optional[bytes], owner: str, path: str) -> HostsText:

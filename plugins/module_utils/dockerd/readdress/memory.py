@@ -151,7 +151,7 @@ class Store:
         files.write(path, json.dumps({"format": _FORMAT, **told}, indent=1) + "\n", 0o600)
 
     def _load(self, path: str) -> Optional[Dict[str, Any]]:
-        text = files.read(path)
+        text = state_directory.read(path)
         if text is None:
             return None
         try:

@@ -7,8 +7,9 @@ import shutil
 import subprocess
 from typing import Dict, NamedTuple, Sequence, Tuple
 
-from ...firewall.programs import default_backend, find, legacy_tables, saved, search_path
+from ...firewall.programs import default_backend, find, legacy_tables, saved
 from ...firewall.tables import Ruleset, parse
+from ...search_path import search_path
 
 # Modules are to use AnsibleModule.run_command, says ansible-test; the engine knows no Ansible.
 # pylint: disable=ansible-bad-function

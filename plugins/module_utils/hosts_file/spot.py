@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a hosts file is: its directory, held open for as long as a run lasts, and its name there.
+
+The file may lie in another user's directory, who can put something else in its place at any moment. So it is judged
+and read by one descriptor, and what is written goes into the very directory that was opened first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+from typing import Iterator, Optional
+
+from .. import files
+from ..directories import open_directory, open_file, others_add, read_at_most, trusted
+from ..errors import Conflict, InvalidValue, KernelRefused, MissingOnHost
+
+# Bytes. The longest lists that people keep in a hosts file, of advertisers, have a few million.
+LIMIT = 16 << 20
+
+
+class Spot:
+    """A file by its name in an open directory; ``path`` is what a user calls it."""
+
+    def __init__(self, path: str, directory: Optional[int]) -> None:
+        self.path = path
+        self._name = os.path.basename(path)
+        self._directory = directory
+
+    @property
+    def is_there(self) -> bool:
+        """Whether its directory is."""
+        return self._directory is not None
+
+    def read(self) -> Optional[bytes]:
+        """What the file holds; None if it isn't there.
+
+        Raises InvalidValue where no file of ours could be (a link, a directory, a pipe, too large), Conflict for one
+        that somebody else may have put there, KernelRefused.
+        """
+        if self._directory is None:
+            return None
+        try:
+            fd = open_file(self._name, self._directory)
+            if fd is None:
+                return None
+            self._refuse_lent(os.fstat(fd), fd)
+            content = read_at_most(fd, LIMIT)
+        except OSError as error:
+            raise self._refused(error, "read") from error
+        if content is None:
+            raise InvalidValue(f"path: {self.path} is larger than {LIMIT >> 20} MiB; that is no hosts file")
+        return content
+
+    def _refuse_lent(self, status: os.stat_result, fd: int) -> None:
+        """A file of root's that also has a name in somebody else's directory is not theirs to be copied there."""
+        if status.st_nlink > 1 and status.st_uid in trusted() and others_add(self._there()):
+            os.close(fd)
+            raise Conflict(
+                f"path: {self.path} has another name somewhere, and others can write to its directory: whose file it is"
+                f" can't be told; make it a file of its own"
+            )
+
+    def _refused(self, error: OSError, what: str) -> Exception:
+        """What to say where it can't be opened."""
+        if error.errno == errno.ELOOP:
+            return InvalidValue(f"path: {self.path} is a symbolic link to {self._leads_to()}; say that path")
+        if error.errno == errno.EISDIR:
+            return InvalidValue(f"path: {self.path} is a directory")
+        if error.errno == errno.ENXIO:
+            return InvalidValue(f"path: {self.path} is a device, a pipe or a socket, not a file")
+        return KernelRefused(f"file {self.path}: {what}", error.errno or 0)
+
+    def _leads_to(self) -> str:
+        with contextlib.suppress(OSError):
+            target = os.readlink(self._name, dir_fd=self._directory)
+            return os.path.normpath(os.path.join(os.path.dirname(self.path), target))
+        return "somewhere else"
+
+    def replace(self, content: bytes) -> None:
+        """Replace the file at once and for good; it keeps its mode, owner and labels.
+
+        Raises KernelRefused; with EBUSY or EXDEV it is a mount point, which can only be written in place (hazard 43).
+        """
+        directory, beside = self._there(), f".{self._name}.new"
+        try:
+            old = open_file(self._name, directory)
+            try:
+                files.make(beside, content, lambda fd: _dress(old, fd), directory)
+            finally:
+                if old is not None:
+                    os.close(old)
+            try:
+                os.rename(beside, self._name, src_dir_fd=directory, dst_dir_fd=directory)
+            except OSError:
+                os.unlink(beside, dir_fd=directory)
+                raise
+            files.sync_directory(".", directory)
+        except OSError as error:
+            raise self._refused(error, "write") from error
+
+    def overwrite(self, content: bytes) -> None:
+        """Write the file in place, for one that can't be replaced. Raises OSError, KernelRefused where it is gone."""
+        fd = open_file(self._name, self._there(), write=True)
+        if fd is None:
+            raise KernelRefused(f"file {self.path}: write in place", errno.ENOENT)
+        with os.fdopen(fd, "r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.write(content)
+            file.flush()
+            file.truncate(len(content))
+            os.fsync(file.fileno())
+
+    def remove(self) -> None:
+        """Delete the file if it is there. Raises KernelRefused."""
+        if self._directory is None:
+            return
+        try:
+            for name in (f".{self._name}.new", self._name):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(name, dir_fd=self._directory)
+            files.sync_directory(".", self._directory)
+        except OSError as error:
+            raise KernelRefused(f"file {self.path}: remove", error.errno or 0) from error
+
+    def _there(self) -> int:
+        if self._directory is None:
+            raise MissingOnHost(f"path: there is no directory {os.path.dirname(self.path)}")
+        return self._directory
+
+
+def _dress(old: Optional[int], fd: int) -> None:
+    if old is None:
+        os.fchmod(fd, 0o644)
+    else:
+        files.look_like(old, fd)
+
+
+@contextlib.contextmanager
+def spot(path: str) -> Iterator[Spot]:
+    """Hold the directory of a file open. Raises InvalidValue, Conflict and KernelRefused; see open_directory."""
+    if not os.path.isabs(path):
+        raise InvalidValue(f"path: {path} has to begin with /")
+    if os.path.basename(path) in ("", ".", ".."):
+        raise InvalidValue(f"path: {path} is a directory")
+    directory = open_directory(os.path.dirname(path))
+    try:
+        yield Spot(path, directory)
+    finally:
+        if directory is not None:
+            os.close(directory)

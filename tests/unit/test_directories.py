@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What another user can swap while we look is not followed: links, directories on the way, second names of a file.
+
+Each race is made to be lost: the swap is done at the very moment of a call.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Callable, Iterator
+
+import pytest
+
+from ansible_collections.hostwire.linux.plugins.module_utils import directories
+from ansible_collections.hostwire.linux.plugins.module_utils.errors import (
+    Conflict,
+    HostwireError,
+    InvalidValue,
+    VerificationFailed,
+)
+from ansible_collections.hostwire.linux.plugins.module_utils.hosts_file.run import run
+
+ENTRIES = [{"address": "10.0.0.5", "names": ["db"]}]
+SOMEBODY = 12345
+SECRET = "root:TOPSECRET:1::\n"
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make what is somebody else's")
+
+
+@pytest.fixture
+def theirs(tmp_path: Path) -> Iterator[Path]:
+    """Another user's directory, with a hosts file of theirs, beside a directory of root's; which stays as it was."""
+    directory = tmp_path / "home" / "theirs"
+    directory.mkdir(parents=True)
+    (tmp_path / "secret").mkdir(mode=0o700)
+    (tmp_path / "secret" / "hosts").write_text(SECRET)
+    os.chown(tmp_path / "home", SOMEBODY, SOMEBODY)
+    os.chown(directory, SOMEBODY, SOMEBODY)
+    their_file(directory)
+    yield directory
+    nothing_is_given_away(tmp_path)
+
+
+def their_file(theirs: Path) -> None:
+    for path in theirs.iterdir():
+        path.unlink()
+    (theirs / "hosts").write_text("127.0.0.1 localhost\n")
+    os.chown(theirs / "hosts", SOMEBODY, SOMEBODY)
+
+
+def nothing_is_given_away(top: Path) -> None:
+    """Root's file is as it was, alone in its directory, and its text nowhere else."""
+    assert [path.read_text() for path in (top / "secret").iterdir()] == [SECRET]
+    assert (top / "secret" / "hosts").stat().st_uid == 0
+    copies = [path for path in (top / "home").rglob("*") if path.is_file() and not path.is_symlink()]
+    assert not [path for path in copies if SECRET in path.read_text()]
+
+
+def write(path: Path) -> None:
+    run(str(path), "tasks", ENTRIES, state_dir=str(path.parents[2] / "state"))
+
+
+def swap_file(theirs: Path) -> None:
+    (theirs / "hosts").rename(theirs / "kept")
+    (theirs / "hosts").symlink_to(theirs.parents[1] / "secret" / "hosts")
+
+
+def swap_directory(theirs: Path) -> None:
+    theirs.rename(theirs.parent / "kept")
+    theirs.symlink_to(theirs.parents[1] / "secret")
+
+
+def put_back(theirs: Path) -> None:
+    kept = theirs.parent / "kept"
+    if kept.exists():
+        theirs.unlink()
+        kept.rename(theirs)
+    their_file(theirs)
+
+
+@pytest.mark.parametrize("swap", [swap_file, swap_directory])
+@pytest.mark.parametrize("name", ["open", "stat", "rename", "fchown"])
+def test_a_swap_at_any_moment_gives_nothing_away(
+    theirs: Path, monkeypatch: pytest.MonkeyPatch, name: str, swap: Callable[[Path], None]
+) -> None:
+    """Before each call of a function of os in turn."""
+    real = getattr(os, name)
+    calls: list[str] = []
+    swap_before = 0
+
+    def interposed(*args: object, **options: object) -> object:
+        calls.append(name)
+        if len(calls) == swap_before:
+            swap(theirs)
+        return real(*args, **options)
+
+    while swap_before <= len(calls):
+        swap_before += 1
+        calls.clear()
+        refused = ""
+        try:
+            with monkeypatch.context() as patch:
+                patch.setattr(os, name, interposed)
+                write(theirs / "hosts")
+        except (InvalidValue, Conflict, VerificationFailed) as error:
+            refused = str(error)
+        assert not refused or any(
+            words in refused for words in ("symbolic link", "no directory", "somebody else wrote")
+        )
+        nothing_is_given_away(theirs.parents[1])
+        put_back(theirs)
+    assert swap_before > 1
+
+
+def test_a_second_name_of_roots_file_is_not_theirs_to_read(theirs: Path) -> None:
+    """Where the kernel lets everybody make hard links (fs.protected_hardlinks=0)."""
+    (theirs / "hosts").unlink()
+    (theirs / "hosts").hardlink_to(theirs.parents[1] / "secret" / "hosts")
+    with pytest.raises(Conflict, match="has another name somewhere, and others can write to its directory"):
+        write(theirs / "hosts")
+    (theirs / "hosts").unlink()
+
+
+def test_a_file_of_theirs_stays_theirs(theirs: Path) -> None:
+    write(theirs / "hosts")
+    status = (theirs / "hosts").stat()
+    assert (status.st_uid, status.st_gid) == (SOMEBODY, SOMEBODY)
+    assert "10.0.0.5 db" in (theirs / "hosts").read_text()
+
+
+@pytest.mark.parametrize("owner", [0, SOMEBODY])
+@pytest.mark.parametrize("mode", [0o755, 0o775, 0o757, 0o1777])
+def test_a_link_on_the_way_is_followed_where_only_root_could_have_put_it(tmp_path: Path, owner: int, mode: int) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "at").mkdir()
+    (tmp_path / "at").chmod(mode)
+    (tmp_path / "at" / "link").symlink_to("../real")
+    os.chown(tmp_path / "at" / "link", owner, owner, follow_symlinks=False)
+    if owner == 0 and mode in (0o755, 0o1777):
+        write(tmp_path / "at" / "link" / "hosts")
+        assert "10.0.0.5 db" in (tmp_path / "real" / "hosts").read_text()
+    else:
+        with pytest.raises(Conflict, match=r"link in it is a symbolic link that .* can lead elsewhere"):
+            write(tmp_path / "at" / "link" / "hosts")
+        assert os.listdir(tmp_path / "real") == []
+
+
+def test_links_in_a_circle_end(tmp_path: Path) -> None:
+    (tmp_path / "one").symlink_to("two")
+    (tmp_path / "two").symlink_to(tmp_path / "one")
+    with pytest.raises(HostwireError, match="Too many levels of symbolic links"):
+        directories.open_directory(str(tmp_path / "one"))
+
+
+def test_a_path_leads_where_it_always_did(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "a" / "b")
+    for path in (f"{tmp_path}//a/./b/", f"{tmp_path}/link/../b", f"{tmp_path}/a/b/../../link"):
+        fd = directories.open_directory(path)
+        assert fd is not None
+        assert os.path.samestat(os.fstat(fd), (tmp_path / "a" / "b").stat())
+        os.close(fd)
+    assert directories.open_directory(f"{tmp_path}/none/b") is None
+
+
+def test_no_descriptor_stays_open(theirs: Path) -> None:
+    swap_file(theirs)
+    before = os.listdir("/proc/self/fd")
+    for path in (theirs / "hosts", theirs / "none" / "hosts", theirs / "kept" / "hosts", theirs / "hosts" / "hosts"):
+        with pytest.raises(HostwireError):
+            write(path)
+    write(theirs / "kept")
+    assert os.listdir("/proc/self/fd") == before
