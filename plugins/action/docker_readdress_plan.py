@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 import yaml
+from ansible.utils.display import Display
 
 from ansible_collections.hostwire.linux.plugins.plugin_utils.docker_fleet import Host, Plan, make_plan
 from ansible_collections.hostwire.linux.plugins.plugin_utils.docker_fleet_report import (
@@ -27,7 +29,7 @@ WISHES = ("bip", "bip6", "supernet", "prefix", "supernet_v6", "prefix_v6", "take
 
 
 class PlanFileError(Exception):
-    """The plan file can't be read or written; the text says why."""
+    """The plan file can't be read or written, or a variable can't be right; the text says why."""
 
 
 class ActionModule(TableAction):
@@ -46,14 +48,15 @@ class ActionModule(TableAction):
             }
         )
         known = variables["hostvars"]
-        hosts = [_host(name, known[name], options["variable"]) for name in hosts_of(options, variables)]
         try:
+            hosts = [_host(name, known[name], options["variable"]) for name in hosts_of(options, variables)]
             text = _read(options["file"])
             recorded = _recorded(text, options["file"])
             plan = make_plan(hosts, recorded, options["leave_out_unreachable"], options["shared"])
             result.update(problems=list(plan.problems), left_out=list(plan.left_out))
             sentence = None if plan.problems else plan_conclusion(plan)
             self.show(lambda width, paint: plan_table(plan, width, paint), sentence)
+            _warn_of_unasked(plan)
             if plan.problems:
                 return {**result, "failed": True, "changed": False, "msg": _refusal(plan)}
             after = FILE_HEADER + yaml.safe_dump({"hosts": plan_record(plan, recorded)}, sort_keys=True, width=120)
@@ -79,8 +82,43 @@ class ActionModule(TableAction):
 def _host(name: str, variables: Mapping[str, Any], variable: str) -> Host:
     facts, trouble, unreachable = found_on(variables.get(variable))
     wish = {} if trouble else {key: variables.get(f"docker_bridge_{key}") for key in WISHES}
+    known = () if trouble else tuple(_known(name, variables))
     # Ansible's values remember where they come from; the plan file and the arithmetic want plain ones.
-    return Host(*json.loads(json.dumps([name, facts, trouble, unreachable, wish])))
+    plain = json.loads(json.dumps([name, facts, trouble, unreachable, wish]))
+    return Host(*plain)._replace(known=known)
+
+
+def _known(name: str, variables: Mapping[str, Any]) -> List[str]:
+    """The addresses at which the inventory knows a host: those said to be its, and the one that Ansible connects to.
+
+    Raises PlanFileError.
+    """
+    said = variables.get("docker_readdress_addresses") or []
+    if isinstance(said, str) or not isinstance(said, Sequence):
+        raise PlanFileError(f"{name}: docker_readdress_addresses: {said!r} is not a list; say it like [192.0.2.7]")
+    for place, address in enumerate(said):
+        if not _is_address(address):
+            where = f"{name}: docker_readdress_addresses[{place}]"
+            raise PlanFileError(f"{where}: {address!r} is no IPv4 or IPv6 address; 192.0.2.7 would be one")
+    reached = variables.get("ansible_host") or name
+    return [*map(str, said), *([str(reached)] if _is_address(reached) else [])]
+
+
+def _is_address(text: Any) -> bool:
+    try:
+        ipaddress.ip_address(str(text))
+    except ValueError:
+        return False
+    return "%" not in str(text)
+
+
+def _warn_of_unasked(plan: Plan) -> None:
+    """Say whose ports nobody asks for from outside: a change there is proved by the host alone."""
+    for name in plan.unasked:
+        Display().warning(
+            f"{name}: nobody asks for its published ports from outside after the change: none of its addresses is in"
+            f" the inventory, or in a network in which another host of the play is. docker_readdress_addresses tells."
+        )
 
 
 def _read(path: str) -> Optional[str]:

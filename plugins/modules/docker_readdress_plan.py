@@ -20,6 +20,10 @@ description:
   - Fails, and names every problem with its host, if any address collides with a route of the host, with another network
     of its engine, with a range declared as taken, with a network to which any host is connected, or with another
     host's; or if a host isn't fit for the change.
+  - What a host tells of itself is checked field by field; a host that tells nonsense is named, with the field, and the
+    plan is refused. Its published ports are asked for only at addresses that somebody else knows it by, those of the
+    inventory (C(ansible_host), C(docker_readdress_addresses)) and those in a network to which another host of the play
+    is connected; a warning names a host of which there is none. Five hundred probes are the most for a host.
 options:
   file:
     description:

@@ -9,6 +9,11 @@ import contextlib
 import math
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
+from ansible_collections.hostwire.linux.plugins.module_utils.visible import visible
+
+from .docker_fleet_facts import checked
+from .docker_fleet_ports import Lans, any_published, askable, published
+from .foreign import told
 from .subnets import Named, Slots, SubnetError, allocate, named, overlaps, parse, slots
 
 # The check that every plugin can be imported has no jmespath; the action plugin says so where it is missing.
@@ -30,13 +35,17 @@ STARTED_BY_US = "containers[?policy != 'always' && policy != 'unless-stopped'].n
 
 
 class Host(NamedTuple):
-    """A host of the fleet: what docker_info found there, or why nothing is known, and the role's variables for it."""
+    """A host of the fleet: what docker_info found there, or why nothing is known, and the role's variables for it.
+
+    ``known``: the addresses by which the inventory knows it.
+    """
 
     name: str
     found: Mapping[str, Any]
     trouble: Optional[str] = None
     unreachable: bool = False
     wish: Mapping[str, Any] = {}
+    known: Tuple[str, ...] = ()
 
 
 class Entry(NamedTuple):
@@ -69,11 +78,15 @@ class Entry(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """Entries in the fleet's order. Nobody is to act on a plan with ``problems``; ``left_out`` can't be reached."""
+    """Entries in the fleet's order. Nobody is to act on a plan with ``problems``; ``left_out`` can't be reached.
+
+    ``unasked`` are hosts with published ports that nobody can ask for from outside.
+    """
 
     entries: Tuple[Entry, ...]
     problems: Tuple[str, ...]
     left_out: Tuple[str, ...] = ()
+    unasked: Tuple[str, ...] = ()
 
 
 def make_plan(
@@ -83,6 +96,7 @@ def make_plan(
     shared: bool = False,
 ) -> Plan:
     """Allocate and judge. ``recorded``: the entries of the last plan; ``shared``: hosts may have the same subnet."""
+    hosts = [_checked(host) for host in hosts]
     problems = _troubles(hosts, leave_out_unreachable)
     able = [host for host in hosts if host.trouble is None]
     addresses: Dict[str, Dict[str, str]] = {host.name: {} for host in able}
@@ -93,13 +107,27 @@ def make_plan(
         except SubnetError as error:
             problems.append(f"docker_bridge_{SUPERNET[option]}: {error}")
     entries: Tuple[Entry, ...] = ()
+    lans = Lans((host.name, host.found.get("routes", ())) for host in able)
     try:
-        entries = tuple(_entry(host, addresses[host.name]) for host in able)
+        entries = tuple(_entry(host, addresses[host.name], lans) for host in able)
         problems += _judged(able, entries, shared)
     except SubnetError as error:
         problems.append(str(error))
     left_out = tuple(host.name for host in hosts if host.unreachable) if leave_out_unreachable else ()
-    return Plan(entries, tuple(dict.fromkeys(problems)), left_out)
+    unasked = tuple(
+        host.name
+        for host, entry in zip(able, entries)
+        if entry.changes and not entry.ports and any_published(host.found.get("containers", ()))
+    )
+    return Plan(entries, tuple(dict.fromkeys(map(visible, problems))), left_out, unasked)
+
+
+def _checked(host: Host) -> Host:
+    """The host with its facts in the right form, or with what is wrong with them as its trouble."""
+    if host.trouble is not None:
+        return host
+    facts, problems = checked(host.found)
+    return host._replace(found=facts, trouble=told("its Docker", problems) if problems else None)
 
 
 def _troubles(hosts: Sequence[Host], leave_out_unreachable: bool) -> List[str]:
@@ -200,8 +228,9 @@ def _other_networks(host: Host) -> List[Tuple[str, str]]:
     ]
 
 
-def _entry(host: Host, addresses: Mapping[str, str]) -> Entry:
+def _entry(host: Host, addresses: Mapping[str, str], lans: Lans) -> Entry:
     before = tuple(host.found.get("docker0", {}).get("addresses", ()))
+    own = askable(host.name, host.found.get("addresses", ()), host.known, lans)
     bip, bip6 = addresses.get("bip"), addresses.get("bip6")
     changes = any(address not in before for address in (bip, bip6) if address) or bool(host.found.get("broken_off"))
     return Entry(
@@ -212,7 +241,7 @@ def _entry(host: Host, addresses: Mapping[str, str]) -> Entry:
         _asked(STOPPING, host) if changes else (),
         _asked(STARTED_BY_US, host) if changes else (),
         changes,
-        _published(host),
+        tuple(published(host.found.get("containers", ()), own)),
         bool(host.found.get("broken_off")),
     )
 
@@ -223,21 +252,6 @@ def _asked(question: str, host: Host) -> Tuple[str, ...]:
         return tuple(jmespath.search(question, host.found) or ())  # type: ignore[no-untyped-call]
     except NameError:
         raise SubnetError("jmespath: this Python package is missing on the controller (pip install jmespath)") from None
-
-
-def _published(host: Host) -> Tuple[Tuple[str, int], ...]:
-    """Address and number of each published TCP port, save those that the engine chooses anew at each start."""
-    own = host.found.get("addresses", ())
-    found: Dict[Tuple[str, int], None] = {}
-    for container in host.found.get("containers", ()):
-        chosen = {port["port"] for port in container["ports"] if not port["host_port"]}
-        for port in container["ports"]:
-            if port["protocol"] != "tcp" or port["port"] in chosen:
-                continue
-            for address in own if port["address"] is None else [port["address"]]:
-                if address in own:
-                    found[address, port["host_port"]] = None
-    return tuple(found)
 
 
 def _judged(hosts: Sequence[Host], entries: Sequence[Entry], shared: bool) -> List[str]:

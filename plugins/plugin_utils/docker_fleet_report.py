@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
-from ansible.utils.display import get_text_width
+from ansible_collections.hostwire.linux.plugins.module_utils.visible import visible
 
+from .columns import columns, cut
 from .docker_fleet import Entry, Plan
 
 Paint = Callable[[str, str], str]  # text and one of Ansible's colour names to text
 
 GAP = "  "
 SHORTEST = 12  # columns that the last column has at least
+SHOWN = 3  # addresses of docker0 in the table
+LONGEST = 300  # characters of a reason in the last sentence
 FILE_HEADER = """\
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Which address docker0 gets on each host. Written by the playbook hostwire.linux.docker_readdress, which also reads it:
@@ -50,21 +53,14 @@ class Outcome(NamedTuple):
 
 def grid(rows: Sequence[Sequence[str]], colours: Sequence[str], width: int, paint: Paint) -> str:
     """Rows, the header first, as lines of at most ``width`` columns: what is too long is cut in the last column."""
-    columns = [max(get_text_width(row[place]) for row in rows) for place in range(len(rows[0]) - 1)]
-    rest = max(SHORTEST, width - sum(columns) - len(GAP) * len(columns))
+    rows = [[visible(cell) for cell in row] for row in rows]
+    widths = [max(columns(row[place]) for row in rows) for place in range(len(rows[0]) - 1)]
+    rest = max(SHORTEST, width - sum(widths) - len(GAP) * len(widths))
     lines = []
     for row, colour in zip(rows, colours):
-        cells = [cell + " " * (size - get_text_width(cell)) for cell, size in zip(row, columns)]
-        lines.append(paint(GAP.join([*cells, _cut(row[-1], rest)]).rstrip(), colour))
+        cells = [cell + " " * (size - columns(cell)) for cell, size in zip(row, widths)]
+        lines.append(paint(GAP.join([*cells, cut(row[-1], rest)]).rstrip(), colour))
     return "\n".join(lines)
-
-
-def _cut(text: str, width: int) -> str:
-    if get_text_width(text) <= width:
-        return text
-    while get_text_width(text) > width - 1:
-        text = text[:-1]
-    return text + "…"
 
 
 def plan_table(plan: Plan, width: int, paint: Paint) -> str:
@@ -72,7 +68,8 @@ def plan_table(plan: Plan, width: int, paint: Paint) -> str:
     rows = [("HOST", "FROM", "TO", "AWAY", "CONTAINERS THAT STOP")]
     colours = ["bright gray"]
     for entry in plan.entries:
-        before = " ".join(entry.before) or "nothing"
+        before = " ".join(entry.before[:SHOWN]) or "nothing"
+        before += f" and {len(entry.before) - SHOWN} more" if len(entry.before) > SHOWN else ""
         after = " ".join(entry.after) or "nothing"
         away = f"≤ {entry.downtime} s" if entry.stops else ""
         rows.append((entry.host, before, after if entry.changes else "stays", away, _stopping(entry)))
@@ -139,7 +136,8 @@ def outcome_of(
         bad = "broken" if kind in UNDONE_ONLY_IN_PART else "put back"
         outcome = "refused" if kind in BEFORE_ANY_CHANGE else bad
         return Outcome(host, outcome, why=_reason(result))
-    address = str((result.get("after") or {}).get("address") or "")
+    after = result.get("after")
+    address = visible(str(after.get("address") or "")) if isinstance(after, Mapping) else ""
     if checked is not None and checked.get("failed"):
         back = bool(checked.get("put_back"))
         return Outcome(host, "put back" if back else "broken", "" if back else address, _reason(checked))
@@ -153,14 +151,16 @@ def outcome_of(
 def _reason(result: Mapping[str, Any]) -> str:
     # Ansible's words, then why
     said = str(result.get("msg") or "no reason given").strip().removeprefix("Task failed: ")
-    problems = result.get("problems") or said.splitlines()
-    return "\n".join(str(problem) for problem in problems)
+    problems = result.get("problems")
+    problems = problems if problems and isinstance(problems, (list, tuple)) else said.splitlines()
+    return "\n".join(visible(str(problem)) for problem in problems)
 
 
 def _first(why: str) -> str:
     """The first of several reasons."""
     lines = why.splitlines() or [""]
-    return lines[0] + (f" (and {len(lines) - 1} more)" if len(lines) > 1 else "")
+    first = lines[0] if len(lines[0]) <= LONGEST else lines[0][:LONGEST] + "…"
+    return first + (f" (and {len(lines) - 1} more)" if len(lines) > 1 else "")
 
 
 def outcome_table(outcomes: Sequence[Outcome], width: int, paint: Paint) -> str:
@@ -248,6 +248,8 @@ def found_on(result: Optional[Mapping[str, Any]]) -> Facts:
     """What a task of docker_info registered: its facts, or why there are none, and whether the host is unreachable."""
     if result is None:
         return {}, "nothing is known of it: an earlier task failed", False
+    if not isinstance(result, Mapping):
+        return {}, "what it tells of its Docker is nothing that docker_info returns", False
     if "installed" not in result:
         return {}, _reason(result), bool(result.get("unreachable"))
     return result, None, False

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
+from ansible_collections.hostwire.linux.plugins.module_utils.visible import visible_lines
+
+from .foreign import told
 from .guest_modes import CELLS, NO, PORT, YES
+from .probe_rows import read_rows
 from .table_action import Paint
 
 GAP = "  "
@@ -42,9 +46,15 @@ def measured(host: str, result: Optional[Mapping[str, Any]]) -> Measured:
     tried: Dict[Tuple[str, str, str], List[Tuple[Mapping[str, Any], Mapping[str, Any]]]] = {}
     probes = 0
     for place in result.get("results", ()):
-        rows, trials = place.get("matrix"), place["item"]["trials"]
-        if not rows:
-            return Measured(host, unproved=str(place.get("msg") or "check mode sends no probes").strip())
+        found, trials = place.get("matrix"), place["item"]["trials"]
+        if not found:
+            said = str(place.get("msg") or "check mode sends no probes").strip()
+            return Measured(host, unproved=visible_lines(said))
+        rows, problems = read_rows(found)
+        if problems:
+            return Measured(host, unproved=told("its probes", problems))
+        if len(rows) != len(trials):
+            return Measured(host, unproved=f"it tells of {len(rows)} probes, and {len(trials)} were asked for")
         for trial, row in zip(trials, rows):
             tried.setdefault((trial["network"], trial["mode"], trial["cell"]), []).append((trial, row))
         probes += len(rows)

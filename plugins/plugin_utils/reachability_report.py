@@ -8,7 +8,11 @@ from __future__ import annotations
 import textwrap
 from typing import Any, Callable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
-from ansible.utils.display import get_text_width
+from ansible_collections.hostwire.linux.plugins.module_utils.visible import visible_lines
+
+from .columns import columns, fit
+from .foreign import told
+from .probe_rows import read_rows
 
 Row = Mapping[str, Any]
 Paint = Callable[[str, str], str]  # text and one of Ansible's colour names to text
@@ -35,10 +39,11 @@ def host_probes(host: str, result: Optional[Mapping[str, Any]]) -> HostProbes:
         return HostProbes(host, unproved="an earlier task failed, or the host can't be reached")
     if result.get("skipped"):
         return HostProbes(host)
-    rows = result.get("matrix", result.get("reachability"))
-    if rows is None:
-        return HostProbes(host, unproved=str(result.get("msg") or "no result").strip())
-    return HostProbes(host, tuple(rows))
+    found = result.get("matrix", result.get("reachability"))
+    if found is None:
+        return HostProbes(host, unproved=visible_lines(str(result.get("msg") or "no result").strip()))
+    rows, problems = read_rows(found)
+    return HostProbes(host, unproved=told("its probes", problems)) if problems else HostProbes(host, tuple(rows))
 
 
 def surprises(hosts: Sequence[HostProbes]) -> List[Tuple[str, Row]]:
@@ -134,7 +139,7 @@ def _claim(row: Row) -> str:
 
 
 def _columns(header: Sequence[str], cells: Sequence[Sequence[str]]) -> List[int]:
-    return [max(get_text_width(line[place]) for line in (header, *cells)) for place in range(len(header))]
+    return [max(columns(line[place]) for line in (header, *cells)) for place in range(len(header))]
 
 
 def _total(widths: Sequence[int]) -> int:
@@ -143,18 +148,9 @@ def _total(widths: Sequence[int]) -> int:
 
 def _line(mark: str, cells: Sequence[str], widths: Sequence[int]) -> str:
     """One line of the table: times to the right, all else to the left."""
-    padded = [_fit(cell, width) for cell, width in zip(cells, widths)]
-    padded[-1] = " " * (widths[-1] - get_text_width(cells[-1])) + cells[-1]
+    padded = [fit(cell, width) for cell, width in zip(cells, widths)]
+    padded[-1] = " " * (widths[-1] - columns(cells[-1])) + cells[-1]
     return GAP.join([mark, *padded]).rstrip()
-
-
-def _fit(text: str, width: int) -> str:
-    """``text`` padded to ``width`` columns, or cut with an ellipsis."""
-    if get_text_width(text) > width:
-        while get_text_width(text) > width - 1:
-            text = text[:-1]
-        text += "…"
-    return text + " " * (width - get_text_width(text))
 
 
 def _count(number: int, noun: str) -> str:

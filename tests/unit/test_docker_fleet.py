@@ -231,7 +231,7 @@ def test_ports_to_look_at_from_outside() -> None:
         port(90, 0),
         port(90, 32768),
     ]
-    (entry,) = make_plan([host("a", containers=[container("web", ports=ports)])], {}).entries
+    (entry, dummy) = make_plan([host("a", containers=[container("web", ports=ports)]), host("b")], {}).entries
     assert entry.ports == (("192.168.1.9", 8080), ("192.168.1.9", 8081))
 
 
