@@ -51,7 +51,7 @@ plan:
   returned: success
   type: list
   elements: str
-  sample: ["bridge v-net-0: add"]
+  sample: ["host: bridge v-net-0: create", "host: v-net-0: address 192.168.15.5/24: add"]
 before:
   description: The bridge before the run, with the document's fields; what has its default is left out.
   returned: success
@@ -93,7 +93,7 @@ problems:
   returned: failure
   type: list
   elements: str
-  sample: ["addresses[0]: \"192.168.15.0/24\" is the network itself"]
+  sample: ["addresses[0]: \"192.168.15.0/24\" is the address of the network itself, not a host's"]
 kind:
   description:
     - What kind of failure it is.

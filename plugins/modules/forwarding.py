@@ -55,12 +55,14 @@ plan:
   returned: success
   type: list
   elements: str
-  sample: ["host: forwarding of IPv4: on"]
+  sample:
+    - "host: guard IPv4 forwarding between interfaces that no document names: add"
+    - "host: IPv4 forwarding: 0 -> 1"
 before:
   description: The setting before the run, with the document's fields; what has its default is left out.
   returned: success
   type: dict
-  sample: {}
+  sample: {forwarding: {ipv4: false}}
 after:
   description: The same after the run, or in check mode as it would be.
   returned: success

@@ -45,12 +45,12 @@ plan:
   returned: success
   type: list
   elements: str
-  sample: ["interface eth0: address 192.168.1.10/24: add"]
+  sample: ["host: eth0: address 192.168.1.10/24: add"]
 before:
   description: What we gave the interface before the run, with the document's fields; what has its default is left out.
   returned: success
   type: dict
-  sample: {}
+  sample: {interfaces: [{name: eth0}]}
 after:
   description: The same after the run, or in check mode as it would be.
   returned: success
@@ -87,7 +87,7 @@ problems:
   returned: failure
   type: list
   elements: str
-  sample: ["name: the host has no interface named \"eht0\"; did you mean \"eth0\"?"]
+  sample: ["name: no interface named \"eht0\" on the host; did you mean \"eth0\"?"]
 kind:
   description:
     - What kind of failure it is.

@@ -93,7 +93,7 @@ problems:
   returned: failure
   type: list
   elements: str
-  sample: ["source: \"192.168.15.1/24\" has host bits set; say 192.168.15.0/24"]
+  sample: ["source: \"192.168.15.1/24\" has host bits set; say 192.168.15.0/24, or 192.168.15.1/32 for one host"]
 kind:
   description:
     - What kind of failure it is.

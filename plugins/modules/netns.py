@@ -60,7 +60,7 @@ plan:
   returned: success
   type: list
   elements: str
-  sample: ["namespace red: add"]
+  sample: ["namespace red: create"]
 before:
   description: The namespace before the run, with the document's fields; what has its default is left out.
   returned: success

@@ -118,7 +118,7 @@ problems:
   returned: failure
   type: list
   elements: str
-  sample: ["blue to 192.168.1.3 (icmp): unreachable, but reachable was expected (network is unreachable)"]
+  sample: ["blue to 192.168.1.3 (icmp): unreachable in 0.0 ms, but reachable was expected (no route)"]
 kind:
   description:
     - V(verify) if a probe came out otherwise, V(invalid) for a wrong option, V(missing) if a namespace or container

@@ -72,7 +72,7 @@ after:
   description: The same after the run, or in check mode as it would be.
   returned: success
   type: dict
-  sample: {routes: [{netns: blue, to: default, via: 192.168.15.5}]}
+  sample: {routes: [{netns: blue, to: 0.0.0.0/0, via: 192.168.15.5}]}
 diff:
   description: RV(before) and RV(after) as YAML text, as C(--diff) shows them. Empty where they are the same.
   returned: success
@@ -104,7 +104,8 @@ problems:
   returned: failure
   type: list
   elements: str
-  sample: ["via: no network of an interface in namespace blue reaches 192.168.15.5"]
+  sample:
+    - "via: no connected subnet of namespace blue has the gateway 192.168.99.5; there are 192.168.15.0/24 on eth0"
 kind:
   description:
     - What kind of failure it is.

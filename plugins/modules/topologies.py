@@ -139,7 +139,7 @@ problems:
   returned: failure
   type: list
   elements: str
-  sample: ["guest-wire: bridges[0].uplink: no interface named \"eth9\" on the host"]
+  sample: ["guest-wire: bridges[0].uplink: no interface named \"eth9\" on the host; did you mean \"eth1\"?"]
 kind:
   description: What kind of failure it is, as RV(hostwire.linux.topology#module:kind) says.
   returned: failure

@@ -129,12 +129,15 @@ plan:
   returned: success
   type: list
   elements: str
-  sample: ["namespace red: add", "bridge v-net-0: add"]
+  sample:
+    - "namespace red: create"
+    - "host: bridge v-net-0: create"
+    - "host: v-net-0: address 192.168.15.5/24: add"
 before:
   description: The document before the run, with the document's fields; what has its default is left out.
   returned: success
   type: dict
-  sample: {}
+  sample: {name: main}
 after:
   description: The same after the run, or in check mode as it would be.
   returned: success

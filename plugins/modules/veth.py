@@ -57,7 +57,7 @@ plan:
   returned: success
   type: list
   elements: str
-  sample: ["veth veth-red (red) - veth-blue (blue): add"]
+  sample: ["veth red/veth-red = blue/veth-blue: create"]
 before:
   description: The cable before the run, with the document's fields; what has its default is left out.
   returned: success
@@ -99,7 +99,7 @@ problems:
   returned: failure
   type: list
   elements: str
-  sample: ["addresses[0]: \"192.168.15.1\" has no prefix length; say 192.168.15.1/24 for a network of 256 addresses"]
+  sample: ["addresses[0]: \"192.168.15.1\" has no prefix length; write it like 192.168.15.1/24"]
 kind:
   description:
     - What kind of failure it is.

@@ -15,7 +15,9 @@ from typing import Iterator, List, NamedTuple
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-SECTION = re.search(r"^## On real hosts\n(.*?)^\| what \| for \|", (REPOSITORY / "README.md").read_text(), re.M | re.S)
+SECTION = re.search(
+    r"^## On real hosts\n(.*?)^\| what \| for \|", (REPOSITORY / "README.md").read_text(), re.MULTILINE | re.DOTALL
+)
 assert SECTION is not None
 COMMANDS = re.findall(r"^\$ (.*)$", SECTION[1], re.MULTILINE)
 FILES = dict(re.findall(r"^```yaml\n# (\S+)\n(.*?)^```", SECTION[1], re.MULTILINE | re.DOTALL))
@@ -124,7 +126,9 @@ def test_installing_once_more_and_beside_a_link_of_the_checkouts_own(installed: 
     (command,) = commands("ansible-galaxy")
     user = installed
     assert (user.home / ".ansible/collections/ansible_collections/hostwire/linux/MANIFEST.json").is_file()
-    assert (user.checkout / "build/ansible_collections/hostwire/linux").is_symlink(), "it was installed into the checkout"
+    assert (user.checkout / "build/ansible_collections/hostwire/linux").is_symlink(), (
+        "it was installed into the checkout"
+    )
     user.run(command, user.checkout)
     assert "hostwire.linux" in user.run("ansible-galaxy collection list hostwire.linux", user.own)
 
