@@ -25,7 +25,8 @@ RED, BLUE = "192.168.15.1", "192.168.15.2"
 RED6, BLUE6 = "fd00:15::1", "fd00:15::2"
 NOBODY, NOBODY6 = "192.168.15.9", "fd00:15::9"  # on the cable's subnet, but nobody's
 ELSEWHERE, ELSEWHERE6 = "203.0.113.1", "2001:db8::1"  # no route leads there
-TIMEOUT = 0.4  # seconds; a virtual cable answers in well under a millisecond
+TIMEOUT = 0.4  # seconds, for what doesn't come; a virtual cable answers in well under a millisecond
+PATIENCE = 5.0  # seconds, for what does come, on a busy machine
 
 
 def ip(words: str) -> None:
@@ -55,8 +56,9 @@ def cable(private_host: object) -> None:
     connected(("red", "eth0"), ("blue", "eth0"))
 
 
-def one(claim: Probe, attempts: int = 1, timeout: float = TIMEOUT) -> probe.ProbeResult:
-    return probe.run([claim], timeout=timeout, attempts=attempts)[0]
+def one(claim: Probe, attempts: int = 1, timeout: Optional[float] = None) -> probe.ProbeResult:
+    expected = PATIENCE if claim.reachable else TIMEOUT
+    return probe.run([claim], timeout=expected if timeout is None else timeout, attempts=attempts)[0]
 
 
 def family_of(address: str) -> socket.AddressFamily:
@@ -125,7 +127,7 @@ def test_icmp_reaches_a_neighbour_and_oneself(cable: None, to: str) -> None:
     result = one(Probe("red", to))
     assert (result.reachable, result.ok, result.detail) == (True, True, "echo reply")
     assert result.milliseconds is not None
-    assert 0 < result.milliseconds < TIMEOUT * 1000
+    assert result.milliseconds > 0
 
 
 @pytest.mark.parametrize("to", [NOBODY, NOBODY6])
@@ -172,7 +174,7 @@ def test_udp_is_reachable_if_a_datagram_comes_back(cable: None, to: str) -> None
 
 def test_udp_that_stays_silent_is_unreachable(cable: None) -> None:
     with udp_service("blue", BLUE, 514, lambda packet: None) as arrived:
-        result = one(Probe("red", BLUE, "udp", 514))
+        result = one(Probe("red", BLUE, "udp", 514), timeout=TIMEOUT)
     assert not result.reachable
     assert len(arrived) == 1
 
@@ -188,7 +190,7 @@ def test_dns_is_reachable_if_anything_well_formed_comes_back(cable: None, to: st
 def test_dns_takes_neither_an_echo_nor_the_answer_to_another_query(cable: None) -> None:
     for reply in (echo, lambda query: dns_response(query, shift=1), lambda query: b"\0"):
         with udp_service("blue", BLUE, 53, reply) as arrived:
-            assert not one(Probe("red", BLUE, "dns")).reachable
+            assert not one(Probe("red", BLUE, "dns"), timeout=TIMEOUT).reachable
         assert len(arrived) == 1
 
 
@@ -248,7 +250,7 @@ def test_a_claim_made_many_times_is_tried_once(cable: None) -> None:
 def test_a_probe_is_repeated_until_it_comes_out_as_it_claims(cable: None) -> None:
     answers = iter([None, b"late"])
     with udp_service("blue", BLUE, 514, lambda packet: next(answers)) as arrived:
-        result = one(Probe("red", BLUE, "udp", 514), attempts=3)
+        result = one(Probe("red", BLUE, "udp", 514), attempts=3, timeout=1.0)
     assert result.ok
     assert len(arrived) == 2
     assert arrived[0] != arrived[1]
