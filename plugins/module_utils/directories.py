@@ -21,14 +21,14 @@ _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 def open_directory(path: str) -> Optional[int]:
-    """A descriptor (O_PATH) of the directory at an absolute path, None if it isn't there; the caller closes it.
+    """A descriptor (O_PATH) of a directory, None if it isn't there; the caller closes it.
 
     Raises Conflict for a link on the way that somebody else could have put there, InvalidValue where a part is no
     directory, KernelRefused.
     """
     left = _parts(path)
     links = 0
-    here = os.open("/", _STEP)
+    here = os.open("/" if path.startswith("/") else ".", _STEP)
     try:
         while left:
             part = left.pop(0)

@@ -113,13 +113,67 @@ def test_a_swap_at_any_moment_gives_nothing_away(
     assert swap_before > 1
 
 
+@pytest.mark.parametrize("name", ["open", "stat", "rename", "fchown", "fstat"])
+def test_what_was_read_of_roots_file_never_goes_into_theirs(
+    theirs: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Root keeps a file of its own there; they put one of theirs in its place."""
+    file, real = theirs / "hosts", getattr(os, name)
+    calls: list[str] = []
+    refused: list[str] = []
+    swap_before = 0
+
+    def interposed(*args: object, **options: object) -> object:
+        calls.append(name)
+        if len(calls) == swap_before:
+            swap_files(file)
+        return real(*args, **options)
+
+    while swap_before <= len(calls):
+        swap_before += 1
+        calls.clear()
+        their_file(theirs)
+        file.rename(theirs / "own")
+        file.write_text(SECRET)
+        file.chmod(0o600)
+        try:
+            with monkeypatch.context() as patch:
+                patch.setattr(os, name, interposed)
+                write(file)
+        except VerificationFailed as error:
+            refused.append(str(error))
+        readable = [path for path in theirs.iterdir() if path.stat().st_uid == SOMEBODY or path.stat().st_mode & 0o004]
+        assert not [path for path in readable if SECRET in path.read_text()]
+    their_file(theirs)
+    assert swap_before > 1
+    assert all("somebody else wrote to it" in words for words in refused)
+
+
+def swap_files(file: Path) -> None:
+    """They put the file ``own`` in its place."""
+    if (file.parent / "own").exists():
+        file.rename(file.parent / "kept")
+        (file.parent / "own").rename(file)
+
+
 def test_a_second_name_of_roots_file_is_not_theirs_to_read(theirs: Path) -> None:
     """Where the kernel lets everybody make hard links (fs.protected_hardlinks=0)."""
     (theirs / "hosts").unlink()
+    (theirs.parents[1] / "secret" / "hosts").chmod(0o640)
     (theirs / "hosts").hardlink_to(theirs.parents[1] / "secret" / "hosts")
     with pytest.raises(Conflict, match="has another name somewhere, and others can write to its directory"):
         write(theirs / "hosts")
     (theirs / "hosts").unlink()
+
+
+def test_a_second_name_is_of_no_concern_where_there_is_no_secret(theirs: Path) -> None:
+    """On a mounted Windows system many files have several, and everybody's mode."""
+    (theirs / "hosts").chmod(0o777)
+    os.chown(theirs / "hosts", 0, 0)
+    (theirs / "other").hardlink_to(theirs / "hosts")
+    write(theirs / "hosts")
+    assert "10.0.0.5 db" in (theirs / "hosts").read_text()
+    assert "10.0.0.5 db" not in (theirs / "other").read_text()
 
 
 def test_a_file_of_theirs_stays_theirs(theirs: Path) -> None:
@@ -153,10 +207,16 @@ def test_links_in_a_circle_end(tmp_path: Path) -> None:
         directories.open_directory(str(tmp_path / "one"))
 
 
-def test_a_path_leads_where_it_always_did(tmp_path: Path) -> None:
+def test_a_path_leads_where_it_always_did(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "a" / "b")
     for path in (f"{tmp_path}//a/./b/", f"{tmp_path}/link/../b", f"{tmp_path}/a/b/../../link"):
+        fd = directories.open_directory(path)
+        assert fd is not None
+        assert os.path.samestat(os.fstat(fd), (tmp_path / "a" / "b").stat())
+        os.close(fd)
+    monkeypatch.chdir(tmp_path / "a")
+    for path in ("b", "./b", "../link"):
         fd = directories.open_directory(path)
         assert fd is not None
         assert os.path.samestat(os.fstat(fd), (tmp_path / "a" / "b").stat())

@@ -11,11 +11,12 @@ import contextlib
 import errno
 import fcntl
 import os
-from typing import Iterator, Optional
+import stat
+from typing import Iterator, Optional, Tuple
 
 from .. import files
 from ..directories import open_directory, open_file, others_add, read_at_most, trusted
-from ..errors import Conflict, InvalidValue, KernelRefused, MissingOnHost
+from ..errors import Conflict, InvalidValue, KernelRefused, MissingOnHost, VerificationFailed
 
 # Bytes. The longest lists that people keep in a hosts file, of advertisers, have a few million.
 LIMIT = 16 << 20
@@ -28,6 +29,7 @@ class Spot:
         self.path = path
         self._name = os.path.basename(path)
         self._directory = directory
+        self._read: Optional[Tuple[int, int]] = None  # device and inode of what was read last
 
     @property
     def is_there(self) -> bool:
@@ -45,8 +47,11 @@ class Spot:
         try:
             fd = open_file(self._name, self._directory)
             if fd is None:
+                self._read = None
                 return None
-            self._refuse_lent(os.fstat(fd), fd)
+            status = os.fstat(fd)
+            self._refuse_lent(status, fd)
+            self._read = status.st_dev, status.st_ino
             content = read_at_most(fd, LIMIT)
         except OSError as error:
             raise self._refused(error, "read") from error
@@ -55,8 +60,9 @@ class Spot:
         return content
 
     def _refuse_lent(self, status: os.stat_result, fd: int) -> None:
-        """A file of root's that also has a name in somebody else's directory is not theirs to be copied there."""
-        if status.st_nlink > 1 and status.st_uid in trusted() and others_add(self._there()):
+        """A file of root's for root's eyes that has a name in somebody else's directory is not theirs to be copied."""
+        secret = status.st_uid in trusted() and not status.st_mode & stat.S_IROTH
+        if status.st_nlink > 1 and secret and others_add(self._there()):
             os.close(fd)
             raise Conflict(
                 f"path: {self.path} has another name somewhere, and others can write to its directory: whose file it is"
@@ -83,11 +89,13 @@ class Spot:
         """Replace the file at once and for good; it keeps its mode, owner and labels.
 
         Raises KernelRefused; with EBUSY or EXDEV it is a mount point, which can only be written in place (hazard 43).
+        Raises VerificationFailed where it isn't the one any more that was read.
         """
         directory, beside = self._there(), f".{self._name}.new"
         try:
             old = open_file(self._name, directory)
             try:
+                self._refuse_another(old)
                 files.make(beside, content, lambda fd: _dress(old, fd), directory)
             finally:
                 if old is not None:
@@ -102,16 +110,27 @@ class Spot:
             raise self._refused(error, "write") from error
 
     def overwrite(self, content: bytes) -> None:
-        """Write the file in place, for one that can't be replaced. Raises OSError, KernelRefused where it is gone."""
+        """Write the file in place, for one that can't be replaced.
+
+        Raises OSError, and as replace.
+        """
         fd = open_file(self._name, self._there(), write=True)
         if fd is None:
             raise KernelRefused(f"file {self.path}: write in place", errno.ENOENT)
         with os.fdopen(fd, "r+b") as file:
+            self._refuse_another(fd)
             fcntl.flock(file, fcntl.LOCK_EX)
             file.write(content)
             file.flush()
             file.truncate(len(content))
             os.fsync(file.fileno())
+
+    def _refuse_another(self, fd: Optional[int]) -> None:
+        """What was read of one file doesn't go into another, whose owner is somebody else perhaps."""
+        if self._read is not None:
+            status = None if fd is None else os.fstat(fd)
+            if status is None or (status.st_dev, status.st_ino) != self._read:
+                raise VerificationFailed(f"{self.path}: somebody else wrote to it at the same time; run this again")
 
     def remove(self) -> None:
         """Delete the file if it is there. Raises KernelRefused."""
