@@ -49,7 +49,7 @@ def _published(memory: Memory) -> Iterator[PublishedPort]:
 
 def _read(memory: Memory, sections: Tuple[str, ...]) -> Topology:
     part = {name: memory.document[name] for name in sections if name in memory.document} if memory.document else {}
-    return documents.read({"state": "absent", **part}).topology if part else Topology()  # so no rules are gone through
+    return documents.read(part, rules=False).topology if part else Topology()
 
 
 def _united(topologies: List[Topology], names: Iterable[str]) -> Topology:

@@ -16,7 +16,7 @@ LONGEST_FILE = 400  # lines
 
 # A layer may import itself and the layers above it in this table, nothing else. This table is the architecture.
 LAYERS = (
-    ("errors", "model", "bytecode", "suggestion"),
+    ("errors", "model", "bytecode", "suggestion", "stopwatch"),
     ("rtnetlink", "document", "docker_api", "zip_source"),
     ("ansible_module",),
     ("netns", "sysctl", "files", "privilege", "state_directory", "tap", "announce"),
