@@ -30,6 +30,7 @@ from .apply.interruption import heeded
 from .apply.probing import probed
 from .apply.verify import DAD_SECONDS, await_addresses, number_owned
 from .document.published import still_published
+from .elsewhere import needed_elsewhere
 from .errors import Conflict, HostwireError, InvalidValue, KernelRefused, UndoFailed, VerificationFailed
 from .firewall import Tables
 from .host import Host
@@ -49,6 +50,7 @@ from .task import (
     heirs,
     make_task,
     make_wish,
+    namespaces_that_go,
     switched_on_elsewhere,
 )
 
@@ -205,6 +207,7 @@ class Run:
                 memory.owned.addresses,
                 self._fragment,
                 {(one.netns, one.bridge): one.nic for one in attachments(memory.owned)},
+                namespaces_that_go(task, memory, view),
             )
             if self._fragment:
                 found += documents.problems_with_earlier(self.reading, task.stored, found)
@@ -218,8 +221,11 @@ class Run:
         wish = make_wish(task, view, memory, self._heirs, self._elsewhere)
         tables = self.host.tables(wish, view, memory)
         processes = self.host.processes() if _may_delete_namespaces(task, memory.owned) else {}
-        rivals = others.rivals(self.host, task, self.reading.where, view, tables) if first else ()
-        plan = make_plan(wish, view, memory.owned, tables, processes, self._machine, rivals)
+        conflicts: List[str] = []
+        if first:
+            conflicts += others.rivals(self.host, task, self.reading.where, view, tables)
+            conflicts += needed_elsewhere(namespaces_that_go(task, memory, view), self._name, self.host.store)
+        plan = make_plan(wish, view, memory.owned, tables, processes, self._machine, conflicts)
         return Picture(view, tables, wish, plan)
 
     def _apply(self, task: Task, memory: Memory, picture: Picture) -> Tuple[ProbeResult, ...]:

@@ -25,6 +25,7 @@ from .plan.planner import Wish
 from .plan.ports import wanted_isolation
 from .plan.redirects import ACCEPT_REDIRECTS, switch_of
 from .plan.settings import LOCALNET, is_switch, wanted_files, wanted_settings
+from .plan.sheet import Sheet
 from .plan.uplinks import carriers
 
 
@@ -290,6 +291,14 @@ def _each_port(port: PublishedPort) -> Iterator[Tuple[Optional[str], str, bool, 
         yield port.netns, port.protocol, ":" in port.to_address, number
 
 
+def namespaces_that_go(task: Task, memory: Memory, view: HostView) -> List[str]:
+    """Those of ours that are there and that the plan takes away."""
+    kept, taken = ({namespace.name for namespace in one.namespaces} for one in (task.target, task.taken))
+    going = [name for name in memory.owned.namespaces if (name not in kept if task.whole else name in taken)]
+    sheet = Sheet(view, memory.owned, "")
+    return [name for name in going if sheet.is_our_namespace(name)]
+
+
 def make_wish(
     task: Task, view: HostView, memory: Memory, inherited: Iterable[SysctlKey], elsewhere: AbstractSet[int]
 ) -> Wish:
@@ -331,6 +340,7 @@ def make_wish(
         leased=leased_ends(task.stored, task.previous),
         said=kept,
         elsewhere=task.elsewhere,
+        remembered=memory.document is not None and not memory.interrupted,
     )
 
 
