@@ -20,6 +20,10 @@ class ModuleDocFragment:
     """
 
     NETNS = r"""
+notes:
+  - What identifies a namespace is O(name). With O(state=absent), every namespace of the same O(owner) goes that fits
+    those of them that are given.
+  - With O(state=present), another value of anything else changes the namespace that is there.
 options:
   name:
     description:
@@ -58,6 +62,11 @@ options:
 """
 
     BRIDGE = r"""
+notes:
+  - What identifies a bridge is O(netns) and O(name). With O(state=absent), every bridge of the same O(owner) goes
+    that fits those of them that are given.
+  - With O(state=present), another value of anything else changes the bridge that is there.
+  - O(netns) left out is the host itself, not every namespace.
 options:
   name:
     description: Its name, at most 15 characters.
@@ -154,6 +163,11 @@ options:
 """
 
     VETH = r"""
+notes:
+  - What identifies a cable is O(netns) and O(name). With O(state=absent), every cable of the same O(owner) goes that
+    fits those of them that are given.
+  - With O(state=present), another value of anything else changes the cable that is there.
+  - Those of either end will do. O(netns) left out is the host itself, not every namespace.
 options:
   name:
     description: Name of the first end, at most 15 characters.
@@ -223,6 +237,11 @@ options:
 """
 
     INTERFACE = r"""
+notes:
+  - What identifies an interface is O(netns) and O(name). With O(state=absent), every interface of the same O(owner)
+    goes that fits those of them that are given.
+  - With O(state=present), another value of anything else changes the interface that is there.
+  - O(netns) left out is the host itself, not every namespace.
 options:
   name:
     description: Its name.
@@ -247,6 +266,12 @@ options:
 """
 
     ROUTE = r"""
+notes:
+  - What identifies a route is O(netns), O(to), O(table) and O(metric). With O(state=absent), every route of the same
+    O(owner) goes that fits those of them that are given.
+  - With O(state=present), another value of anything else changes the route that is there.
+  - With O(state=absent), a table or metric that is left out is each one, and V(default) without a gateway is that of
+    both families. O(netns) left out is the host itself, not every namespace.
 options:
   to:
     description:
@@ -293,6 +318,11 @@ options:
 """
 
     MASQUERADE = r"""
+notes:
+  - What identifies a translation is O(netns) and O(source). With O(state=absent), every translation of the same
+    O(owner) goes that fits those of them that are given.
+  - With O(state=present), another value of anything else changes the translation that is there.
+  - O(netns) left out is the host itself, not every namespace.
 options:
   source:
     description: The network whose packets are translated, IPv4 or IPv6.
@@ -314,6 +344,14 @@ options:
 """
 
     PUBLISHED_PORT = r"""
+notes:
+  - What identifies a published port is O(netns), O(protocol), O(port) and O(address). With O(state=absent), every
+    published port of the same O(owner) goes that fits those of them that are given.
+  - With O(state=present), another value of anything else changes the published port that is there.
+  - A range of ports goes by its first one. V(any) of IPv4 and V(any) of IPv6 are two; each takes the place of a
+    single address of its family, and the other way round.
+  - With O(state=absent), a protocol or address that is left out is each one, whatever its default. O(netns) left out
+    is the host itself, not every namespace.
 options:
   protocol:
     description: The protocol.

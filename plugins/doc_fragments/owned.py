@@ -14,7 +14,8 @@ options:
   state:
     description:
       - Whether it shall be there.
-      - V(absent) takes away what this collection made under the same O(owner), and nothing else.
+      - V(absent) takes away what this collection made under the same O(owner), and nothing else. What identifies it is
+        enough.
     type: str
     choices: [present, absent]
     default: present

@@ -7,14 +7,14 @@ with its path. Of what Ansible finds only unknown options are always told; the r
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, NoReturn, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, NoReturn, Optional, Sequence, Tuple
 
 # Before the engine, which it loads quicker.
 from . import zip_source  # noqa: F401  # isort: skip  # pylint: disable=unused-import
 from . import engine
 from .ansible_module import Module, Spec, answer, readable
 from .apply.disk import Store
-from .document import dump, read, to_yaml
+from .document import dump, identity, read, to_yaml
 from .errors import InvalidValue
 from .model import Topology
 from .state_directory import STATE_DIRECTORY
@@ -26,17 +26,6 @@ if TYPE_CHECKING:
 OWNED: Spec = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "owner": {"type": "str", "default": "tasks"},
-}
-
-# What tells the objects of a document's list apart.
-IDENTITY = {
-    "namespaces": ("name",),
-    "bridges": ("netns", "name"),
-    "veths": ("netns", "name"),
-    "interfaces": ("netns", "name"),
-    "routes": ("netns", "to", "table", "metric"),
-    "masquerade": ("netns", "source"),
-    "published_ports": ("netns", "protocol", "port", "address"),
 }
 
 
@@ -84,7 +73,7 @@ def _document_told(document: Mapping[str, Any], result: engine.Result) -> Dict[s
     """What is returned of one of several documents."""
     name = document.get("name") or Topology().name
     told = _told(result, result.before, result.after)
-    if told["diff"]:
+    if "before" in told["diff"]:
         told["diff"].update(before_header=f"{name} as it is", after_header=f"{name} as it will be")
     return {"name": name, **told, "reachability": _probe_rows(result.reachability)}
 
@@ -163,15 +152,18 @@ def _remembered_namespace(owner: str, name: Optional[str]) -> Dict[str, Any]:
 
 def _object(module: Module, kind: str, fields: Mapping[str, Any]) -> Dict[str, Any]:
     """Make one object so, and tell of that one only: the owner's whole document would grow with every task."""
+    present = fields.get("state", "present") == "present"
     own = {name: value for name, value in fields.items() if name not in OWNED}
+    if not present:  # a default identifies nothing: what the task leaves out fits all
+        own = {name: value for name, value in own.items() if name in module.given}
     document = {"name": fields["owner"], "state": fields.get("state", "present"), kind: [own]}
     result = _run(module, document, fragment=True)
-    wanted = dump(read(document).topology)[kind][0]
+    wanted = getattr(read(document).topology, kind)[0]
 
     def of_it(whole: Mapping[str, Any]) -> Dict[str, Any]:
-        keys = IDENTITY[kind]
-        same = [entry for entry in whole.get(kind, ()) if all(entry.get(key) == wanted.get(key) for key in keys)]
-        return {kind: same} if same else {}
+        topology = read({kind: whole.get(kind)}, rules=False).topology
+        same: Dict[str, Any] = {kind: tuple(identity.concerned(kind, getattr(topology, kind), wanted, present))}
+        return _only(dump(topology._replace(**same)), kind)
 
     return _told(result, of_it(result.before), of_it(result.after))
 
@@ -196,7 +188,7 @@ def _told(result: engine.Result, before: Dict[str, Any], after: Dict[str, Any]) 
         "plan": list(result.plan),
         "before": before,
         "after": after,
-        "diff": difference(before, after),
+        "diff": difference(before, after, result.plan, (result.rules_before, result.rules_after)),
         "timings": result.timings,
     }
 
@@ -243,13 +235,23 @@ def sentence(row: Mapping[str, Any]) -> str:
     return line if row["ok"] or not row["detail"] else f"{line} ({row['detail']})"
 
 
-def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> Dict[str, str]:
-    """What Ansible shows with --diff: both documents as YAML; nothing where they are the same."""
-    if before == after:
-        return {}
-    return {
-        "before_header": "as it is",
-        "after_header": "as it will be",
-        "before": to_yaml(before),
-        "after": to_yaml(after),
-    }
+def difference(
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    plan: Sequence[str] = (),
+    rules: Tuple[Sequence[str], Sequence[str]] = ((), ()),
+) -> Dict[str, str]:
+    """What Ansible shows with --diff: both documents as YAML, and the plan; nothing where nothing changes.
+
+    ``rules``: what stands in the packet filters and what will, as far as no field of a document says it. What of them
+    differs is told in comments.
+    """
+    shown: Dict[str, str] = {}
+    stand, wanted = (tuple(f"# packet filter: {words}\n" for words in side) for side in rules)
+    there = to_yaml(before) + "".join(line for line in stand if line not in wanted)
+    then = to_yaml(after) + "".join(line for line in wanted if line not in stand)
+    if there != then:
+        shown.update(before_header="as it is", after_header="as it will be", before=there, after=then)
+    if plan:
+        shown["prepared"] = "".join(f"{line}\n" for line in ("plan:", *(f"  {line}" for line in plan)))
+    return shown

@@ -11,7 +11,7 @@ import errno
 import gc
 import os
 import re
-from typing import Any, Callable, Dict, NoReturn, Optional
+from typing import Any, Callable, Dict, NoReturn, Optional, Set
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.errors import UnsupportedError
@@ -63,6 +63,11 @@ class Module(AnsibleModule):
         # shift the paths of those after them: remember all.
         self._given = dict(parameters)
         self._params = parameters
+
+    @property
+    def given(self) -> Set[str]:
+        """The parameters that the task says itself, by whichever way, and Ansible hasn't added."""
+        return {name for name, value in self._given.items() if value is not None}
 
     def fail_json(self, msg: str, **result: Any) -> NoReturn:
         """Report a failure and end the task."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, Iterator, List, Tuple
+from typing import Any, Collection, Dict, Iterable, Iterator, List, Tuple
 
 from . import document as documents
 from . import sysctl
@@ -15,6 +15,7 @@ from .plan.hairpins import lead_elsewhere
 from .plan.owned import SysctlKey
 
 NOTHING = Elsewhere((), {}, Topology(), False, Topology())
+_NEEDS = ("interfaces", "routes", "masquerade", "published_ports")
 _PLUGGED = ("bridges", "veths", "taps", "containers")
 _GUESTS = ("veths", "containers", "routes")
 
@@ -49,12 +50,31 @@ def _published(memory: Memory) -> Iterator[PublishedPort]:
 
 def _read(memory: Memory, sections: Tuple[str, ...]) -> Topology:
     part = {name: memory.document[name] for name in sections if name in memory.document} if memory.document else {}
-    return documents.read({"state": "absent", **part}).topology if part else Topology()  # so no rules are gone through
+    return documents.read(part, rules=False).topology if part else Topology()
 
 
 def _united(topologies: List[Topology], names: Iterable[str]) -> Topology:
     sections: Dict[str, Any] = {name: tuple(one for it in topologies for one in getattr(it, name)) for name in names}
     return Topology()._replace(**sections)
+
+
+def needed_elsewhere(going: Collection[str], name: str, store: Store) -> List[str]:
+    """A line for each document beside ``name`` that has something in a namespace which is to go.
+
+    But for links: those are there, and the plan sees them.
+    """
+    found: List[str] = []
+    for other in store.names() if going else ():
+        document = store.load(other).document if other != name else None
+        for section in _NEEDS if document is not None else ():
+            entries = (document or {}).get(section, ())
+            rooms = {entry.get("netns"): f"{section}[{i}]" for i, entry in reversed(list(enumerate(entries)))}
+            for netns in sorted(rooms.keys() & set(going)):
+                found.append(
+                    f"namespace {netns} can't be removed: the document {other!r} needs it, in {rooms[netns]}; "
+                    "take that out first"
+                )
+    return found
 
 
 def _settings(stored: Topology, published: List[Tuple[str, PublishedPort]]) -> Dict[SysctlKey, str]:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import gc
-import time
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -30,6 +29,8 @@ from .apply.executor import Executor, Hook, Work
 from .apply.interruption import heeded
 from .apply.probing import probed
 from .apply.verify import DAD_SECONDS, await_addresses, number_owned
+from .document.published import still_published
+from .elsewhere import needed_elsewhere
 from .errors import Conflict, HostwireError, InvalidValue, KernelRefused, UndoFailed, VerificationFailed
 from .firewall import Tables
 from .host import Host
@@ -38,9 +39,9 @@ from .plan import preflight
 from .plan.actions import Step
 from .plan.owned import Owned, SysctlKey, living
 from .plan.planner import Plan, Wish, make_plan
-from .plan.present import present
 from .plan.uplinks import attachments
 from .state_directory import STATE_DIRECTORY
+from .stopwatch import Stopwatch
 from .task import (
     Task,
     claimed_elsewhere,
@@ -49,7 +50,7 @@ from .task import (
     heirs,
     make_task,
     make_wish,
-    merged,
+    namespaces_that_go,
     switched_on_elsewhere,
 )
 
@@ -63,7 +64,8 @@ class Result(NamedTuple):
     """What a run did, or with ``check`` would do.
 
     ``plan`` has a readable line per change. ``before`` and ``after`` are documents: what was there of all that the
-    document names or named, and what is there now. ``timings`` are seconds.
+    document names or named, and what is there now. ``timings`` are seconds. ``rules_before`` and ``rules_after``: what
+    of the packet filters no field of these says, in words.
     """
 
     changed: bool
@@ -73,6 +75,8 @@ class Result(NamedTuple):
     warnings: Tuple[str, ...]
     timings: Dict[str, float]
     reachability: Tuple[ProbeResult, ...]
+    rules_before: Tuple[str, ...] = ()
+    rules_after: Tuple[str, ...] = ()
 
 
 class Picture(NamedTuple):
@@ -140,7 +144,7 @@ class Run:
         hook: Optional[Hook] = None,
         dad_seconds: float = DAD_SECONDS,
     ) -> None:
-        self._clock = _Clock()
+        self._clock = Stopwatch()
         self.reading = documents.read(document)
         self.host = host
         self._fragment = fragment
@@ -203,6 +207,7 @@ class Run:
                 memory.owned.addresses,
                 self._fragment,
                 {(one.netns, one.bridge): one.nic for one in attachments(memory.owned)},
+                namespaces_that_go(task, memory, view),
             )
             if self._fragment:
                 found += documents.problems_with_earlier(self.reading, task.stored, found)
@@ -216,8 +221,11 @@ class Run:
         wish = make_wish(task, view, memory, self._heirs, self._elsewhere)
         tables = self.host.tables(wish, view, memory)
         processes = self.host.processes() if _may_delete_namespaces(task, memory.owned) else {}
-        rivals = others.rivals(self.host, task, self.reading.where, view, tables) if first else ()
-        plan = make_plan(wish, view, memory.owned, tables, processes, self._machine, rivals)
+        conflicts: List[str] = []
+        if first:
+            conflicts += others.rivals(self.host, task, self.reading.where, view, tables)
+            conflicts += needed_elsewhere(namespaces_that_go(task, memory, view), self._name, self.host.store)
+        plan = make_plan(wish, view, memory.owned, tables, processes, self._machine, conflicts)
         return Picture(view, tables, wish, plan)
 
     def _apply(self, task: Task, memory: Memory, picture: Picture) -> Tuple[ProbeResult, ...]:
@@ -343,35 +351,26 @@ class Run:
     def _result(self, task: Task, memory: Memory, picture: Picture, reachability: Tuple[ProbeResult, ...]) -> Result:
         plan = picture.plan
         before = after = task.document
+        rules: Tuple[Tuple[str, ...], ...] = ((), ())
         if plan.steps:
-            named = merged(task.previous, task.stored)
-            wants = {**picture.wish.firewall_before, **picture.wish.firewall}
-            before = documents.dump(present(named, picture.view, memory.owned, picture.tables, wants))
+            from .plan.present import present  # loaded when it is needed: most runs change nothing
+
+            wish = picture.wish
+            there = present(
+                task.previous, task.stored, picture.view, memory.owned, picture.tables,
+                wish.firewall, wish.firewall_before, task.whole,
+            )  # fmt: skip
+            before, rules = documents.dump(there.topology), (there.rules, there.wanted)
         warnings = [*others.hindrances(self.host, picture.wish.firewall, picture.tables, picture.view, plan)]
+        if not self.reading.topology.present:
+            left = still_published(self.reading.topology.published_ports, task.stored.published_ports)
+            warnings += [f"{self.reading.where.path('published_ports', i)}.port: {words}" for i, words in left]
         if task.target.present:
             warnings += others.unprotected(picture.wish.unfiltered, picture.view)
             warnings += preflight.warnings(task.target, picture.view, self.reading.where)
-        return Result(bool(plan.steps), plan.lines, before, after, tuple(warnings), self._clock.seconds, reachability)
-
-
-class _Clock:
-    """Seconds that each part of a run took."""
-
-    def __init__(self) -> None:
-        self.seconds: Dict[str, float] = {"read": 0.0, "plan": 0.0, "apply": 0.0, "verify": 0.0}
-
-    @contextlib.contextmanager
-    def measuring(self, part: str) -> Iterator[None]:
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[part] += time.perf_counter() - began
-
-    def timed(self, part: str, work: Callable[[], Any]) -> Any:
-        """What ``work`` returns, its time taken."""
-        with self.measuring(part):
-            return work()
+        return Result(
+            bool(plan.steps), plan.lines, before, after, tuple(warnings), self._clock.seconds, reachability, *rules
+        )
 
 
 def _subject(lines: Sequence[str], line: int) -> str:

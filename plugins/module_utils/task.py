@@ -3,17 +3,17 @@
 
 from __future__ import annotations
 
-from typing import AbstractSet, Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import AbstractSet, Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from . import document as documents
 from . import firewall
 from .apply.disk import Memory, Store
-from .document import Reading
+from .document import Reading, identity
 from .document.containers import cables
 from .document.published import ANY
 from .elsewhere import elsewhere
 from .firewall import FirewallWant, leads_loopback_out
-from .model import CONTAINER, TABLE_MAIN, Forwarding, HostView, Namespace, PublishedPort, Topology, Veth
+from .model import CONTAINER, TABLE_MAIN, Forwarding, HostView, PublishedPort, Topology
 from .observe import Question
 from .plan.addresses import leased_ends
 from .plan.around import Elsewhere
@@ -24,21 +24,9 @@ from .plan.owned import Owned, SysctlKey
 from .plan.planner import Wish
 from .plan.ports import wanted_isolation
 from .plan.redirects import ACCEPT_REDIRECTS, switch_of
-from .plan.routes import key_of
 from .plan.settings import LOCALNET, is_switch, wanted_files, wanted_settings
+from .plan.sheet import Sheet
 from .plan.uplinks import carriers
-
-_LISTS: Dict[str, Callable[[Any], Any]] = {
-    "namespaces": lambda entry: entry.name,
-    "bridges": lambda entry: (entry.netns, entry.name),
-    "veths": lambda entry: (entry.a.netns, entry.a.name),
-    "interfaces": lambda entry: (entry.netns, entry.name),
-    "taps": lambda entry: (entry.netns, entry.name),
-    "containers": lambda entry: (entry.netns, entry.name),
-    "routes": key_of,
-    "masquerade": lambda entry: (entry.netns, entry.source),
-    "published_ports": lambda entry: (entry.netns, entry.protocol, entry.port, entry.address),
-}
 
 
 class Task(NamedTuple):
@@ -75,8 +63,10 @@ def make_task(reading: Reading, memory: Memory, fragment: bool, store: Store) ->
         around = elsewhere(target, previous, store)
         return Task(_wired(target), nothing, target, document, previous, wants, before, True, around)
     previous = _previous(memory, nothing)
-    stored = merged(previous, topology) if topology.present else cut(previous, topology)
-    target, taken = (topology, nothing) if topology.present else (nothing, topology)
+    if topology.present:
+        stored, target, taken = merged(previous, topology), topology, nothing
+    else:
+        stored, target, taken = cut(previous, topology), nothing, named_by(topology, previous, memory.owned)
     wants, before = firewall_wants(stored), firewall_wants(previous)
     document, around = documents.dump(stored), elsewhere(stored, previous, store)
     return Task(_wired(target), _wired(taken), stored, document, previous, wants, before, False, around)
@@ -101,12 +91,11 @@ def _previous(memory: Memory, nothing: Topology) -> Topology:
 
 
 def merged(whole: Topology, part: Topology) -> Topology:
-    """``whole`` with the objects of ``part`` added or put in the place of their namesakes."""
-    lists: Dict[str, Any] = {}
-    for name, identity in _LISTS.items():
-        entries = {identity(entry): entry for entry in getattr(whole, name)}
-        entries.update({identity(entry): entry for entry in getattr(part, name)})
-        lists[name] = tuple(entries.values())
+    """``whole`` with the objects of ``part`` added or put in the place of what they are now."""
+    lists: Dict[str, Any] = {
+        section: identity.merged(section, getattr(whole, section), entries)
+        for section, entries in identity.sections(part).items()
+    }
     old, new = whole.forwarding, part.forwarding
     return whole._replace(
         present=True,
@@ -120,14 +109,30 @@ def merged(whole: Topology, part: Topology) -> Topology:
     )
 
 
+def named_by(part: Topology, whole: Topology, owned: Owned) -> Topology:
+    """What the entries of ``part``, with state absent, mean of a document and of what it owns."""
+    lists: Dict[str, Any] = {
+        section: identity.meant(section, getattr(whole, section), entries)
+        for section, entries in identity.sections(part).items()
+    }
+    for section, entries in identity.sections(part).items():  # what isn't in the document may be owned all the same
+        if section == "routes":
+            lists[section] += identity.routes_meant(owned.routes, entries)
+        elif section not in ("masquerade", "published_ports"):
+            known = identity.namesakes(section, lists[section])
+            lists[section] += [entry for entry in entries if not known.of(entry)]
+    meant: Dict[str, Any] = {section: tuple(entries) for section, entries in lists.items()}
+    return part._replace(**meant)
+
+
 def cut(whole: Topology, part: Topology) -> Topology:
-    """``whole`` without the objects that ``part`` names, and without what goes along with a namespace of them."""
+    """``whole`` without the objects that ``part`` means, and without what goes along with a namespace of them."""
     rooms = {namespace.name for namespace in part.namespaces}
     lists: Dict[str, Any] = {}
-    for name, identity in _LISTS.items():
-        gone = {identity(entry) for entry in getattr(part, name)}
-        kept = (entry for entry in getattr(whole, name) if identity(entry) not in gone)
-        lists[name] = tuple(entry for entry in kept if not rooms.intersection(_rooms(entry)))
+    for section, entries in identity.sections(whole).items():
+        gone = {id(entry) for entry in identity.meant(section, entries, getattr(part, section))}
+        kept = (entry for entry in entries if id(entry) not in gone)
+        lists[section] = tuple(entry for entry in kept if not identity.standing_on(rooms, entry))
     forwarding = Forwarding(
         whole.forwarding.ipv4 if part.forwarding.ipv4 is None else None,
         whole.forwarding.ipv6 if part.forwarding.ipv6 is None else None,
@@ -135,14 +140,8 @@ def cut(whole: Topology, part: Topology) -> Topology:
     )
     named = dict(part.sysctls)
     sysctls = tuple((path, value) for path, value in whole.sysctls if path not in named)
-    return whole._replace(forwarding=forwarding, sysctls=sysctls, **lists)
-
-
-def _rooms(entry: Any) -> Iterable[Optional[str]]:
-    """The namespaces that an object of a document can't be without."""
-    if isinstance(entry, Veth):
-        return entry.a.netns, entry.b.netns
-    return () if isinstance(entry, Namespace) else (entry.netns,)
+    probes = tuple(probe for probe in whole.probes if probe.source not in rooms)
+    return whole._replace(forwarding=forwarding, sysctls=sysctls, probes=probes, **lists)
 
 
 def questions(task: Task, memory: Memory) -> Dict[Optional[str], Question]:
@@ -292,6 +291,14 @@ def _each_port(port: PublishedPort) -> Iterator[Tuple[Optional[str], str, bool, 
         yield port.netns, port.protocol, ":" in port.to_address, number
 
 
+def namespaces_that_go(task: Task, memory: Memory, view: HostView) -> List[str]:
+    """Those of ours that are there and that the plan takes away."""
+    kept, taken = ({namespace.name for namespace in one.namespaces} for one in (task.target, task.taken))
+    going = [name for name in memory.owned.namespaces if (name not in kept if task.whole else name in taken)]
+    sheet = Sheet(view, memory.owned, "")
+    return [name for name in going if sheet.is_our_namespace(name)]
+
+
 def make_wish(
     task: Task, view: HostView, memory: Memory, inherited: Iterable[SysctlKey], elsewhere: AbstractSet[int]
 ) -> Wish:
@@ -333,6 +340,7 @@ def make_wish(
         leased=leased_ends(task.stored, task.previous),
         said=kept,
         elsewhere=task.elsewhere,
+        remembered=memory.document is not None and not memory.interrupted,
     )
 
 

@@ -69,7 +69,9 @@ after:
   type: dict
   sample: {forwarding: {ipv4: true}}
 diff:
-  description: RV(before) and RV(after) as YAML text, as C(--diff) shows them. Empty where they are the same.
+  description:
+    - RV(before) and RV(after) as YAML text, as C(--diff) shows them, and the plan. What else changes in the packet
+      filter is told in comments. Empty where nothing changes.
   returned: success
   type: dict
 timings:

@@ -41,7 +41,6 @@ EXAMPLES = r"""
 - name: No longer needed
   hostwire.linux.masquerade:
     source: 192.168.16.0/24
-    to_source: 203.0.113.7
     state: absent
 """
 
@@ -63,7 +62,9 @@ after:
   type: dict
   sample: {masquerade: [{source: 192.168.15.0/24, except_to: v-net-0}]}
 diff:
-  description: RV(before) and RV(after) as YAML text, as C(--diff) shows them. Empty where they are the same.
+  description:
+    - RV(before) and RV(after) as YAML text, as C(--diff) shows them, and the plan. What else changes in the packet
+      filter is told in comments. Empty where nothing changes.
   returned: success
   type: dict
 timings:

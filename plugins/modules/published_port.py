@@ -50,9 +50,8 @@ EXAMPLES = r"""
     port: 5000-5010
     to: "[fd00:15::2]:5000-5010"
 
-- name: No longer published
+- name: No longer published, on whichever address it was
   hostwire.linux.published_port:
-    address: any
     port: 8443
     state: absent
 """
@@ -75,7 +74,9 @@ after:
   type: dict
   sample: {published_ports: [{protocol: tcp, port: 8080, to: "192.168.15.2:80"}]}
 diff:
-  description: RV(before) and RV(after) as YAML text, as C(--diff) shows them. Empty where they are the same.
+  description:
+    - RV(before) and RV(after) as YAML text, as C(--diff) shows them, and the plan. What else changes in the packet
+      filter is told in comments. Empty where nothing changes.
   returned: success
   type: dict
 timings:

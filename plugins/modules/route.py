@@ -49,10 +49,9 @@ EXAMPLES = r"""
       - {via: 192.168.1.253, weight: 1}
       - {via: 192.168.1.254, weight: 3}
 
-- name: No longer needed
+- name: No longer needed, whatever its metric
   hostwire.linux.route:
     to: 10.20.0.0/16
-    metric: 100
     state: absent
 """
 
@@ -74,7 +73,9 @@ after:
   type: dict
   sample: {routes: [{netns: blue, to: 0.0.0.0/0, via: 192.168.15.5}]}
 diff:
-  description: RV(before) and RV(after) as YAML text, as C(--diff) shows them. Empty where they are the same.
+  description:
+    - RV(before) and RV(after) as YAML text, as C(--diff) shows them, and the plan. What else changes in the packet
+      filter is told in comments. Empty where nothing changes.
   returned: success
   type: dict
 timings:

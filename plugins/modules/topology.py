@@ -144,7 +144,9 @@ after:
   type: dict
   sample: {name: main, namespaces: [{name: red}], bridges: [{name: v-net-0, addresses: [192.168.15.5/24]}]}
 diff:
-  description: RV(before) and RV(after) as YAML text, as C(--diff) shows them. Empty where they are the same.
+  description:
+    - RV(before) and RV(after) as YAML text, as C(--diff) shows them, and the plan. What else changes in the packet
+      filter is told in comments. Empty where nothing changes.
   returned: success
   type: dict
 timings:

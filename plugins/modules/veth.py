@@ -69,7 +69,9 @@ after:
   type: dict
   sample: {veths: [{name: veth-red, netns: red, peer: {name: veth-blue, netns: blue}}]}
 diff:
-  description: RV(before) and RV(after) as YAML text, as C(--diff) shows them. Empty where they are the same.
+  description:
+    - RV(before) and RV(after) as YAML text, as C(--diff) shows them, and the plan. What else changes in the packet
+      filter is told in comments. Empty where nothing changes.
   returned: success
   type: dict
 timings:

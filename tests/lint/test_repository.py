@@ -17,7 +17,7 @@ LONGEST_FILE = 400  # lines
 # A layer may import itself and the layers above it in this table, nothing else. This table is the architecture.
 LAYERS = (
     ("visible", "search_path"),
-    ("errors", "model", "bytecode", "suggestion"),
+    ("errors", "model", "bytecode", "suggestion", "stopwatch"),
     ("rtnetlink", "document", "docker_api", "zip_source", "directories"),
     ("ansible_module",),
     ("netns", "sysctl", "files", "privilege", "state_directory", "tap", "announce"),

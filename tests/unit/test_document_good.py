@@ -302,8 +302,8 @@ def test_absent_needs_only_what_identifies_an_object() -> None:
     assert reading.problems == ()
     assert not reading.topology.present
     assert reading.topology.veths == (Veth(End("a0"), End("")),)
-    assert reading.topology.routes == (Route("red", "0.0.0.0/0"),)
-    assert reading.topology.published_ports == (PublishedPort(None, "tcp", 80, 81, "127.0.0.1", "", 80),)
+    assert reading.topology.routes == (Route("red", "default", table=0),)  # in both families, and every table
+    assert reading.topology.published_ports == (PublishedPort(None, "", 80, 81, "", "", 80),)  # on every address
 
 
 def test_booleans_and_numbers_come_as_a_template_makes_them() -> None:

@@ -22,6 +22,7 @@ from ..model import (
     Veth,
 )
 from .published import DEFAULT_ADDRESS
+from .routes import TABLE_ANY
 
 Entry = Dict[str, Any]
 
@@ -144,7 +145,7 @@ def _route(value: Route) -> Entry:
     _add(entry, "via", value.via)
     _add(entry, "dev", value.dev)
     _add(entry, "metric", value.metric)
-    _add(entry, "table", value.table if value.table != TABLE_MAIN else None)
+    _add(entry, "table", value.table if value.table not in (TABLE_MAIN, TABLE_ANY) else None)
     _add(entry, "type", value.type if value.type != "unicast" else None)
     nexthops: List[Entry] = []
     for hop in value.nexthops:
@@ -169,12 +170,12 @@ def _masquerade(value: Masquerade) -> Entry:
 def _published_port(value: PublishedPort) -> Entry:
     entry: Entry = {}
     _add(entry, "netns", value.netns)
-    entry["protocol"] = value.protocol
+    _add(entry, "protocol", value.protocol or None)
     entry["port"] = _ports(value.port, value.port_last)
     if value.to_address:
         host = f"[{value.to_address}]" if ":" in value.to_address else value.to_address
         entry["to"] = f"{host}:{_ports(value.to_port, value.to_port + value.port_last - value.port)}"
-    if value.address != DEFAULT_ADDRESS:
+    if value.address not in (DEFAULT_ADDRESS, ""):
         entry["address"] = value.address
     _add(entry, "sources", list(value.sources))
     return entry

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Iterator, Optional, Sequence, Tuple
 
 from ..model import PublishedPort
 from .fields import Fields, Ports, shown
@@ -14,17 +14,20 @@ ANY = "any"
 
 
 def published_port(fields: Fields, absent: bool) -> Optional[PublishedPort]:
-    """One entry of ``published_ports``; None if something is wrong with it."""
+    """One entry of ``published_ports``; None if something is wrong with it.
+
+    With ``absent``, a protocol or address that is left out is "": the entry means those of each.
+    """
     before = len(fields.problems)
     netns = fields.netns()
-    protocol = fields.choice("protocol", ("tcp", "udp"), "tcp")
+    protocol = fields.choice("protocol", ("tcp", "udp"), "" if absent else "tcp")
     ports = _ports(fields)
     target = None
     if fields.values.get("to") is not None:
         target = fields.target("to")
     elif not absent:
         fields.missing("to", "the address and port that it leads to, like 192.168.15.2:80")
-    address = _address(fields, target[0] if target else None)
+    address = "" if absent and fields.values.get("address") is None else _address(fields, target[0] if target else None)
     sources = fields.networks("sources")
     if target and ports:
         _check_target(fields, ports, *target)
@@ -36,6 +39,16 @@ def published_port(fields: Fields, absent: bool) -> Optional[PublishedPort]:
         return None
     to_address, to_port = (target[0].text, target[1].first) if target else ("", ports.first)
     return PublishedPort(netns, protocol, ports.first, ports.last, address, to_address, to_port, sources)
+
+
+def still_published(reading: Sequence[PublishedPort], stored: Sequence[PublishedPort]) -> Iterator[Tuple[int, str]]:
+    """Which entries with state absent leave their port open, since it lies in a range; each with words that say so."""
+    for position, gone in enumerate(reading):
+        for port in stored:
+            inside = port.port < gone.port <= port.port_last
+            if inside and gone.netns == port.netns and gone.protocol in ("", port.protocol):
+                ports = f"{port.port}-{port.port_last}"
+                yield position, f"{gone.port} stays published, as part of {port.protocol} {ports}; say that range"
 
 
 def _ports(fields: Fields) -> Optional[Ports]:

@@ -59,12 +59,13 @@ class Reading(NamedTuple):
     where: Where
 
 
-def read(document: Mapping[str, Any]) -> Reading:
+def read(document: Mapping[str, Any], rules: bool = True) -> Reading:
     """Read a document; never raises for bad input, whatever it is. No problems: the topology is good as it stands.
 
     What only the host can tell (a namespace or bridge that the document doesn't make) is left to plan.preflight.
-    With ``state: absent`` only what identifies an object has to be there, and nothing is checked across objects: a veth
-    without a peer then has one without a name.
+    With ``state: absent`` only what identifies an object has to be there, as far as it shall be told from others (see
+    identity), and nothing is checked across objects: a veth without a peer then has one without a name. Nor without
+    ``rules``, of a part of a document that is known to be good.
     """
     problems: List[str] = []
     top = open_mapping(document, "", _TOP, problems)
@@ -89,7 +90,7 @@ def read(document: Mapping[str, Any]) -> Reading:
         **found,
     )
     where = Where(paths, frozenset(doubtful), everywhere)
-    if not absent:
+    if rules and not absent:
         problems.extend(rule_problems(topology, where))
     return Reading(topology, tuple(problems), where)
 

@@ -20,10 +20,17 @@ METRIC_HIGHEST = 2**32 - 1
 DEFAULT_METRIC = {4: 0, 6: 1024}  # IP6_RT_PRIO_USER, linux/ipv6_route.h
 WEIGHT_HIGHEST = 256  # rtnh_hops is one byte and counts from 0
 _DEFAULT = {4: "0.0.0.0/0", 6: "::/0"}
+# What an entry with state absent doesn't say; no route is so.
+EITHER_DEFAULT = "default"  # of both families
+TABLE_ANY = 0  # RT_TABLE_UNSPEC
 
 
 def route(fields: Fields, absent: bool) -> Optional[Route]:
-    """One entry of ``routes``; None if something is wrong with it."""
+    """One entry of ``routes``; None if something is wrong with it.
+
+    With ``absent`` it means all that fit it: without a metric those of each, without a table those in each, and without
+    a gateway ``default`` in both families.
+    """
     before = len(fields.problems)
     netns = fields.room()
     kind = fields.choice("type", TYPES, "unicast")
@@ -45,7 +52,10 @@ def route(fields: Fields, absent: bool) -> Optional[Route]:
     if len(fields.problems) > before:
         return None
     if metric in (0, DEFAULT_METRIC[family]):  # IPv6 takes 0 for its default too
-        metric = None
+        metric = DEFAULT_METRIC[family] if absent else None
+    if absent:
+        table = table if fields.values.get("table") is not None else TABLE_ANY
+        to = EITHER_DEFAULT if fields.values.get("to") == EITHER_DEFAULT and not families else to
     via, dev = (ways[0].hop.via, ways[0].hop.dev) if len(ways) == 1 else (None, None)
     return Route(netns, to, via, dev, metric, table, kind, tuple(way.hop for way in ways) if len(ways) > 1 else ())
 

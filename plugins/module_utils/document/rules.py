@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from ..model import CONTAINER, PublishedPort, Topology
+from . import identity
 from .gateways import connected_by_document, told_by_document, unreachable_gateways
 from .links import BRIDGE, Key, Placed, PrefixTable, WantedLink, place, placed_addresses, room, wanted_links, ways
 from .prefix import WIDTH, Prefix, is_link_local
@@ -127,10 +128,10 @@ def _routes(topology: Topology, where: Where, links: List[WantedLink]) -> Iterat
     """A route is there once, through an interface that is up, and what its gateway is in is connected."""
     down = {link.key for link in links if link.up is False}
     plugged = {value.netns for value in topology.containers}
-    first: Dict[Tuple[Optional[str], str, Optional[int], int], str] = {}
+    first: Dict[identity.RouteKey, str] = {}
     for position, route in enumerate(topology.routes):
         path = where.path("routes", position)
-        key = (route.netns, route.to, route.metric, route.table)
+        key = identity.route_key(route)
         if first.setdefault(key, path) != path:
             yield (
                 f"{path}.to: a route to {route.to} is there already {place(route.netns)}, in {first[key]}; "
@@ -148,10 +149,10 @@ def _routes(topology: Topology, where: Where, links: List[WantedLink]) -> Iterat
 
 
 def _masquerades_twice(topology: Topology, where: Where) -> Iterator[str]:
-    first: Dict[Tuple[Optional[str], str], str] = {}
+    first: Dict[identity.Key, str] = {}
     for position, masquerade in enumerate(topology.masquerade):
         path = where.path("masquerade", position)
-        key = (masquerade.netns, masquerade.source)
+        key = identity.masquerade_key(masquerade)
         if first.setdefault(key, path) != path:
             yield f"{path}.source: {masquerade.source} is there already {place(masquerade.netns)}, in {first[key]}"
 

@@ -41,6 +41,7 @@ __all__ = [
     "observe",
     "outcome",
     "restore",
+    "standing",
     "warnings",
 ]
 
@@ -80,6 +81,13 @@ def changes(
     from . import difference
 
     return difference.changes(tables, want, previous, owner, netns)
+
+
+def standing(tables: Tables, want: FirewallWant) -> Dict[str, bool]:
+    """What of the rules that ``want`` means stands; see :mod:`.description`."""
+    from . import description
+
+    return description.standing(tables, want)
 
 
 def outcome(ruleset: Ruleset, text: str) -> Ruleset:

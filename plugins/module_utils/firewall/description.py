@@ -6,8 +6,10 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, List, Optional, Tuple
 
+from .difference import named_rules
 from .others import is_forwarded
-from .tables import MARK, Ruleset, Tables, target_of
+from .rendering import render
+from .tables import MARK, Ruleset, Tables, owned_marks, target_of
 from .want import FirewallWant
 
 _OPTIONS = {
@@ -86,6 +88,21 @@ def _matches(line: str) -> Dict[str, str]:
             negated = True
         else:
             option = _OPTIONS.get(word)
+    return found
+
+
+def standing(tables: Tables, want: FirewallWant) -> Dict[str, bool]:
+    """What each named rule that ``want`` means is for, and whether all rules of that name stand, where they are read.
+
+    Of the backend that is written to.
+    """
+    found: Dict[str, bool] = {}
+    for (backend, family), ruleset in tables.rulesets.items():
+        if backend != tables.backend:
+            continue
+        there = {mark for chains in ruleset.values() for lines in chains.values() for mark in owned_marks(lines)}
+        for rule in named_rules(render(want, family, tables.bridged, tables.lacks(family))):
+            found[rule.label] = found.get(rule.label, True) and rule.mark in there
     return found
 
 

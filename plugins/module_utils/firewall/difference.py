@@ -75,14 +75,14 @@ def changes(
         swap = _swap(backend, family, ruleset, rendered, owner)
         if swap is not None:
             swaps.append(swap)
-            named = _rules_of(rendered) if wanted else []
-            before = _rules_of(render(previous, family, tables.bridged, tables.lacks(family))) if previous else []
+            named = named_rules(rendered) if wanted else []
+            before = named_rules(render(previous, family, tables.bridged, tables.lacks(family))) if previous else []
             lines.update(dict.fromkeys(_lines(ruleset, named, before, owner)))
     where = "host" if netns is None else f"namespace {netns}"
     return FirewallChange(tuple(f"{where}: {line}" for line in lines), tuple(swaps))
 
 
-def _rules_of(rendered: Rendered) -> List[Rule]:
+def named_rules(rendered: Rendered) -> List[Rule]:
     """The rules that say what they are for, each of its words by itself: what protects, what opens, what translates."""
     tables = (
         rules for table in _TOLD for part in rendered[:2] for (where, _chain), rules in part.items() if where == table

@@ -7,6 +7,7 @@ import socket
 from typing import Dict, Iterator, List, Tuple
 
 from ..model import Masquerade, PublishedPort
+from .labels import bracketed, masquerade_label, publish_label
 from .rules import Writer
 from .shared import HAIRPIN, LEAVE, LEAVES, PORTS, leave_of
 from .tree import Leaf, grow
@@ -52,29 +53,14 @@ def _destination_rules(port: PublishedPort) -> Iterator[Tuple[str, str, str]]:
         yield publish_label(port), admitted, f"DNAT --to-destination {_destination(port)}"
 
 
-def _bracketed(address: str) -> str:
-    return f"[{address}]" if ":" in address else address
-
-
 def _destination(port: PublishedPort) -> str:
     if port.port == port.to_port:
         return port.to_address  # the port stays as it is, range or not
-    to = f"{_bracketed(port.to_address)}:{port.to_port}"
+    to = f"{bracketed(port.to_address)}:{port.to_port}"
     if port.port == port.port_last:
         return to
     # "first-last/base" maps one to one: the new port is first + (old port - base). Without base it would be any.
     return f"{to}-{port.to_port + port.port_last - port.port}/{port.port}"
-
-
-def publish_label(port: PublishedPort) -> str:
-    """``publish tcp any:8080 -> 192.168.15.2:80 from 10.0.0.0/8``."""
-    more = port.port_last - port.port
-    source = f"{_bracketed(port.address)}:{port.port}"
-    target = f"{_bracketed(port.to_address)}:{port.to_port}"
-    admitted = f" from {', '.join(sorted(port.sources))}" if port.sources else ""
-    if more:
-        return f"publish {port.protocol} {source}-{port.port_last} -> {target}-{port.to_port + more}{admitted}"
-    return f"publish {port.protocol} {source} -> {target}{admitted}"
 
 
 def _hairpin(writer: Writer) -> None:
@@ -132,7 +118,8 @@ def _masquerade_rules(entry: Masquerade, homes: Dict[str, str]) -> Iterator[Tupl
     label = masquerade_label(entry)
     # Guests' prefixes don't overlap: one that is the source itself is the only one.
     near = [entry.source] if entry.source in homes else [home for home in homes if overlap(home, entry.source)]
-    # Neighbours on one bridge see each other's own addresses, whether that is said or not (hazard 32).
+    # Neighbours on one bridge see each other's own addresses, whether that is said or not (hazard 32). What isn't said
+    # has a rule of its own: so the rules tell which of the two stands there.
     exempt = {(entry.source, interface) for interface in entry.except_to}
     exempt.update(
         (prefix if within(prefix, entry.source) else entry.source, homes[prefix])
@@ -140,7 +127,7 @@ def _masquerade_rules(entry: Masquerade, homes: Dict[str, str]) -> Iterator[Tupl
         if homes[prefix] not in entry.except_to
     )
     only = min(exempt) if len(exempt) == 1 else None
-    if only is not None and only[0] == entry.source:
+    if only is not None and only == (entry.source, *entry.except_to):
         yield label, f"-s {entry.source} ! -o {only[1]}", target
         return
     for source, interface in sorted(exempt):
@@ -149,9 +136,3 @@ def _masquerade_rules(entry: Masquerade, homes: Dict[str, str]) -> Iterator[Tupl
     if not exempt and not entry.source.endswith("/0"):
         away = f" ! -d {entry.source}"  # whichever interface it lives on: not between neighbours
     yield label, f"-s {entry.source}{away}", target
-
-
-def masquerade_label(entry: Masquerade) -> str:
-    """``masquerade 192.168.15.0/24 except to v-net-0``."""
-    exempt = f" except to {', '.join(entry.except_to)}" if entry.except_to else ""
-    return f"masquerade {entry.source}{exempt}{f' as {entry.to_source}' if entry.to_source else ''}"

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import Dict, Optional
 
+from ..document.identity import link_key, route_key
 from ..model import Bridge, Topology
 from .owned import UNKNOWN, UPLINK, Change, Owned, SysctlKey, nothing
-from .routes import key_of
 
 _SETTINGS = ("up", "mtu", "bridge")
 
@@ -22,9 +22,9 @@ def claims(topology: Topology, settings: Dict[SysctlKey, str], files: Dict[str, 
     for veth in topology.veths:
         for end in veth:
             if end.name:
-                claimed.links[(end.netns, end.name)] = UNKNOWN
+                claimed.links[link_key(end)] = UNKNOWN
     for tap in topology.taps:
-        claimed.links[(tap.netns, tap.name)] = UNKNOWN
+        claimed.links[link_key(tap)] = UNKNOWN
     for interface in topology.interfaces:
         for address in interface.addresses:
             claimed.addresses[(interface.netns, interface.name, address)] = None
@@ -32,7 +32,7 @@ def claims(topology: Topology, settings: Dict[SysctlKey, str], files: Dict[str, 
             if getattr(interface, field) is not None:
                 claimed.settings[(interface.netns, interface.name, field)] = Change("", "")
     for route in topology.routes:
-        claimed.routes[key_of(route)] = None
+        claimed.routes[route_key(route)] = None
     for key, value in settings.items():
         claimed.sysctls[key] = Change(value, value)
     for path in files:
@@ -41,7 +41,7 @@ def claims(topology: Topology, settings: Dict[SysctlKey, str], files: Dict[str, 
 
 
 def _claim_bridge(claimed: Owned, bridge: Bridge) -> None:
-    claimed.links[(bridge.netns, bridge.name)] = UNKNOWN
+    claimed.links[link_key(bridge)] = UNKNOWN
     if bridge.uplink is not None:  # then the bridge's addresses aren't all ours
         claimed.settings[(bridge.netns, bridge.uplink, UPLINK)] = Change("", "")
         claimed.addresses.update({(bridge.netns, bridge.name, address): None for address in bridge.addresses})
@@ -65,7 +65,7 @@ def within(owned: Owned, claimed: Owned) -> Owned:
 
 def interface_claims(owned: Owned, topology: Topology) -> Owned:
     """What is owned of the interfaces that a topology names, whatever properties it names (to take all of it away)."""
-    names = {(interface.netns, interface.name) for interface in topology.interfaces}
+    names = {link_key(interface) for interface in topology.interfaces}
     found = nothing(owned.name)
     found.addresses.update({key: None for key in owned.addresses if key[:2] in names})
     found.settings.update({key: change for key, change in owned.settings.items() if key[:2] in names})

@@ -6,9 +6,9 @@ from __future__ import annotations
 from typing import Callable, Dict, Iterator, List, Mapping, Optional, Sequence
 
 from ..firewall import FirewallWant, Tables, outcome, warnings
+from ..firewall.labels import publish_label
 from ..firewall.others import is_forwarded, may_drop
 from ..firewall.tables import Ruleset
-from ..firewall.translation import publish_label
 from ..firewall.want import Homes
 from ..model import HostView
 from .actions import Step, TableSet

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from typing import Any, Container, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
+from ..document.identity import RouteKey
 from ..model import Life, LinkKey
 
 AddressKey = Tuple[Optional[str], str, str]  # namespace, link, address
-RouteKey = Tuple[Optional[str], str, int, int]  # namespace, to, table, metric
 SettingKey = Tuple[Optional[str], str, str]  # namespace, link, property
 SysctlKey = Tuple[Optional[str], str]  # namespace, slash path
 

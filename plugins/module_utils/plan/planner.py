@@ -23,6 +23,7 @@ from .redirects import along_with
 from .routes import plan_routes, take_routes
 from .settings import plan_files, plan_settings, take_files, take_settings, without_what_forwarding_needs
 from .sheet import Sheet
+from .strangers import Hangers
 from .taps import plan_taps
 from .uplinks import plan_uplinks, take_uplinks
 
@@ -38,6 +39,7 @@ class Wish(NamedTuple):
     ``previous``: what it was. ``isolation``: for bridges, whether their ports are to be isolated from each other.
     ``leased``: the ends of cables to which somebody else gives addresses. ``said``: every setting that the document has
     a value for afterwards. ``elsewhere``: what other documents say that concerns this one.
+    ``remembered``: ``previous`` is known, and all that was made since.
     """
 
     topology: Topology
@@ -57,6 +59,7 @@ class Wish(NamedTuple):
     leased: Dict[LinkKey, FrozenSet[str]]
     said: Dict[SysctlKey, str]
     elsewhere: Elsewhere
+    remembered: bool
 
 
 class Plan(NamedTuple):
@@ -109,6 +112,8 @@ def make_plan(
     plan_settings(sheet, wish.settings)
     plan_files(sheet, wish.files)
     take_files(sheet, doomed.files)
+    if sheet.gone or sheet.gone_namespaces:
+        sheet.conflicts += Hangers(sheet, wish.previous, wish.remembered, wish.topology).conflicts()
     if sheet.conflicts:
         raise Conflict(sheet.conflicts)
     _forget_containers(sheet.after)

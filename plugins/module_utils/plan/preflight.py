@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Container, Dict, Iterator, List, Mapping, NamedTuple, Optional, Set, Tuple
+from typing import Collection, Container, Dict, Iterator, List, Mapping, NamedTuple, Optional, Set, Tuple
 
 from ..document import Where
 from ..document.gateways import connected_by_document, told_by_document, unreachable_gateways
@@ -33,6 +33,7 @@ class _Scene(NamedTuple):
     owned_addresses: Container[AddressKey]
     fragment: bool
     attached: Mapping[Key, str]  # a bridge that does an interface's work, and that interface
+    going: Collection[Optional[str]]  # namespaces that the plan takes away
 
 
 def container_problems(topology: Topology, reasons: Mapping[str, str], where: Where) -> List[str]:
@@ -49,13 +50,15 @@ def problems(
     owned_addresses: Container[AddressKey] = (),
     fragment: bool = False,
     attached: Optional[Mapping[Key, str]] = None,
+    going: Collection[str] = (),
 ) -> List[str]:
     """One line per rule that the document breaks on this host, in the form of document.read's problems.
 
     ``host`` holds a view of each namespace that the document names and the host has; ``owned_links`` and
     ``owned_addresses`` (on links that aren't ours) are what this document made in an earlier run: they count as gone
     unless it still asks for them, or is a ``fragment``, which leaves the rest as it is. ``attached``: the bridges with
-    an uplink, and what that is; without one they give its addresses back. A document with state absent breaks no rule.
+    an uplink, and what that is; without one they give its addresses back. ``going``: namespaces that the plan takes
+    away, so that nothing can be in them. A document with state absent breaks no rule.
     """
     if not topology.present:
         return []
@@ -65,9 +68,12 @@ def problems(
         if link.kind != FOREIGN:
             made.setdefault(link.netns, set()).add(link.name)
     namespaces = {namespace.name for namespace in topology.namespaces}
+    left = host
+    if going:
+        left = host._replace(views={netns: view for netns, view in host.views.items() if netns not in going})
     scene = _Scene(
-        topology, where, host, links, made, namespaces, set(host.names),
-        () if fragment else owned_links, owned_addresses, fragment, attached or {},
+        topology, where, left, links, made, namespaces, set(host.names).difference(going),
+        () if fragment else owned_links, owned_addresses, fragment, attached or {}, going,
     )  # fmt: skip
     return [
         *_uplinks(scene),
@@ -157,7 +163,11 @@ def _unknown_namespaces(scene: _Scene) -> Iterator[str]:
         ]
     named += [(f"{where.path('probes', i)}.from", probe.source) for i, probe in enumerate(topology.probes)]
     for path, netns in named:
-        if netns is not None and netns not in known and not netns.startswith(CONTAINER):
+        if netns in scene.going:
+            yield (
+                f'{path}: the namespace "{netns}" goes, for the document no longer names it; name it among namespaces'
+            )
+        elif netns is not None and netns not in known and not netns.startswith(CONTAINER):
             yield f'{path}: no namespace named "{netns}"{suggestion(netns, sorted(known))}'
 
 

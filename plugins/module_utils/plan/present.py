@@ -1,233 +1,118 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is there of what a document names, as a document: the "before" of a diff."""
+"""What is there of what documents name, entry by entry, as a document: the "before" of a diff."""
 
 from __future__ import annotations
 
-from typing import Iterable, List, Mapping, Optional, Set, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
-from ..document.containers import cable, cables
-from ..firewall import FirewallWant, Tables, changes
+from ..document import identity
+from ..firewall import FirewallWant, Tables, standing
+from ..firewall.labels import masquerade_label, publish_label
 from ..model import (
-    Bridge,
-    Container,
-    End,
-    Forwarding,
-    GuestPolicy,
     HostView,
-    Interface,
-    Link,
-    Namespace,
-    Route,
-    Tap,
     Topology,
-    Veth,
 )
-from ..rtnetlink.constants import IFA_F_PERMANENT, RT_SCOPE_LINK
+from .found import Finder
 from .owned import Owned
-from .routes import agrees, key_of
-from .settings import current, is_switch, wanted_files
-from .sheet import Sheet, is_our_route
+
+Wants = Mapping[Optional[str], FirewallWant]
+
+
+class Present(NamedTuple):
+    """What was found: ``topology``, and of the packet filters what no field of a document says, in words.
+
+    ``rules``: those of them that stand, ``wanted``: those that are to stand afterwards; namespace by namespace.
+    """
+
+    topology: Topology
+    rules: Tuple[str, ...]
+    wanted: Tuple[str, ...]
 
 
 def present(
-    named: Topology,
+    previous: Topology,
+    stored: Topology,
     view: HostView,
     owned: Owned,
     tables: Mapping[Optional[str], Tables],
-    wants: Mapping[Optional[str], FirewallWant],
-) -> Topology:
-    """The objects that ``named`` names and that are there and ours, with the values that they have.
+    wants: Wants,
+    wants_before: Wants,
+    whole: bool = True,
+) -> Present:
+    """The objects that are there and ours of those that the last document (``previous``) or this one names.
 
-    ``wants``: what ``named`` asks of the packet filters; an entry whose rules aren't all in place counts as missing.
+    With the values that they have. An entry of the packet filter is there if all its rules stand. ``wants`` and
+    ``wants_before``: what the two ask of the packet filters. ``whole``: what bears the document's mark and is named by
+    neither counts as named, too.
     """
-    sheet = Sheet(view, owned, "")
-    intact = {
-        netns
-        for netns, want in wants.items()
-        if netns in tables and not changes(tables[netns], want, None, named.name, netns).swaps
-    }
-    return Topology(
-        name=named.name,
-        namespaces=tuple(_namespaces(sheet, named)),
-        bridges=tuple(_bridges(sheet, named, None in intact)),
-        veths=tuple(_veths(sheet, named)),
-        interfaces=tuple(_interfaces(sheet, named)),
-        taps=tuple(_taps(sheet, named)),
-        containers=tuple(_containers(sheet, named)),
-        routes=tuple(route for route in named.routes if _has_route(sheet, route)),
-        forwarding=_forwarding(sheet, None, named.forwarding)._replace(
-            networks=named.forwarding.networks if None in intact else ()
+    found = Finder(view, owned, previous, stored, whole)
+    before, after = _standing(tables, wants_before), _standing(tables, wants)
+    there = {netns: {**after.get(netns, {}), **before.get(netns, {})} for netns in {*before, *after}}
+    topology = Topology(
+        name=stored.name,
+        namespaces=tuple(found.namespaces()),
+        bridges=tuple(found.bridges(there.get(None, {}))),
+        veths=tuple(found.veths()),
+        interfaces=tuple(found.interfaces()),
+        taps=tuple(found.taps()),
+        containers=tuple(found.containers()),
+        routes=tuple(found.routes()),
+        forwarding=found.forwarding(None, [previous.forwarding, stored.forwarding])._replace(
+            networks=_let_through((previous, before), (stored, after))
         ),
-        masquerade=tuple(entry for entry in named.masquerade if entry.netns in intact),
-        published_ports=tuple(port for port in named.published_ports if port.netns in intact),
-        sysctls=_sysctls(sheet, None, named.sysctls),
-        probes=named.probes,
+        masquerade=_entries("masquerade", masquerade_label, (previous, before), (stored, after)),
+        published_ports=_entries("published_ports", publish_label, (previous, before), (stored, after)),
+        sysctls=found.sysctls(None, [previous.sysctls, stored.sysctls]),
+        probes=previous.probes,
     )
+    told = {(netns, label) for netns, label in _told(previous, stored)}
+    wanted = {(netns, label) for netns, labels in after.items() for label in labels} - told
+    stand = {(netns, label) for netns, labels in there.items() for label, stands in labels.items() if stands} - told
+    return Present(topology, _words(stand), _words(wanted))
 
 
-def _namespaces(sheet: Sheet, named: Topology) -> Iterable[Namespace]:
-    for namespace in named.namespaces:
-        if not sheet.is_our_namespace(namespace.name):
-            continue
-        files = wanted_files(named.name, [namespace])
-        written = all(sheet.view.files.get(path) == text for path, text in files.items())
-        yield Namespace(
-            namespace.name,
-            _forwarding(sheet, namespace.name, namespace.forwarding),
-            _sysctls(sheet, namespace.name, namespace.sysctls),
-            namespace.nameservers if written else (),
-            namespace.hosts if written else (),
-        )
+_Labels = Dict[Optional[str], Dict[str, bool]]
 
 
-def _forwarding(sheet: Sheet, netns: Optional[str], wanted: Forwarding) -> Forwarding:
-    view = sheet.view.views.get(netns)
-    if view is None:
-        return Forwarding()
-    return Forwarding(
-        view.forwarding_ipv4 if wanted.ipv4 is not None else None,
-        bool(view.forwarding_ipv6) if wanted.ipv6 is not None else None,
-    )
+def _standing(tables: Mapping[Optional[str], Tables], wants: Wants) -> _Labels:
+    """Per namespace, what each rule with a name is for, and whether all rules of that name stand."""
+    return {netns: standing(tables[netns], want) for netns, want in wants.items() if netns in tables}
 
 
-def _sysctls(sheet: Sheet, netns: Optional[str], named: Iterable[Tuple[str, str]]) -> Tuple[Tuple[str, str], ...]:
-    view = sheet.view.views.get(netns)
-    values = [(path, current(view, path)) for path, _value in named if not is_switch(path)]
-    return tuple((path, value) for path, value in values if value is not None)
+def _told(*topologies: Topology) -> Iterator[Tuple[Optional[str], str]]:
+    """What an entry of a document says in other words."""
+    for topology in topologies:
+        for entry in topology.masquerade:
+            yield entry.netns, masquerade_label(entry)
+        for port in topology.published_ports:
+            yield port.netns, publish_label(port)
 
 
-def _addresses(sheet: Sheet, netns: Optional[str], link: Link, named: Iterable[str]) -> Tuple[str, ...]:
-    wanted: Set[str] = set(named)
-    entries = sheet.view.views[netns].addresses.get(link.index, ())
-    return tuple(
-        entry.address
-        for entry in entries
-        if entry.address in wanted or (entry.scope != RT_SCOPE_LINK and entry.flags & IFA_F_PERMANENT)
-    )
+def _words(labels: Iterable[Tuple[Optional[str], str]]) -> Tuple[str, ...]:
+    ordered = sorted(labels, key=lambda item: (item[0] or "", item[1]))
+    return tuple(f"{'host' if netns is None else f'namespace {netns}'}: {label}" for netns, label in ordered)
 
 
-def _ours(sheet: Sheet, netns: Optional[str], name: str, kind: str) -> Optional[Link]:
-    link = sheet.link(netns, name)
-    return link if link is not None and link.kind == kind and sheet.is_ours(netns, link) else None
+def _entries(section: str, words: Callable[[Any], str], *documents: Tuple[Topology, _Labels]) -> Tuple[Any, ...]:
+    """The entries whose rules stand, as the document had them that these are of."""
+    found: List[Any] = []
+    for topology, labels in documents:
+        known = identity.namesakes(section, found)
+        for entry in getattr(topology, section):
+            if labels.get(entry.netns, {}).get(words(entry)) and not known.of(entry):
+                found.append(entry)
+    return tuple(found)
 
 
-def _bridges(sheet: Sheet, named: Topology, filtered: bool) -> Iterable[Bridge]:
-    """``filtered``: the rules about guests are all in place."""
-    for bridge in named.bridges:
-        link = _ours(sheet, bridge.netns, bridge.name, "bridge")
-        if link is not None:
-            yield bridge._replace(
-                addresses=_addresses_of_bridge(sheet, bridge, link),
-                mac=link.mac if bridge.mac is not None else None,
-                mtu=link.mtu if bridge.mtu is not None else None,
-                up=link.up,
-                stp=bool(link.stp),
-                vlan_filtering=bool(link.vlan_filtering),
-                uplink=_uplink(sheet, bridge, link),
-                guests=_guests(sheet, named, bridge) if bridge.guests is not None and filtered else None,
-            )
-
-
-def _guests(sheet: Sheet, named: Topology, bridge: Bridge) -> Optional[GuestPolicy]:
-    """What is said of the guests on a switch, but for isolation that a port has lost."""
-    if bridge.guests is None or bridge.guests.among:
-        return bridge.guests
-    ports: List[Union[End, Tap]] = [end for veth in cables(named) for end in veth]
-    links = [
-        sheet.link(port.netns, port.name)
-        for port in [*ports, *named.taps]
-        if (port.netns, port.bridge) == (bridge.netns, bridge.name)
-    ]
-    return bridge.guests._replace(among=any(link is not None and not link.isolated for link in links))
-
-
-def _addresses_of_bridge(sheet: Sheet, bridge: Bridge, link: Link) -> Tuple[str, ...]:
-    """Of one that does an uplink's work only those that the document names: others are the uplink's."""
-    found = _addresses(sheet, bridge.netns, link, bridge.addresses)
-    return found if bridge.uplink is None else tuple(address for address in found if address in bridge.addresses)
-
-
-def _uplink(sheet: Sheet, bridge: Bridge, link: Link) -> Optional[str]:
-    nic = sheet.link(bridge.netns, bridge.uplink) if bridge.uplink is not None else None
-    return bridge.uplink if nic is not None and nic.master == link.index else None
-
-
-def _veths(sheet: Sheet, named: Topology) -> Iterable[Veth]:
-    for veth in named.veths:
-        there = _veth(sheet, veth)
-        if there is not None:
-            yield there
-
-
-def _veth(sheet: Sheet, veth: Veth) -> Optional[Veth]:
-    ends: List[End] = []
-    for end in veth:
-        link = _ours(sheet, end.netns, end.name, "veth")
-        if link is not None:
-            ends.append(_end(sheet, end, link))
-    if len(ends) == 2 and sheet.view.peers.get((veth.a.netns, veth.a.name)) == (veth.b.netns, veth.b.name):
-        return Veth(ends[0], ends[1])
-    return None
-
-
-def _containers(sheet: Sheet, named: Topology) -> Iterable[Container]:
-    for container in named.containers:
-        there = _veth(sheet, cable(container))
-        if there is not None:
-            host, guest = there
-            yield container._replace(bridge=host.bridge, addresses=guest.addresses, mac=guest.mac, mtu=guest.mtu)
-
-
-def _taps(sheet: Sheet, named: Topology) -> Iterable[Tap]:
-    for tap in named.taps:
-        link = _ours(sheet, tap.netns, tap.name, "tun")
-        if link is not None:
-            same = tap.owner is not None and sheet.view.users.get(tap.owner) == link.owner
-            yield tap._replace(
-                bridge=_master(sheet, tap.netns, link),
-                mac=link.mac if tap.mac is not None else None,
-                mtu=link.mtu if tap.mtu is not None or link.mtu != 1500 else None,
-                up=link.up,
-                owner=tap.owner if same else None if link.owner is None else str(link.owner),
-            )
-
-
-def _end(sheet: Sheet, end: End, link: Link) -> End:
-    addresses = _addresses(sheet, end.netns, link, end.addresses)
-    return end._replace(
-        bridge=_master(sheet, end.netns, link),
-        addresses=tuple(address for address in addresses if not end.leased or address in end.addresses),
-        mac=link.mac if end.mac is not None else None,
-        mtu=link.mtu if end.mtu is not None or link.mtu != 1500 else None,
-        up=link.up,
-    )
-
-
-def _master(sheet: Sheet, netns: Optional[str], link: Link) -> Optional[str]:
-    return sheet.names(netns).get(link.master or 0)
-
-
-def _interfaces(sheet: Sheet, named: Topology) -> Iterable[Interface]:
-    for interface in named.interfaces:
-        link = sheet.link(interface.netns, interface.name)
-        if link is not None:
-            wanted = set(interface.addresses)
-            yield interface._replace(
-                addresses=tuple(a for a in _addresses(sheet, interface.netns, link, wanted) if a in wanted),
-                mtu=link.mtu if interface.mtu is not None else None,
-                up=link.up if interface.up is not None else None,
-                bridge=_master(sheet, interface.netns, link) if interface.bridge is not None else None,
-            )
-
-
-def _has_route(sheet: Sheet, route: Route) -> bool:
-    view = sheet.view.views.get(route.netns)
-    if view is None:
-        return False
-    _netns, to, table, metric = key_of(route)
-    return any(
-        (there.to, there.table, there.metric) == (to, table, metric)
-        and is_our_route(there)
-        and agrees(sheet, view, route, there)
-        for there in view.routes
-    )
+def _let_through(*documents: Tuple[Topology, _Labels]) -> Tuple[str, ...]:
+    """The networks between which the rules of one family let everything through."""
+    for topology, labels in documents:
+        standing_here = labels.get(None, {})
+        found: List[str] = []
+        for family in (False, True):
+            networks = sorted({network for network in topology.forwarding.networks if (":" in network) == family})
+            if standing_here.get(f"let through between {', '.join(networks)}"):
+                found += networks
+        if found:
+            return tuple(sorted(found))
+    return ()

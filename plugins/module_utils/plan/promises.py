@@ -7,11 +7,11 @@ from typing import Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional
 
 from ..document.prefix import ip_text, known_prefix
 from ..firewall import FirewallWant, iptables_rules, nft_rules
+from ..firewall.labels import publish_label
 from ..firewall.obstacles import Judge, Obstacle, Wall
 from ..firewall.others import is_forwarded
 from ..firewall.packet import Packet
 from ..firewall.tables import Ruleset
-from ..firewall.translation import publish_label
 from ..firewall.want import family_of, overlap, within
 from ..model import Masquerade, NamespaceView, PublishedPort
 from .ways import LOOPBACK, way_to, ways_out

@@ -5,20 +5,14 @@ from __future__ import annotations
 
 from typing import Dict, Iterable, List, Optional, Tuple
 
+from ..document.identity import RouteKey, route_key
 from ..model import TABLE_MAIN, KernelRoute, NamespaceView, Route
 from ..rtnetlink.constants import ROUTE_PROTOCOL, RTN_UNICAST
 from ..rtnetlink.routes import TYPES, default_metric
 from .actions import RouteAdd, RouteDelete
-from .owned import RouteKey
 from .sheet import ROUTE, UNROUTE, Sheet, devices, is_our_route, place
 
 _Index = Dict[Tuple[str, int, int], List[KernelRoute]]
-
-
-def key_of(route: Route) -> RouteKey:
-    """What makes a route the same one: namespace, prefix, table and metric."""
-    metric = route.metric if route.metric is not None else default_metric(route.to)
-    return route.netns, route.to, route.table, metric
 
 
 def describe(route: Route) -> str:
@@ -42,7 +36,7 @@ def plan_routes(sheet: Sheet, wanted: Iterable[Route]) -> None:
     """Add what is missing, exchange ours that lead elsewhere."""
     indexes: Dict[Optional[str], _Index] = {}
     for route in wanted:
-        key = netns, to, table, metric = key_of(route)
+        key = netns, to, table, metric = route_key(route)
         namespace = sheet.namespace(netns)
         known = namespace is not None
         if namespace is not None:
