@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 BUILD = REPOSITORY / "build"
@@ -17,6 +18,10 @@ LINK.parent.mkdir(parents=True, exist_ok=True)
 with contextlib.suppress(FileExistsError):
     LINK.symlink_to("../../..", target_is_directory=True)
 sys.path.insert(0, str(BUILD))
+
+# How long an example takes says something of the machine, and of what else runs there.
+settings.register_profile("hostwire", deadline=None)
+settings.load_profile("hostwire")
 
 # What takes longer than `make test-quick` may; it leaves these out (-m "not slow").
 SLOW = {
