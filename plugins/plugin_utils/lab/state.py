@@ -19,8 +19,6 @@ import sys
 from pathlib import Path
 from typing import Any, Dict, Iterator, NamedTuple, Optional
 
-from ansible_collections.hostwire.linux.plugins.module_utils.search_path import search_path
-
 DEFAULT_DIRECTORY = "~/.cache/hostwire-lab"
 STATE_FILE = "lab.json"
 HOME = "/run/root"  # home directory inside every lab host
@@ -125,7 +123,7 @@ def _start(directory: Path, request: Dict[str, Any]) -> None:
     done = subprocess.run(
         [sys.executable, "-m", f"{package}.launch"],
         input=json.dumps({**request, "state_file": str(directory / STATE_FILE)}),
-        env={"PATH": search_path(), "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"},
+        env={"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"},
         cwd="/",
         capture_output=True,
         text=True,
