@@ -172,7 +172,7 @@ options:
     type: list
     elements: str
   mac:
-    description: MAC address of the first end; the kernel chooses one if left out.
+    description: MAC address of the first end; if left out, one derived from its name, the same whenever it is made.
     type: str
   mtu:
     description: Largest packet in bytes; at least 1280 where there is an IPv6 address. The kernel's choice is 1500.
@@ -205,7 +205,7 @@ options:
         type: list
         elements: str
       mac:
-        description: MAC address of the other end.
+        description: MAC address of the other end; likewise.
         type: str
       mtu:
         description: Largest packet in bytes.

@@ -14,7 +14,7 @@ import errno
 from typing import Container, FrozenSet, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 from . import sysctl
-from .announce import announce, ask_routers, mac_of
+from .announce import Claim, Held, announce, ask_routers, mac_of
 from .document.prefix import known_prefix
 from .errors import HostwireError, KernelRefused
 from .model import Baggage, Link
@@ -151,9 +151,10 @@ def _announce(channel: Channel, move: _Move) -> None:
     And routes that a router advertised are to be advertised here (see _metric_beside_the_routers).
     """
     with contextlib.suppress(OSError):
-        if mac_of(move.source) != mac_of(move.target):
-            held = [one.address.partition("/")[0] for one in replay.addresses_of(channel, move.target_index)]
-            announce(move.target, move.target_index, held)
+        mac = mac_of(move.target)
+        if mac_of(move.source) != mac:
+            held = [Held(*one[:3]) for one in replay.addresses_of(channel, move.target_index)]
+            announce(channel, [Claim(move.target, move.target_index, mac, tuple(held))])
     if any(route.is_ipv6 and route.protocol == RTPROT_RA for route in replay.routes_of(channel, move.target_index)):
         ask_routers(move.target_index)
 
