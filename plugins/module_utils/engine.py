@@ -36,6 +36,7 @@ from .host import Host
 from .model import Guests, HostView
 from .plan import preflight
 from .plan.actions import Step
+from .plan.mtus import mtu_warnings
 from .plan.owned import Owned, SysctlKey, living
 from .plan.planner import Plan, Wish, make_plan
 from .plan.present import present
@@ -361,6 +362,7 @@ class Run:
         warnings = [*others.hindrances(self.host, picture.wish.firewall, picture.tables, picture.view, plan)]
         if task.target.present:
             warnings += preflight.warnings(task.target, picture.view, self.reading.where)
+            warnings += mtu_warnings(task.target, task.stored, picture.view)
         return Result(bool(plan.steps), plan.lines, before, after, tuple(warnings), self._clock.seconds, reachability)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Iterable, List, Optional, Tuple, Union
 
+from ..document.links import same_mtu
 from ..model import CONTAINER, Bridge, End, Interface, Link, Namespace, Tap, Veth
 from .actions import (
     BridgeAdd,
@@ -99,7 +100,7 @@ def _mend_bridge_options(sheet: Sheet, bridge: Bridge, have: Link) -> None:
 def plan_veths(sheet: Sheet, wanted: Iterable[Veth]) -> None:
     """Make missing cables; mend those that differ; a cable that leads elsewhere is made anew (hazard 20)."""
     for veth in wanted:
-        a, b = veth
+        a, b = same_mtu(veth)
         if b.bridge and not a.bridge:
             a, b = b, a  # the first end of a new cable can be born on its bridge
         have_a = usable(sheet, a.netns, a.name, "veth")

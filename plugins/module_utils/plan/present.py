@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Iterable, List, Mapping, Optional, Set, Tuple, Union
 
 from ..document.containers import cable, cables
+from ..document.links import same_mtu
 from ..firewall import FirewallWant, Tables, changes
 from ..model import (
     Bridge,
@@ -23,6 +24,7 @@ from ..model import (
     Veth,
 )
 from ..rtnetlink.constants import IFA_F_PERMANENT, RT_SCOPE_LINK
+from .links import VETH_MTU
 from .owned import Owned
 from .routes import agrees, key_of
 from .settings import current, is_switch, wanted_files
@@ -161,10 +163,10 @@ def _veths(sheet: Sheet, named: Topology) -> Iterable[Veth]:
 
 def _veth(sheet: Sheet, veth: Veth) -> Optional[Veth]:
     ends: List[End] = []
-    for end in veth:
+    for end, whole in zip(veth, same_mtu(veth)):
         link = _ours(sheet, end.netns, end.name, "veth")
         if link is not None:
-            ends.append(_end(sheet, end, link))
+            ends.append(_end(sheet, end, link, whole.mtu or VETH_MTU))
     if len(ends) == 2 and sheet.view.peers.get((veth.a.netns, veth.a.name)) == (veth.b.netns, veth.b.name):
         return Veth(ends[0], ends[1])
     return None
@@ -192,13 +194,13 @@ def _taps(sheet: Sheet, named: Topology) -> Iterable[Tap]:
             )
 
 
-def _end(sheet: Sheet, end: End, link: Link) -> End:
+def _end(sheet: Sheet, end: End, link: Link, usual_mtu: int) -> End:
     addresses = _addresses(sheet, end.netns, link, end.addresses)
     return end._replace(
         bridge=_master(sheet, end.netns, link),
         addresses=tuple(address for address in addresses if not end.leased or address in end.addresses),
         mac=link.mac if end.mac is not None else None,
-        mtu=link.mtu if end.mtu is not None or link.mtu != 1500 else None,
+        mtu=link.mtu if end.mtu is not None or link.mtu != usual_mtu else None,
         up=link.up,
     )
 
