@@ -95,7 +95,7 @@ options:
         type: list
         elements: str
       mac:
-        description: MAC address of the interface in the container; the kernel chooses one if left out.
+        description: MAC address of the interface in the container; one derived from its name if left out.
         type: str
       mtu:
         description: Largest packet in bytes, of both ends; at least 1280 where there is an IPv6 address.

@@ -186,10 +186,12 @@ options:
     type: list
     elements: str
   mac:
-    description: MAC address of the first end; the kernel chooses one if left out.
+    description: MAC address of the first end; if left out, one derived from its name, the same whenever it is made.
     type: str
   mtu:
-    description: Largest packet in bytes; at least 1280 where there is an IPv6 address. The kernel's choice is 1500.
+    description:
+      - Largest packet in bytes; at least 1280 where there is an IPv6 address. Left out it is that of the other end, or
+        1500. A warning names what differs on a cable or a bridge, for what is too large for one is lost there.
     type: int
   up:
     description: Whether the first end is up.
@@ -219,10 +221,10 @@ options:
         type: list
         elements: str
       mac:
-        description: MAC address of the other end.
+        description: MAC address of the other end; likewise.
         type: str
       mtu:
-        description: Largest packet in bytes.
+        description: Largest packet in bytes; that of the first end if left out.
         type: int
       up:
         description: Whether the other end is up.

@@ -37,6 +37,7 @@ from .host import Host
 from .model import Guests, HostView
 from .plan import preflight
 from .plan.actions import Step
+from .plan.mtus import mtu_warnings
 from .plan.owned import Owned, SysctlKey, living
 from .plan.planner import Plan, Wish, make_plan
 from .plan.uplinks import attachments
@@ -242,7 +243,7 @@ class Run:
                     self._carry_out(plan, started)
             with self._clock.measuring("verify"):
                 self._await_spanning_trees(task)
-                owned = self._verify(task, memory, plan, started) if plan.steps else plan.owned
+                owned = self._verify(task, memory, picture, started) if plan.steps else plan.owned
                 reachability = probed(task.target)
             self._check()
             self.remember(task, memory, owned)
@@ -264,9 +265,14 @@ class Run:
 
             await_forwarding(bridges, self._check)
 
-    def _verify(self, task: Task, memory: Memory, plan: Plan, started: List[Tuple[Plan, Executor]]) -> Owned:
-        """Plan again from what is read back: nothing may be left to do. What our own changes took along is put back."""
-        owned = plan.owned
+    def _verify(self, task: Task, memory: Memory, picture: Picture, started: List[Tuple[Plan, Executor]]) -> Owned:
+        """Plan again from what is read back: nothing may be left to do. What our own changes took along is put back.
+
+        And tell the neighbours, before anybody tries whether it works.
+        """
+        from .apply.announcing import tell  # loaded when it is needed: most runs change nothing
+
+        owned = picture.plan.owned
         for attempt in range(SETTLING_ROUNDS + 1):
             seen = memory._replace(owned=owned)
             view = await_addresses(owned, lambda seen=seen: self._look_on(task, seen), self._dad_seconds)  # type: ignore[misc]
@@ -274,6 +280,8 @@ class Run:
             again = self._plan(task, memory._replace(owned=owned), view).plan
             if not again.steps:
                 self._refuse_restarted(again.owned)
+                actions = [step.action for done, _executor in started for step in done.steps]
+                tell(actions, picture.view, view, lambda seen=seen: self._look_on(task, seen), self._dad_seconds)  # type: ignore[misc]
                 return number_owned(again.owned, view)
             if attempt == SETTLING_ROUNDS:
                 break
@@ -299,6 +307,7 @@ class Run:
         error: BaseException,
     ) -> None:
         """Take everything back, last first, and look whether the host is as it was."""
+        from .apply.announcing import tell
         from .apply.differences import differences
         from .apply.undo import take_back  # loaded when it is needed: see firewall
 
@@ -308,7 +317,10 @@ class Run:
         if started:
             for _round in range(2):  # giving addresses back in their order may take routes along once more
                 failures += self._mend(task, memory, picture, started)
-            left = differences(picture.view, self.host.look(task, memory), _done(started))
+            view = self.host.look(task, memory)
+            actions = [action for step in _done(started) for action in step.inverse]
+            tell(actions, view, view, lambda: self.host.look(task, memory), self._dad_seconds)
+            left = differences(picture.view, view, _done(started))
             if left:
                 raise UndoFailed([f"{error}", "and not all could be put back:", *left, *failures]) from error
         if memory.interrupted:  # what an earlier run left is still there
@@ -368,6 +380,7 @@ class Run:
         if task.target.present:
             warnings += others.unprotected(picture.wish.unfiltered, picture.view)
             warnings += preflight.warnings(task.target, picture.view, self.reading.where)
+            warnings += mtu_warnings(task.target, task.stored, picture.view)
         return Result(
             bool(plan.steps), plan.lines, before, after, tuple(warnings), self._clock.seconds, reachability, *rules
         )

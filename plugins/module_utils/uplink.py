@@ -14,7 +14,7 @@ import errno
 from typing import Container, FrozenSet, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 from . import sysctl
-from .announce import announce, ask_routers, mac_of
+from .announce import Claim, Held, announce, ask_routers, mac_of
 from .document.prefix import known_prefix
 from .errors import HostwireError, KernelRefused
 from .model import Baggage, Link
@@ -38,6 +38,7 @@ SETTINGS = (
         "accept_ra",
     )),
 )  # fmt: skip
+_LINK_LOCAL = "fe80::/64"  # which each link has for itself
 _ROUTER_METRIC = 1024  # IP6_RT_PRIO_USER, net/ip6_route.h: of a route from an advertisement
 _GONE = frozenset((errno.EADDRNOTAVAIL, errno.ESRCH, errno.ENOENT))
 _THERE = frozenset((errno.EEXIST,))
@@ -74,6 +75,7 @@ def read_baggage(channel: Channel, link: Link) -> Baggage:
     """What a link of the channel's namespace holds."""
     addresses = [held for held in replay.addresses_of(channel, link.index) if not held.is_link_local]
     routes = replay.routes_of(channel, link.index)
+    homes = {known_prefix(held.home).network for held in addresses}
     objects = [
         f"route {route.to} leads through a nexthop object" for route in routes if replay.uses_nexthop_object(route)
     ]
@@ -81,14 +83,21 @@ def read_baggage(channel: Channel, link: Link) -> Baggage:
     return Baggage(
         tuple(held.address for held in addresses),
         tuple(held.address for held in addresses if not replay.is_lasting(held)),
-        tuple((route.to, route.table, route.metric) for route in routes if not _comes_by_itself(route)),
+        tuple((route.to, route.table, route.metric) for route in routes if not _comes_by_itself(route, homes)),
         len(replay.neighbours_of(channel, link.index)),
         (*objects, *rules),
     )
 
 
-def _comes_by_itself(route: replay.HeldRoute) -> bool:
-    return replay.is_the_kernels(route) or (route.is_ipv6 and route.protocol == RTPROT_RA)
+def _comes_by_itself(route: replay.HeldRoute, homes: Container[str]) -> bool:
+    """Whether a route comes along with an address, or with the next advertisement.
+
+    One that is the kernel's and of no address is the prefix of an advertisement: left where nobody hears those any
+    more, it would lead the traffic of the whole LAN into nothing.
+    """
+    if replay.is_the_kernels(route):
+        return route.to in homes or route.to == _LINK_LOCAL
+    return route.is_ipv6 and route.protocol == RTPROT_RA
 
 
 def attach(bridge: str, nic: str, addresses: Iterable[str]) -> None:
@@ -151,9 +160,10 @@ def _announce(channel: Channel, move: _Move) -> None:
     And routes that a router advertised are to be advertised here (see _metric_beside_the_routers).
     """
     with contextlib.suppress(OSError):
-        if mac_of(move.source) != mac_of(move.target):
-            held = [one.address.partition("/")[0] for one in replay.addresses_of(channel, move.target_index)]
-            announce(move.target, move.target_index, held)
+        mac = mac_of(move.target)
+        if mac_of(move.source) != mac:
+            held = [Held(*one[:3]) for one in replay.addresses_of(channel, move.target_index)]
+            announce(channel, [Claim(move.target, move.target_index, mac, tuple(held))])
     if any(route.is_ipv6 and route.protocol == RTPROT_RA for route in replay.routes_of(channel, move.target_index)):
         ask_routers(move.target_index)
 
@@ -190,7 +200,10 @@ def _routes_to_give(channel: Channel, move: _Move) -> Tuple[List[replay.HeldRout
     work: List[Tuple[str, Message]] = []
     for route in replay.routes_of(channel, move.source_index):
         name = (route.to, route.table, route.metric)
-        if replay.is_the_kernels(route) and (name in there or route.to in connected):
+        if replay.is_the_kernels(route) and route.to in (*connected, _LINK_LOCAL):
+            continue
+        if replay.is_the_kernels(route) and name in there:  # it came with the address, and needn't go with it
+            taken.append(route)
             continue
         if name in move.stay.routes:
             taken.append(route)

@@ -124,12 +124,12 @@ def boot_id() -> str:
 
 
 def machine_id() -> str:
-    """A text that is another on each machine, "" where there is none."""
-    try:
-        with open("/etc/machine-id", encoding="ascii") as file:
-            return file.read().strip()
-    except OSError:
-        return ""
+    """A text that is another on each machine: of two without such a text of their own at least the names differ."""
+    with contextlib.suppress(OSError, ValueError), open("/etc/machine-id", encoding="ascii") as file:
+        text = file.read(128).strip()
+        if text not in ("", "uninitialized"):  # machine-id(5): so it is in an image
+            return text
+    return os.uname().nodename
 
 
 def _alive(owned: Owned, boot: str) -> Owned:

@@ -118,6 +118,9 @@ class Executor:
             try:
                 message = build(self, work.action)  # may flush, so before the list is looked up
                 self._pending.append(_Pending(position, message, work.subject, _GONE.get(type(work.action))))
+                if isinstance(work.action, act.AddressAdd) and work.action.unchecked:
+                    message = addresses.unmark_address(self.index(work.action.link), work.action.address)
+                    self._pending.append(_Pending(position, message, work.subject, None))
             except _NoLink as missing:
                 if not (self._tolerant or type(work.action) in _GONE):
                     self._flush()
@@ -339,7 +342,7 @@ def _port_change(executor: Executor, action: act.PortChange) -> Message:
 
 
 def _address_add(executor: Executor, action: act.AddressAdd) -> Message:
-    return addresses.add_address(executor.index(action.link), action.address)
+    return addresses.add_address(executor.index(action.link), action.address, action.unchecked)
 
 
 def _address_delete(executor: Executor, action: act.AddressDelete) -> Message:

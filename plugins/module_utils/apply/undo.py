@@ -22,10 +22,16 @@ def take_back(steps: Sequence[Step], done: Iterable[int], lines: Sequence[str]) 
     for position in sorted(set(done), reverse=True):
         step = steps[position]
         work = [
-            Work(action, f"undo of: {lines[step.line] if step.line < len(lines) else ''}") for action in step.inverse
+            Work(_at_once(action), f"undo of: {lines[step.line] if step.line < len(lines) else ''}")
+            for action in step.inverse
         ]
         failures += do_tolerantly(work)
     return failures
+
+
+def _at_once(action: Action) -> Action:
+    """An IPv6 address that was there before needn't be checked again, and its neighbours are to know it at once."""
+    return action._replace(unchecked=True) if isinstance(action, AddressAdd) and ":" in action.address else action
 
 
 def do_tolerantly(work: Sequence[Work]) -> List[str]:
@@ -79,7 +85,7 @@ def _mend_link(then: NamespaceView, now: NamespaceView, link: Link) -> List[Acti
     present = {address.address for address in now.addresses.get(there.index, ())}
     for address in then.addresses.get(link.index, ()):
         if is_made(address) and address.address not in present:
-            actions.append(AddressAdd(netns, link.name, address.address))
+            actions.append(_at_once(AddressAdd(netns, link.name, address.address)))
     return actions + _mend_primaries(
         netns, link.name, then.addresses.get(link.index, ()), now.addresses.get(there.index, ())
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Dict, Generic, Iterable, Iterator, List, NamedTuple, Optional, Tuple, TypeVar
 
-from ..model import CONTAINER, Route, Topology
+from ..model import CONTAINER, Route, Topology, Veth
 from .containers import cable
 from .prefix import WIDTH, Prefix, known_prefix
 from .where import Where
@@ -41,8 +41,8 @@ def wanted_links(topology: Topology, where: Where) -> List[WantedLink]:
         for i, b in enumerate(topology.bridges)
     ]
     for i, veth in enumerate(topology.veths):
-        path = where.path("veths", i)
-        for end, end_path in ((veth.a, path), (veth.b, path + ".peer")):
+        path, ends = where.path("veths", i), same_mtu(veth)
+        for end, end_path in ((ends.a, path), (ends.b, path + ".peer")):
             found.append(WantedLink(end_path, CABLE, end.netns, end.name, end.addresses, end.bridge, end.mtu, end.up))
     found += [
         WantedLink(where.path("interfaces", i), FOREIGN, f.netns, f.name, f.addresses, f.bridge, f.mtu, f.up)
@@ -57,6 +57,14 @@ def wanted_links(topology: Topology, where: Where) -> List[WantedLink]:
         for end in reversed(cable(value)):  # what is wrong with a cable is said of its end in the container
             found.append(WantedLink(path, CABLE, end.netns, end.name, end.addresses, end.bridge, end.mtu, end.up))
     return found
+
+
+def same_mtu(veth: Veth) -> Veth:
+    """A cable of which the MTU said at one end holds at the other, unless that says one too."""
+    a, b = veth
+    if a.mtu == b.mtu:
+        return veth
+    return Veth(a._replace(mtu=a.mtu or b.mtu), b._replace(mtu=b.mtu or a.mtu))
 
 
 class Placed(NamedTuple):

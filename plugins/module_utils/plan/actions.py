@@ -96,11 +96,12 @@ class PortChange(NamedTuple):
 
 
 class AddressAdd(NamedTuple):
-    """Give an address to a link."""
+    """Give an address to a link; ``unchecked``: an IPv6 one that is usable at once, duplicates or not (hazard 28)."""
 
     netns: Optional[str]
     link: str
     address: str
+    unchecked: bool = False
 
 
 class AddressDelete(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Dict, FrozenSet, Iterable, List, Optional, Set, Tuple
 from ..document.containers import cables
 from ..document.prefix import known_prefix
 from ..model import Address, Link, LinkKey, Topology
-from ..rtnetlink.constants import IFA_F_PERMANENT, IFA_F_SECONDARY, RT_SCOPE_LINK
+from ..rtnetlink.constants import IFA_F_PERMANENT, IFA_F_SECONDARY, IFA_F_TENTATIVE, RT_SCOPE_LINK
 from .actions import AddressAdd, AddressDelete, SysctlSet
 from .owned import AddressKey, Change
 from .sheet import ADDRESS, BEFORE_UP, SYSCTL, UNADDRESS, Sheet, place
@@ -22,18 +22,25 @@ def leased_ends(stored: Topology, previous: Topology) -> Dict[LinkKey, FrozenSet
 
 
 def plan_addresses(
-    sheet: Sheet, netns: Optional[str], link: str, wanted: Tuple[str, ...], have: Optional[Link]
+    sheet: Sheet,
+    netns: Optional[str],
+    link: str,
+    wanted: Tuple[str, ...],
+    have: Optional[Link],
+    unchecked: bool = False,
 ) -> None:
-    """Give our link just these addresses. Those that the kernel or a router made are left alone, and leased ones."""
+    """Give our link just these addresses. Those that the kernel or a router made are left alone, and leased ones.
+
+    ``unchecked``: nobody can be there who has one of the IPv6 addresses too, so that they are to be usable at once.
+    """
     if have is None:
         for address in wanted:
-            _add(sheet, netns, link, address, known=False)
+            _add(sheet, netns, link, address, unchecked, known=False)
         return
     present = sheet.view.views[netns].addresses.get(have.index)
     if present is None:
-        if wanted:
-            for address in wanted:
-                _add(sheet, netns, link, address)
+        for address in wanted:
+            _add(sheet, netns, link, address, unchecked)
         return
     given = sheet.leased.get((netns, link))
     judged = {
@@ -41,10 +48,23 @@ def plan_addresses(
         for entry in present
         if (_counts(entry, wanted) if given is None else entry.address in wanted or entry.address in given)
     }
-    _exchange(sheet, netns, link, wanted, judged, present)
+    if unchecked and not have.running:
+        _make_usable(sheet, netns, link, [judged[address] for address in wanted if address in judged])
+    _exchange(sheet, netns, link, wanted, judged, present, unchecked)
 
 
-def plan_foreign_addresses(sheet: Sheet, netns: Optional[str], link: str, wanted: Tuple[str, ...], have: Link) -> None:
+def _make_usable(sheet: Sheet, netns: Optional[str], link: str, there: Iterable[Address]) -> None:
+    """The check of these waits for a carrier, which may never come."""
+    for entry in there:
+        if entry.flags & IFA_F_TENTATIVE and (netns, link) not in sheet.falling:
+            line = sheet.line(f"{place(netns)}: {link}: address {entry.address}: usable at once")
+            sheet.do(ADDRESS, line, AddressDelete(netns, link, entry.address), AddressAdd(netns, link, entry.address))
+            sheet.do(ADDRESS, line, AddressAdd(netns, link, entry.address, unchecked=True))
+
+
+def plan_foreign_addresses(
+    sheet: Sheet, netns: Optional[str], link: str, wanted: Tuple[str, ...], have: Link, unchecked: bool = False
+) -> None:
     """Add what is missing; take away what we once gave and is wanted no more; touch nothing else."""
     present = sheet.view.views[netns].addresses.get(have.index, ())
     ours = {
@@ -52,7 +72,7 @@ def plan_foreign_addresses(sheet: Sheet, netns: Optional[str], link: str, wanted
         for entry in present
         if entry.address in wanted or (netns, link, entry.address) in sheet.owned.addresses
     }
-    _exchange(sheet, netns, link, wanted, ours, present)
+    _exchange(sheet, netns, link, wanted, ours, present, unchecked)
     for address in wanted:
         if address not in ours:
             sheet.after.addresses[(netns, link, address)] = None
@@ -88,11 +108,12 @@ def _exchange(
     wanted: Tuple[str, ...],
     ours: Dict[str, Address],
     present: Tuple[Address, ...],
+    unchecked: bool = False,
 ) -> None:
     lost_with_state = (netns, link) in sheet.falling
     for address in wanted:
         if address not in ours or (lost_with_state and ":" in address):
-            _add(sheet, netns, link, address)
+            _add(sheet, netns, link, address, unchecked)
     surplus = [entry for address, entry in ours.items() if address not in wanted]
     if not surplus:
         return
@@ -131,9 +152,12 @@ def _keep_secondaries(
         sheet.after.sysctls[(netns, path)] = known._replace(perhaps="1")  # so it is if the run is killed in between
 
 
-def _add(sheet: Sheet, netns: Optional[str], link: str, address: str, known: bool = True) -> None:
+def _add(
+    sheet: Sheet, netns: Optional[str], link: str, address: str, unchecked: bool = False, known: bool = True
+) -> None:
     line = sheet.line(f"{place(netns)}: {link}: address {address}: add")
+    add = AddressAdd(netns, link, address, unchecked and ":" in address)
     if known:
-        sheet.do(ADDRESS, line, AddressAdd(netns, link, address), AddressDelete(netns, link, address))
+        sheet.do(ADDRESS, line, add, AddressDelete(netns, link, address))
     else:  # goes with the link that the same plan makes
-        sheet.do(ADDRESS, line, AddressAdd(netns, link, address))
+        sheet.do(ADDRESS, line, add)

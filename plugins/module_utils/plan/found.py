@@ -8,6 +8,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Opt
 from ..document import identity
 from ..document.containers import cable, cables
 from ..document.identity import RouteKey, link_key, route_key
+from ..document.links import same_mtu
 from ..model import (
     Bridge,
     Container,
@@ -28,6 +29,7 @@ from ..model import (
 )
 from ..rtnetlink.constants import IFA_F_PERMANENT, RT_SCOPE_LINK, RTN_UNICAST
 from ..rtnetlink.routes import TYPES
+from .links import VETH_MTU
 from .owned import Owned
 from .removal import marked_links
 from .settings import current, is_switch
@@ -207,23 +209,23 @@ class Finder:
 
     def _veth(self, veth: Veth, same: List[Veth]) -> Optional[Veth]:
         ends: List[End] = []
-        for end in veth:
+        for end, whole in zip(veth, same_mtu(veth)):
             link = self._ours(end.netns, end.name, "veth")
             if link is not None:
                 said = _Named(tuple(one for value in same for one in value if link_key(one) == link_key(end)))
-                ends.append(self._end(end, link, said))
+                ends.append(self._end(end, link, said, whole.mtu or VETH_MTU))
         if len(ends) == 2 and self._view.peers.get(link_key(veth.a)) == link_key(veth.b):
             return Veth(ends[0], ends[1])
         return None
 
-    def _end(self, end: End, link: Link, named: _Named) -> End:
+    def _end(self, end: End, link: Link, named: _Named, usual_mtu: int) -> End:
         said = named.together("addresses")
         addresses = self._addresses(end.netns, link, said)
         return end._replace(
             bridge=self._master(end.netns, link),
             addresses=tuple(address for address in addresses if not end.leased or address in said),
             mac=link.mac if named.says("mac") else None,
-            mtu=link.mtu if named.says("mtu") or link.mtu != 1500 else None,
+            mtu=link.mtu if named.says("mtu") or link.mtu != usual_mtu else None,
             up=link.up,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Iterable, List, Optional, Tuple, Union
 
+from ..document.links import same_mtu
 from ..model import CONTAINER, Bridge, End, Interface, Link, Namespace, Tap, Veth
 from .actions import (
     BridgeAdd,
@@ -20,7 +21,7 @@ from .addresses import plan_addresses, plan_foreign_addresses
 from .owned import UNKNOWN, Change, owner_of
 from .ports import join, mend_link
 from .sheet import BEFORE_UP, LINK, MAKE_LINKS, MAKE_NAMESPACES, Sheet, kind_words, place, port_again
-from .uplinks import look_of, plan_bridge_addresses
+from .uplinks import has_only_own_ports, look_of, plan_bridge_addresses
 
 IPV6_MTU = 1280  # RFC 8200, 5: on a link with less the kernel has no IPv6 at all (hazard 22)
 VETH_MTU = 1500  # ETH_DATA_LEN, linux/if_ether.h: what the kernel gives a new veth
@@ -99,7 +100,7 @@ def _mend_bridge_options(sheet: Sheet, bridge: Bridge, have: Link) -> None:
 def plan_veths(sheet: Sheet, wanted: Iterable[Veth]) -> None:
     """Make missing cables; mend those that differ; a cable that leads elsewhere is made anew (hazard 20)."""
     for veth in wanted:
-        a, b = veth
+        a, b = same_mtu(veth)
         if b.bridge and not a.bridge:
             a, b = b, a  # the first end of a new cable can be born on its bridge
         have_a = usable(sheet, a.netns, a.name, "veth")
@@ -112,8 +113,9 @@ def plan_veths(sheet: Sheet, wanted: Iterable[Veth]) -> None:
                 sheet.after.links[(end.netns, end.name)] = have.index
                 mend(sheet, end._replace(mtu=end.mtu or VETH_MTU), have)
                 _allow_ipv6(sheet, end)
-        plan_addresses(sheet, a.netns, a.name, a.addresses, have_a)
-        plan_addresses(sheet, b.netns, b.name, b.addresses, have_b)
+        alone = not (a.up and b.up) and not (a.bridge or b.bridge)  # until the other end is up, and then it's ours
+        plan_addresses(sheet, a.netns, a.name, a.addresses, have_a, alone)
+        plan_addresses(sheet, b.netns, b.name, b.addresses, have_b, alone)
 
 
 def _take_strays(sheet: Sheet, veth: Veth, *ends: Tuple[End, Optional[Link]]) -> Tuple[Optional[Link], Optional[Link]]:
@@ -132,7 +134,8 @@ def describe(veth: Veth) -> str:
 
 def _make_veth(sheet: Sheet, veth: Veth, a: End, b: End) -> None:
     line = sheet.line(_words_of_making(veth))
-    add = VethAdd(a.netns, a.name, a.mac, a.mtu, a.bridge, b.netns, b.name, b.mac, b.mtu)
+    macs = [end.mac or sheet.stable_mac(end.netns, end.name) for end in (a, b)]
+    add = VethAdd(a.netns, a.name, macs[0], a.mtu, a.bridge, b.netns, b.name, macs[1], b.mtu)
     sheet.do(MAKE_LINKS, line, add, LinkDelete(a.netns, a.name))
     mark = sheet.owned.mark
     for end, bridge in ((a, None), (b, b.bridge)):
@@ -258,7 +261,8 @@ def plan_interfaces(sheet: Sheet, wanted: Iterable[Interface]) -> None:
                 _set_foreign(sheet, have, netns, field, now, want)
             elif want is not None and key in sheet.owned.settings:
                 sheet.after.settings[key] = Change(sheet.owned.settings[key].before, _word(want))
-        plan_foreign_addresses(sheet, netns, name, interface.addresses, have)
+        empty = have.kind == "bridge" and has_only_own_ports(sheet, netns, name, have)
+        plan_foreign_addresses(sheet, netns, name, interface.addresses, have, empty)
 
 
 def _dress_new_loopback(sheet: Sheet, interface: Interface) -> None:

@@ -10,7 +10,7 @@ from ..firewall import FirewallWant, Tables
 from ..model import HostView, LinkKey, Topology
 from ..netns import Process
 from . import removal
-from .actions import Step
+from .actions import AddressAdd, AddressDelete, Step
 from .addresses import take_foreign_addresses
 from .around import Elsewhere, together
 from .claims import claims, interface_claims, namespaces_in, within, without
@@ -22,7 +22,7 @@ from .ports import plan_other_ports, plan_ports_of_others
 from .redirects import along_with
 from .routes import plan_routes, take_routes
 from .settings import plan_files, plan_settings, take_files, take_settings, without_what_forwarding_needs
-from .sheet import Sheet
+from .sheet import LEAVE, Sheet
 from .strangers import Hangers
 from .taps import plan_taps
 from .uplinks import plan_uplinks, take_uplinks
@@ -83,6 +83,7 @@ def make_plan(
     sheet = Sheet(view, owned, machine)
     sheet.conflicts += conflicts
     sheet.isolation, sheet.leased, sheet.said = wish.isolation, wish.leased, wish.said
+    sheet.wired = {(entry.netns, entry.bridge) for entry in wish.stored.interfaces if entry.bridge is not None}
     lent = _find_hairpins(sheet, wish, tables)
     doomed = _doomed(wish, owned)
     wanted = claims(wish.topology, wish.settings, wish.files)
@@ -117,7 +118,7 @@ def make_plan(
     if sheet.conflicts:
         raise Conflict(sheet.conflicts)
     _forget_containers(sheet.after)
-    return Plan(tuple(sheet.lines), _in_order(sheet.steps), sheet.after)
+    return Plan(tuple(sheet.lines), _in_order(_leaving_first(sheet.steps)), sheet.after)
 
 
 def _find_hairpins(
@@ -166,6 +167,21 @@ def _doomed(wish: Wish, owned: Owned) -> Owned:
     named.addresses.update(interfaces.addresses)
     named.settings.update(interfaces.settings)
     return named
+
+
+def _leaving_first(steps: List[Step]) -> List[Step]:
+    """An IPv6 address that moves leaves its old link first: the new one asks whether somebody has it (hazard 28)."""
+    arriving = {
+        step.action.address for step in steps if isinstance(step.action, AddressAdd) and ":" in step.action.address
+    }
+    if not arriving:
+        return steps
+    return [
+        step._replace(stage=LEAVE)
+        if isinstance(step.action, AddressDelete) and step.action.address in arriving
+        else step
+        for step in steps
+    ]
 
 
 def _in_order(steps: List[Step]) -> Tuple[Step, ...]:

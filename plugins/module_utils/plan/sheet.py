@@ -34,6 +34,7 @@ MAKE_LINKS = 40
 GROUP = 50  # of links, which rules tell ours by: so before the rules, as far as it closes
 PROTECT = 52  # firewall rules, before anything opens
 UNGROUP = 55  # as far as it opens
+LEAVE = 65  # IPv6 addresses that another link gets
 BEFORE_UP = 70  # settings that a link must have before it hears the first packet
 LINK = 71
 ADDRESS = 72
@@ -86,6 +87,7 @@ class Sheet:
         self.switched: Set[Optional[str]] = set()  # where IPv4 forwarding changes
         # Links that the plan takes down: they lose routes and IPv6 addresses (hazard 23).
         self.falling: Set[LinkKey] = set()
+        self.wired: Set[LinkKey] = set()  # bridges onto which the document plugs interfaces that aren't ours
         self.leaving: Set[LinkKey] = set()  # bridges that give an uplink back: their routes move or go
 
     def line(self, text: str) -> int:
@@ -116,7 +118,7 @@ class Sheet:
         return namespace.links.get(name)
 
     def stable_mac(self, netns: Optional[str], name: str) -> str:
-        """A locally administered MAC address that this bridge gets on this host whenever it is made (hazard 21)."""
+        """A locally administered MAC address that the link gets on this host whenever it is made (hazards 3, 21)."""
         digest = hashlib.sha256("\0".join((self.machine, self.owned.name, netns or "", name)).encode()).digest()
         return bytes([digest[0] & 0xFC | 0x02, *digest[1:6]]).hex(":")
 

@@ -166,12 +166,21 @@ def plan_bridge_addresses(sheet: Sheet, bridge: Bridge, have: Optional[Link]) ->
     if shares and have is not None:
         plan_foreign_addresses(sheet, netns, name, wanted, have)
     else:
-        plan_addresses(sheet, netns, name, wanted, have)
+        alone = bridge.uplink is None and not shares and has_only_own_ports(sheet, netns, name, have)
+        plan_addresses(sheet, netns, name, wanted, have, unchecked=alone)
     for address in wanted:
         if bridge.uplink is None:
             sheet.after.addresses.pop((netns, name, address), None)
         elif not shares:
             sheet.after.addresses[(netns, name, address)] = None
+
+
+def has_only_own_ports(sheet: Sheet, netns: Optional[str], name: str, bridge: Optional[Link]) -> bool:
+    """Whether nobody is on a switch but guests of documents: no wire, and nothing that somebody else plugged in."""
+    if bridge is None or (netns, name) in sheet.wired:
+        return (netns, name) not in sheet.wired
+    links = sheet.view.views[netns].links.values()
+    return all(owner_of(link.alias) is not None for link in links if link.master == bridge.index)
 
 
 def look_of(sheet: Sheet, bridge: Bridge) -> Tuple[Optional[str], Optional[int]]:

@@ -11,10 +11,12 @@ from ..model import Address
 from .channel import Channel
 from .constants import (
     IFA_ADDRESS,
+    IFA_F_NODAD,
     IFA_FLAGS,
     IFA_LOCAL,
     NLM_F_CREATE,
     NLM_F_EXCL,
+    NLM_F_REPLACE,
     RT_SCOPE_HOST,
     RT_SCOPE_LINK,
     RT_SCOPE_UNIVERSE,
@@ -23,7 +25,7 @@ from .constants import (
     RTM_NEWADDR,
 )
 from .shapes import Shapes
-from .wire import Message, attribute
+from .wire import Message, attribute, u32
 
 _IFADDR = struct.Struct("=BBBBI")  # struct ifaddrmsg: family, prefix length, flags, scope, link index
 _SHAPES = Shapes({IFA_LOCAL: "s", IFA_ADDRESS: "s", IFA_FLAGS: "I"})
@@ -66,9 +68,18 @@ def _scope(family: int, packed: bytes) -> int:
     return RT_SCOPE_LINK if packed[0] == 0xFE and packed[1] & 0xC0 == 0x80 else RT_SCOPE_UNIVERSE
 
 
-def add_address(index: int, address: str) -> Message:
-    """Give ``address`` (with its prefix length) to the link with this index; EEXIST if it has it."""
-    return Message(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, _body(index, address))
+def add_address(index: int, address: str, unchecked: bool = False) -> Message:
+    """Give ``address`` (with its prefix length) to the link with this index; EEXIST if it has it.
+
+    ``unchecked``: an IPv6 address is usable at once, also on a link that carries nothing yet; it is marked so.
+    """
+    flags = u32(IFA_FLAGS, IFA_F_NODAD) if unchecked else b""
+    return Message(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, _body(index, address) + flags)
+
+
+def unmark_address(index: int, address: str) -> Message:
+    """Take the mark of an unchecked address off it; it stays usable."""
+    return Message(RTM_NEWADDR, NLM_F_REPLACE, _body(index, address) + u32(IFA_FLAGS, 0))
 
 
 def delete_address(index: int, address: str) -> Message:

@@ -8,7 +8,16 @@ import struct
 from typing import List, NamedTuple, Optional
 
 from .channel import Channel
-from .constants import NDA_DST, NDA_LLADDR, RTM_DELNEIGH, RTM_GETNEIGH
+from .constants import (
+    NDA_DST,
+    NDA_LLADDR,
+    NLM_F_CREATE,
+    NLM_F_REPLACE,
+    NTF_USE,
+    RTM_DELNEIGH,
+    RTM_GETNEIGH,
+    RTM_NEWNEIGH,
+)
 from .wire import Message, attribute, attributes
 
 _NDMSG = struct.Struct("=BxHiHBB")  # struct ndmsg: family, padding, link index, state, flags, type
@@ -45,7 +54,14 @@ def _parse(buffer: bytearray, start: int, end: int) -> Optional[Neighbour]:
 
 def delete_neighbour(index: int, address: str) -> Message:
     """Forget one neighbour; ENOENT if it isn't known."""
+    return Message(RTM_DELNEIGH, 0, _named(index, address, 0))
+
+
+def ask_for_neighbour(index: int, address: str) -> Message:
+    """Have the kernel ask on the link with this index, at once, who has ``address``; it keeps an entry for that."""
+    return Message(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, _named(index, address, NTF_USE))
+
+
+def _named(index: int, address: str, flags: int) -> bytes:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    return Message(
-        RTM_DELNEIGH, 0, _NDMSG.pack(family, 0, index, 0, 0, 0) + attribute(NDA_DST, socket.inet_pton(family, address))
-    )
+    return _NDMSG.pack(family, 0, index, 0, flags, 0) + attribute(NDA_DST, socket.inet_pton(family, address))

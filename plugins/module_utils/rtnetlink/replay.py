@@ -92,6 +92,11 @@ class HeldAddress(NamedTuple):
         return ":" in self.address
 
     @property
+    def home(self) -> str:
+        """The address whose subnet the kernel makes a route to, with its length: the other end's where that is said."""
+        return f"{socket.inet_ntop(self.header[0], self.parts[IFA_ADDRESS])}/{self.header[1]}"
+
+    @property
     def is_link_local(self) -> bool:
         """Whether it is an IPv6 address that each link has for itself."""
         return self.scope == RT_SCOPE_LINK and self.is_ipv6
@@ -270,7 +275,10 @@ def _other_link(multipath: bytes, old: int, new: int) -> bytes:
 
 
 def is_the_kernels(route: HeldRoute) -> bool:
-    """Whether the kernel made the route along with an address (or a program that manages those says so)."""
+    """Whether the kernel made the route along with an address (or a program that manages those says so).
+
+    One of IPv6 that ends one day doesn't go with its address, and there may be none: a router advertised the prefix.
+    """
     return route.protocol == RTPROT_KERNEL
 
 
