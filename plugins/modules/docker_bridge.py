@@ -18,7 +18,13 @@ description:
     options to C(daemon.json), of which it keeps every other byte, takes them out of C(/etc/default/docker) and
     the admin's unit files, stops Docker, puts C(docker0) right, starts Docker, starts those containers again that ran
     and that Docker doesn't start itself, and looks whether addresses, NAT rules, containers and published ports are
-    right.
+    right. A container that ends within three seconds of its start hasn't come back.
+  - The way back is the old state literally, so what wouldn't start again as it is is refused. That is a value in a file
+    that C(dockerd) can't take, an option that it runs with and that none of its files explains, a file that was edited
+    since its start in one of these options, and another engine than C(docker.service) at the socket.
+  - What else names the old address or subnet of C(docker0) is looked for in C(daemon.json), the flags,
+    C(docker.socket), the settings of containers and the sockets of the host. What keeps C(dockerd) from starting is a
+    conflict, the rest a warning that is in the plan, too.
   - A run that was killed is taken back by the next one.
   - An option that isn't given is left as it is.
 extends_documentation_fragment:
@@ -127,15 +133,20 @@ before:
       type: dict
       returned: success
     files:
-      description: The text of each file that changes, by its path; null for one that isn't there.
+      description:
+        - Each file that changes, by its path, with C(options), those of this module that stand there, and C(kept), how
+          much else does; null for one that isn't there. What is kept is never shown, as it may hold passwords.
       type: dict
       returned: success
-  sample: {address: 172.17.0.1/16, options: {}, files: {/etc/docker/daemon.json: null}}
+  sample: {address: 172.17.0.1/16, options: {}, files: {/etc/docker/daemon.json: {options: {}, kept: 2 other keys}}}
 after:
   description: The state after the run, or in check mode as it would be, as RV(before).
   returned: success
   type: dict
-  sample: {address: 192.168.225.1/24, options: {bip: 192.168.225.1/24}, files: {}}
+  sample:
+    address: 192.168.225.1/24
+    options: {bip: 192.168.225.1/24}
+    files: {/etc/docker/daemon.json: {options: {bip: 192.168.225.1/24}, kept: 2 other keys}}
 diff:
   description: RV(before) and RV(after) as YAML text, as C(--diff) shows them.
   returned: success
@@ -211,7 +222,8 @@ from typing import Any, Dict
 
 from ansible_collections.hostwire.linux.plugins.module_utils.ansible_module import Module, run_task
 from ansible_collections.hostwire.linux.plugins.module_utils.apply.interruption import heeded
-from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.readdress.run import Limits, run
+from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.readdress.run import run
+from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.readdress.switching import Limits
 from ansible_collections.hostwire.linux.plugins.module_utils.document import to_yaml
 
 SPEC: Dict[str, Dict[str, Any]] = {
@@ -236,11 +248,7 @@ SPEC: Dict[str, Dict[str, Any]] = {
 
 
 def _diff_text(state: Dict[str, Any]) -> str:
-    """A state as YAML with its files line by line."""
-    if not state:
-        return ""
-    files = {path: None if text is None else text.splitlines() for path, text in state["files"].items()}
-    return to_yaml({**state, "files": files})
+    return to_yaml(state) if state else ""
 
 
 def work(module: Module) -> Dict[str, Any]:
@@ -248,6 +256,8 @@ def work(module: Module) -> Dict[str, Any]:
     limits = Limits(float(module.params["start_timeout"]), float(module.params["verify_timeout"]))
     with heeded() as interrupted:
         done = run(module.params, module.check_mode, limits=limits, interrupted=interrupted)
+    for line in done.warnings:
+        module.warn(line)
     shown = (done.before, done.after) if done.before != done.after else ({}, {})
     before, after = (_diff_text(state) for state in shown)
     return {

@@ -17,7 +17,8 @@ description:
     networks, containers and published ports. Masquerading that an engine left behind for networks that are no more is
     taken away.
   - Sets rules of your own for who may reach published ports. They stand in one chain C(HOSTWIRE-USER), which is
-    replaced as a whole, and to which one jump in Docker's chain C(DOCKER-USER) leads. Docker never touches either.
+    replaced as a whole, and to which one jump in Docker's chain C(DOCKER-USER) leads. Docker never touches either; a
+    jump that others took away (C(ufw reload) with rules for Docker writes C(DOCKER-USER) anew) is put back.
   - Where the engine runs with C(iptables) set to false, gives containers their way out (masquerading) and their
     published ports, in the chains C(HOSTWIRE-DOCKER) and C(HOSTWIRE-DOCKER-MASQ).
   - Every rule that isn't Docker's and has no mark of this module is left as it is, and so are the policies of chains,

@@ -20,10 +20,15 @@ from ansible_collections.hostwire.linux.tests.docker.machines import ENGINES, Ma
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "releases(*names): the Debian releases to run on")
+    config.addinivalue_line("markers", "pairs(pairs): the Debian releases and names (of a case) to run with")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "machine" in metafunc.fixturenames:
+    pairs = metafunc.definition.get_closest_marker("pairs")
+    if pairs:
+        params = [pytest.param(*pair, marks=pytest.mark.xdist_group(pair[0])) for pair in pairs.args[0]]
+        metafunc.parametrize(("machine", "name"), params, indirect=["machine"], scope="session")
+    elif "machine" in metafunc.fixturenames:
         mark = metafunc.definition.get_closest_marker("releases")
         names = mark.args if mark else tuple(ENGINES)
         marked = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in names]

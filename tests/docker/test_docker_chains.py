@@ -167,6 +167,31 @@ def test_rules_of_the_users_decide_who_may_come_in(machine: Machine) -> None:
     assert rules(machine).keys() == before.keys()
 
 
+# What ufw's after.rules does at each reload where people keep rules for Docker in it.
+UFW_RELOADS = """
+for program in iptables ip6tables; do
+    $program -n -L DOCKER-USER >/dev/null 2>&1 || continue
+    rules='-A DOCKER-USER -i nothing0 -j DROP\\n-A DOCKER-USER -j RETURN'
+    printf "*filter\\n:DOCKER-USER - [0:0]\\n$rules\\nCOMMIT\\n" | $program-restore --noflush
+done
+"""
+
+
+def test_a_jump_that_somebody_else_took_away_is_damage(machine: Machine) -> None:
+    machine.reset(legacy=machine.release == "trixie")
+    machine.docker("run", "-d", "--name", "web", "-p", "8080:80", "busybox", *serving("web"))
+    machine.done("docker_chains", rules=[{"action": "deny", "port": "8080"}])
+    assert machine.outside_asks(8080, 1.5) == ""
+    machine.run("sh", "-c", UFW_RELOADS)
+    assert machine.outside_asks(8080) == "web"
+    (damage,) = [one for one in machine.done("docker_info")["damage"] if one["rule"].startswith("-A DOCKER-USER ")][:1]
+    assert (damage["kind"], damage["repairable"]) == ("missing-jump", True)
+    answer = change(machine)
+    assert "iptables filter: DOCKER-USER: add a jump to HOSTWIRE-USER" in answer["plan"]
+    assert machine.outside_asks(8080, 1.5) == ""
+    assert machine.done("docker_info")["damage"] == []
+
+
 def test_mistakes_are_named_and_nothing_changes(machine: Machine) -> None:
     engine(machine)
     before = rules(machine)

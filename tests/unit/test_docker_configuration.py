@@ -61,8 +61,11 @@ def test_a_key_goes_with_its_comma(text: str, left: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('{\n  "debug": true\n  "bip": "1.2.3.4/24"\n}\n', 'line 3: broken JSON: a comma or } is missing: "bip"'),
-        ('{\n  "debug": treu\n}\n', 'line 2: broken JSON: Expecting value: "debug": treu'),
+        (
+            '{\n  "debug": true\n  "bip": "1.2.3.4/24"\n}\n',
+            "line 3: broken JSON: a comma or } is missing (at",
+        ),
+        ('{\n  "debug": treu\n}\n', "line 2: broken JSON: Expecting value (at character 12)"),
         ('{\n  // comment\n  "debug": true\n}\n', "line 2: broken JSON"),
         ('{"debug": true,}', "line 1"),
         ('{"debug": true', "line 1"),
@@ -72,11 +75,28 @@ def test_a_key_goes_with_its_comma(text: str, left: str) -> None:
         ('{"a":' + "[" * 100_000, "nested too deeply"),
     ],
 )
-def test_broken_json_is_quoted_with_its_line(text: str, said: str) -> None:
+def test_of_broken_json_the_place_is_named(text: str, said: str) -> None:
     with pytest.raises(InvalidValue) as caught:
         parse(text)
     assert "/etc/docker/daemon.json" in str(caught.value)
     assert said in str(caught.value)
+
+
+def said_of(text: str) -> str:
+    """What parse() has against a text, "" if nothing."""
+    try:
+        parse(text)
+    except InvalidValue as problem:
+        return str(problem)
+    return ""
+
+
+@pytest.mark.parametrize("more", ["", "?", '"', "{", ","])
+def test_no_word_of_a_broken_file_is_quoted(more: str) -> None:
+    text = '{"log-opts": {"splunk-token": "S3CRET-1"},\n "proxies": {"http-proxy": "http://svc:S3CRET-2@proxy:3128"}}'
+    said = [said_of(text[:position] + more + text[position:] * bool(more)) for position in range(len(text))]
+    assert sum(map(bool, said)) > 20
+    assert not [line for line in said for word in ("S3CRET", "splunk", "svc") if word in line]
 
 
 def test_duplicate_keys_are_noticed() -> None:

@@ -242,12 +242,12 @@ def test_options_that_the_engine_does_not_know_are_refused(monkeypatch: pytest.M
     )
 
 
-def test_an_option_that_stands_twice_is_refused_and_absent_clears_it(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("parameters", [{"bip": "10.9.0.1/24"}, {"mtu": 1400}, {"state": "absent"}])
+def test_an_option_that_stands_twice_leaves_no_way_back(
+    monkeypatch: pytest.MonkeyPatch, parameters: Dict[str, Any]
+) -> None:
     now = situation(json_text='{"mtu": 1400}', defaults='DOCKER_OPTS="--mtu=1400"\n')
-    assert "mtu: set twice" in checked(now, monkeypatch, bip="10.9.0.1/24")
-    made = planned(now, state="absent")
-    preflight.check(wish.read_wish({"state": "absent"}), now, made)
-    assert made.forward.final == {"/etc/default/docker": 'DOCKER_OPTS=""\n', daemon_json.PATH: "{}"}
+    assert "mtu: set twice" in checked(now, monkeypatch, **parameters)
 
 
 def test_a_flag_in_a_packages_unit_stays_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -302,8 +302,8 @@ def test_files_are_swapped_by_renames_and_keep_their_mode(tmp_path: Path) -> Non
     path = tmp_path / "daemon.json"
     path.write_bytes(b"{}\r\n")
     path.chmod(0o640)
-    way = memory.Switch({str(path): '{"a":\r\n1}'}, {str(path): None}, (), memory.Expected())
-    back = memory.Switch({str(path): "{}\r\n"}, {str(path): "{}\r\n"}, (), memory.Expected())
+    way = memory.Switch({str(path): '{"a":\r\n1}'}, {str(path): None}, (), (), memory.Expected())
+    back = memory.Switch({str(path): "{}\r\n"}, {str(path): "{}\r\n"}, (), (), memory.Expected())
     staging.stage({"forward": way, "back": back})
     staging.put("forward", "start", way.start)
     assert path.read_bytes() == b'{"a":\r\n1}'

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.model import Engine
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.rules import Asked, Reading, read
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.rules.access import needs, parse, rendered
+from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.rules.run import Wish, _plan, _Situation
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.rules.transaction import Transaction
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.rules.unmanaged import (
     OwnRules,
     unmanaged,
+    user_jump,
     user_rendered,
 )
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import InvalidValue
@@ -145,6 +147,55 @@ def test_the_users_rules_come_change_and_go() -> None:
     late["filter"]["DOCKER-USER"].insert(0, "-A DOCKER-USER -j RETURN")
     assert own(late, user_rendered(rendered(both[::-1], 4)))[0]["filter"]["DOCKER-USER"][0].endswith("HOSTWIRE-USER")
     assert own(turned, OwnRules({}, ()))[0] == before
+
+
+UFW = ["-A DOCKER-USER -s 10.0.0.0/8 -j RETURN", "-A DOCKER-USER -j ufw-user-forward", "-A DOCKER-USER -j RETURN"]
+
+
+@pytest.mark.parametrize("name", RECORDINGS)
+@pytest.mark.parametrize("families", [(4,), (6,), (4, 6)])
+@pytest.mark.parametrize("left", ["nothing", "theirs", "theirs, then ours", "no chain"])
+def test_a_jump_to_our_rules_that_others_took_away_is_put_back(name: str, families: tuple[int, ...], left: str) -> None:
+    found = recording(name)
+    rulesets = copy.deepcopy(found.listing.rulesets)
+    wanted = reading(found, rulesets).expected
+    damaged = [family for family in families if "DOCKER-USER" in wanted.get(family, {}).get("filter", {})]
+    jump = user_jump().rule.line
+    for family in rulesets:
+        if "DOCKER-USER" in wanted.get(family, {}).get("filter", {}):
+            rules = user_rendered(rendered(parse([{"action": "deny", "port": "8080"}]), family))
+            rulesets[family] = own(rulesets[family], rules)[0]
+    before = copy.deepcopy(rulesets)
+    assert not [one for one in reading(found, rulesets).damage if "HOSTWIRE" in one.text]
+    lines = {"nothing": [], "theirs": UFW, "theirs, then ours": [*UFW, jump]}
+    for family in damaged:
+        if left == "no chain":
+            del rulesets[family]["filter"]["DOCKER-USER"]
+        else:
+            rulesets[family]["filter"]["DOCKER-USER"] = list(lines[left])
+    seen = reading(found, rulesets)
+    said = [(one.kind, one.family, one.rule, one.repairable) for one in seen.damage if "HOSTWIRE" in one.text]
+    assert said == [("missing-jump", family, jump, True) for family in damaged]
+    after = dict(rulesets)
+    for transaction in _plan(Wish(), _Situation(found.engine, Asked(), seen)):
+        after[transaction.family] = applied(transaction.text, rulesets[transaction.family])
+    assert reading(found, after).damage == ()
+    for family in damaged:
+        chain = after[family]["filter"]["DOCKER-USER"]
+        assert chain[0] == jump
+        assert chain.count(jump) == 1
+        assert set(lines.get(left, [])) <= set(chain)
+        assert after[family]["filter"]["HOSTWIRE-USER"] == before[family]["filter"]["HOSTWIRE-USER"]
+
+
+def test_where_no_rules_of_ours_stand_no_jump_is_missed() -> None:
+    found = recording("28.5-default")
+    seen = reading(found, found.listing.rulesets)
+    assert seen.damage == ()
+    assert all(not one.plan for one in _plan(Wish(), _Situation(found.engine, Asked(), seen)))
+    emptied = copy.deepcopy(found.listing.rulesets)
+    emptied[4]["filter"]["HOSTWIRE-USER"] = []
+    assert reading(found, emptied).damage == ()
 
 
 def test_rules_are_of_the_families_of_their_addresses() -> None:

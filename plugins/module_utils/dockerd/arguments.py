@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, NamedTuple, Sequence
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 from .options import BOOL, BY_FLAG, INT, LIST, POOLS, Option
 
@@ -48,6 +48,11 @@ def read_arguments(words: Sequence[str]) -> List[Given]:
             found.append(Given(option, typed(option, value), number, last))
         number = last + 1
     return found
+
+
+def option_of(flag: str) -> Optional[Option]:
+    """The option of a flag, with its dashes; None where the table has none."""
+    return BY_FLAG.get(flag)
 
 
 def typed(option: Option, value: str) -> Any:

@@ -10,7 +10,7 @@ from ..errors import InvalidValue, KernelRefused
 from . import daemon_json, service, variables
 from .arguments import Given, collected, read_arguments
 from .options import BY_KEY, LIST, POOLS, TABLE_OF_OPTIONS, Option, plain, words
-from .units import Text, Unit, arguments_of, editable, is_drop_in, read_unit
+from .units import Text, Unit, arguments_of, editable, is_dockerd, is_drop_in, read_unit
 from .variables import Word
 
 FLAG, DAEMON_JSON, DEFAULTS, DROP_IN = "flag", "daemon.json", "/etc/default/docker", "drop-in"
@@ -64,6 +64,7 @@ class Configuration(NamedTuple):
 
     ``init`` is "systemd" or "sysvinit"; ``texts`` holds the text of every file that was read, None for one that isn't
     there; ``command`` are dockerd's arguments; ``duplicates`` the keys that daemon.json itself holds repeatedly.
+    ``program`` is what the unit starts, where that isn't known to be dockerd itself.
     """
 
     settings: Dict[str, Setting]
@@ -72,6 +73,7 @@ class Configuration(NamedTuple):
     texts: Dict[str, Optional[str]]
     command: Tuple[str, ...] = ()
     duplicates: Tuple[str, ...] = ()
+    program: Optional[Word] = None
 
     @property
     def twice(self) -> Tuple[str, ...]:
@@ -110,16 +112,19 @@ def read_configuration(unit: Optional[service.UnitFiles] = None) -> Configuratio
             texts[path] = read_text(path)
         return texts[path]
 
+    program: Optional[Word] = None
     if init == service.SYSTEMD:
         files = unit if unit is not None else service.unit_files()
         listed = [Text(path, text_of(path) or "") for path in files.paths]
-        arguments = arguments_of(read_unit(listed, text_of))
+        found = read_unit(listed, text_of, files.environment_files)
+        arguments = arguments_of(found)
+        program = next((word for word in found.command[:1] if not is_dockerd(word.text)), None)
     else:
         content = text_of(variables.PATH)
         held = variables.values(variables.assignments(content or "", variables.PATH))
         arguments = arguments_of(Unit(_sysvinit_command(), held))
     path = _config_file(arguments)
-    return assemble(init, arguments, path, text_of(path), texts)
+    return assemble(init, arguments, path, text_of(path), texts)._replace(program=program)
 
 
 def _sysvinit_command() -> Tuple[Word, ...]:

@@ -11,7 +11,6 @@ from ..errors import InvalidValue
 
 PATH = "/etc/docker/daemon.json"
 _BLANK = " \t\r\n"  # RFC 8259
-_QUOTED = 120  # characters of a line that a message shows
 _BOM = "\ufeff"  # dockerd leaves it out when it reads
 
 
@@ -56,7 +55,7 @@ class Parsed(NamedTuple):
 
 
 def parse(text: str, path: str = PATH) -> Parsed:
-    """Read the text of a daemon.json. Raises InvalidValue that quotes the line where it isn't JSON or no object."""
+    """Read the text of a daemon.json. Raises InvalidValue that names the place where it isn't JSON or no object."""
     try:
         return _scan(text, json.JSONDecoder(parse_constant=_no_constant))
     except json.JSONDecodeError as error:
@@ -77,14 +76,11 @@ def _no_constant(name: str) -> Any:
 
 
 def _words(text: str, path: str, position: int, reason: str) -> str:
+    """The place and the reason. What stands there may be a password, so it isn't quoted."""
     position = min(position, len(text))
     number = text.count("\n", 0, position) + 1
-    lines = text.split("\n")
-    quoted = lines[number - 1].strip()[:_QUOTED]
-    if not quoted and number > 1:  # what is wrong began on an earlier line
-        before = next((line.strip() for line in reversed(lines[: number - 1]) if line.strip()), "")
-        return f"{path}: line {number}: broken JSON: {reason}; before it stands: {before}"
-    return f"{path}: line {number}: broken JSON: {reason}: {quoted or '(empty)'}"
+    column = position - (text.rfind("\n", 0, position) + 1) + 1
+    return f"{path}: line {number}: broken JSON: {reason} (at character {column})"
 
 
 def _after_blank(text: str, position: int) -> int:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Set
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Set, Tuple
 
 from ..docker_api import Api, NotFound
 from ..errors import MissingOnHost
@@ -18,6 +18,7 @@ from .model import (
     Subnet,
 )
 
+SWARM_POOL = "10.0.0.0/8"  # swarmkit's default
 _WILDCARDS = {"": {4, 6}, "0.0.0.0": {4}, "::": {6}}
 
 
@@ -33,9 +34,27 @@ def read_engine(api: Api) -> Engine:
             firewall=str((info.get("FirewallBackend") or {}).get("Driver") or ""),
             networks=tuple(sorted((_network(entry) for entry in networks), key=lambda network: network.name)),
             containers=tuple(sorted(_containers(api, listed), key=lambda container: container.name)),
+            root=str(info.get("DockerRootDir") or ""),
+            storage=str(info.get("Driver") or ""),
+            swarm=_swarm(info.get("Swarm") or {}),
+            swarm_pools=_swarm_pools(info.get("Swarm") or {}),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise MissingOnHost(f"what answers at {api.path} doesn't speak the Docker API: {error!r}") from error
+
+
+def _swarm(swarm: Mapping[str, Any]) -> str:
+    if swarm.get("LocalNodeState") in (None, "", "inactive"):
+        return ""
+    return "manager" if swarm.get("ControlAvailable") else "worker"
+
+
+def _swarm_pools(swarm: Mapping[str, Any]) -> Tuple[str, ...]:
+    """The pools, which a manager tells where they were chosen; else Swarm's own is meant. A worker doesn't know."""
+    if _swarm(swarm) != "manager":
+        return ()
+    cluster: Mapping[str, Any] = swarm.get("Cluster") or {}
+    return tuple(str(pool) for pool in cluster.get("DefaultAddrPool") or (SWARM_POOL,))
 
 
 def read_container(api: Api, name: str) -> Container:
@@ -97,7 +116,22 @@ def container(entry: Mapping[str, Any]) -> Container:
         ports=tuple(sorted(ports)),
         ipv4_only=tuple(sorted(port for port, families in ports.items() if families == {4})),
         ipv6_only=tuple(sorted(port for port, families in ports.items() if families == {6})),
+        started=str(state.get("StartedAt") or ""),
+        restarts=int(entry.get("RestartCount") or 0),
+        settings=tuple(_settings(entry.get("Config") or {}, host)),
     )
+
+
+def _settings(config: Mapping[str, Any], host: Mapping[str, Any]) -> Iterator[Tuple[str, str]]:
+    """What of a container's making may name an address of the host's."""
+    for server in host.get("Dns") or ():
+        yield "--dns", str(server)
+    for line in host.get("ExtraHosts") or ():
+        yield f"--add-host {str(line).partition(':')[0]}", str(line).partition(":")[2]
+    for name, value in ((host.get("LogConfig") or {}).get("Config") or {}).items():
+        yield f"--log-opt {name}", str(value)
+    for line in config.get("Env") or ():
+        yield f"--env {str(line).partition('=')[0]}", str(line).partition("=")[2]
 
 
 def _mode(mode: str) -> str:

@@ -61,7 +61,9 @@ class Container(NamedTuple):
     ``policy`` is its restart policy: no, always, unless-stopped or on-failure. ``health`` is healthy, unhealthy or
     starting, "" without a check. ``mode`` is its network mode: a network's name or id, host, none, container:ID.
     ``auto_remove``: it is gone for good once it stops (docker run --rm). ``ipv4_only`` are those of ``ports`` that are
-    published at every IPv4 address (0.0.0.0) and at no IPv6 one, ``ipv6_only`` the other way round.
+    published at every IPv4 address (0.0.0.0) and at no IPv6 one, ``ipv6_only`` the other way round. ``started`` is the
+    engine's time of its last start. ``settings`` are those that may name an address, each with its value, which is
+    nobody's to read but for that.
     """
 
     id: str
@@ -78,6 +80,9 @@ class Container(NamedTuple):
     ports: Tuple[PublishedPort, ...] = ()
     ipv4_only: Tuple[PublishedPort, ...] = ()
     ipv6_only: Tuple[PublishedPort, ...] = ()
+    started: str = ""
+    restarts: int = 0
+    settings: Tuple[Tuple[str, str], ...] = ()
 
     def endpoint(self, network: str) -> Optional[Endpoint]:
         """Its place in a network, None if it isn't in there."""
@@ -85,7 +90,11 @@ class Container(NamedTuple):
 
 
 class Engine(NamedTuple):
-    """An engine as it was read. ``firewall`` is the driver it says (API 1.49 on), "" before."""
+    """An engine as it was read. ``firewall`` is the driver it says (API 1.49 on), "" before.
+
+    ``root`` and ``storage`` are its directory and its storage driver. ``swarm`` is "manager", "worker" or "", and
+    ``swarm_pools`` the ranges that Swarm takes its networks' subnets from, which only managers know.
+    """
 
     version: str
     api: str
@@ -93,6 +102,10 @@ class Engine(NamedTuple):
     firewall: str = ""
     networks: Tuple[Network, ...] = ()
     containers: Tuple[Container, ...] = ()
+    root: str = ""
+    storage: str = ""
+    swarm: str = ""
+    swarm_pools: Tuple[str, ...] = ()
 
     @property
     def release(self) -> Tuple[int, ...]:

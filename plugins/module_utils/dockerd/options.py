@@ -51,6 +51,7 @@ TABLE_OF_OPTIONS: Tuple[Option, ...] = (
     Option("default-gateway-v6", ("--default-gateway-v6",), STR, None),
     Option("ip", ("--ip",), STR, "0.0.0.0"),
     Option("dns", ("--dns",), LIST, ()),
+    Option("metrics-addr", ("--metrics-addr",), STR, None),
     Option("experimental", ("--experimental",), BOOL, False),
     Option("live-restore", ("--live-restore",), BOOL, False),
     Option("hosts", ("--host", "-H"), LIST, ()),

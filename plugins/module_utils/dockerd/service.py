@@ -7,6 +7,7 @@ With systemd each question costs 20 to 50 ms, so one is asked only where its ans
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import re
 import shutil
@@ -25,7 +26,13 @@ _BOOTED = "/run/systemd/system"  # sd_booted(3)
 _SERVICE, _SOCKET = "docker.service", "docker.socket"
 _SYSVINIT_LOG = "/var/log/docker.log"
 _TAKEN_ALONG = ("RequiredBy", "BoundBy", "ConsistsOf")  # stopped with it, but not started with it: systemd.unit(5)
-_PROPERTIES = "Id,LoadState,ActiveState,FragmentPath,DropInPaths,NeedDaemonReload," + ",".join(_TAKEN_ALONG)
+_PROPERTIES = ",".join(
+    (
+        *("Id", "LoadState", "ActiveState", "FragmentPath", "DropInPaths", "NeedDaemonReload"),
+        *("EnvironmentFiles", "MainPID", "Listen"),
+        *_TAKEN_ALONG,
+    )
+)
 _STOP_SECONDS = 300.0  # containers that ignore SIGTERM take their stop timeout, mostly 10 s, each
 _LOGGED = re.compile(r'level=(?:error|fatal)\b.*?msg="((?:[^"\\]|\\.)*)"')
 
@@ -34,6 +41,8 @@ class UnitFiles(NamedTuple):
     """docker.service as systemd knows it: its files in order, and whether it and its socket are active.
 
     ``stale``: a file was changed since systemd read it. ``dependents``: the active units that stop when Docker does.
+    ``environment_files`` are those of its variables, specifiers and patterns resolved; None where systemd doesn't say.
+    ``main_pid`` is that of the process it started, 0 if there is none; ``listens`` where docker.socket does.
     """
 
     paths: Tuple[str, ...]
@@ -42,6 +51,9 @@ class UnitFiles(NamedTuple):
     socket_active: bool
     stale: bool
     dependents: Tuple[str, ...] = ()
+    environment_files: Optional[Tuple[str, ...]] = None
+    main_pid: int = 0
+    listens: Tuple[str, ...] = ()
 
 
 def detect() -> str:
@@ -67,17 +79,32 @@ def unit_files() -> UnitFiles:
         socket.get("ActiveState") == "active",
         own.get("NeedDaemonReload") == "yes" or socket.get("NeedDaemonReload") == "yes",
         _dependents(units),
+        _environment_files(own.get("EnvironmentFiles", "")),
+        int(own.get("MainPID") or 0),
+        tuple(line.rpartition(" (")[0] for line in socket.get("Listen", "").splitlines()),
     )
 
 
+def _environment_files(shown: str) -> Tuple[str, ...]:
+    """systemd's answer, a line each: ``/etc/default/docker (ignore_errors=yes)``; a pattern stands for its files."""
+    found: List[str] = []
+    for line in shown.splitlines():
+        path = line.rpartition(" (")[0]
+        found += sorted(glob.glob(path)) if glob.has_magic(path) else [path]
+    return tuple(found)
+
+
 def _show(names: Sequence[str]) -> Dict[str, Dict[str, str]]:
-    """Properties of units by the unit's name. Raises KernelRefused."""
+    """Properties of units by the unit's name; one that is shown repeatedly has a line each. Raises KernelRefused."""
     done = _run(["systemctl", "show", *names, f"--property={_PROPERTIES}"])
     if done.returncode:
         raise KernelRefused(f"systemctl show {' '.join(names)}", errno.EIO, done.stderr.strip())
     units: Dict[str, Dict[str, str]] = {}
     for block in done.stdout.split("\n\n"):
-        fields = dict(line.partition("=")[::2] for line in block.splitlines())
+        fields: Dict[str, str] = {}
+        for line in block.splitlines():
+            name, _equals, value = line.partition("=")
+            fields[name] = f"{fields[name]}\n{value}" if name in fields else value
         units[fields.get("Id", "")] = fields
     return units
 
@@ -195,7 +222,8 @@ def validate(text: str, arguments: Sequence[str]) -> Optional[str]:
     said = (done.stderr.strip() or done.stdout.strip()).splitlines()
     if done.returncode == 0 or not said:
         return None
-    return said[-1].replace(path, "daemon.json")
+    usage = [line.partition(":")[2] for line in said if line.startswith("Status:")]  # of flags that it doesn't know
+    return (usage or said)[-1].strip().replace(path, "daemon.json")
 
 
 def flags() -> FrozenSet[str]:

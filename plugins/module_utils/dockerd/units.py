@@ -6,6 +6,7 @@ Syntax of unit files: systemd.syntax(7) and systemd.service(5), as far as people
 
 from __future__ import annotations
 
+import posixpath
 import re
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -43,10 +44,15 @@ def editable(path: str) -> bool:
     return path.startswith(_EDITABLE)
 
 
-def read_unit(files: Sequence[Text], environment_file: Callable[[str], Optional[str]]) -> Unit:
+def read_unit(
+    files: Sequence[Text],
+    environment_file: Callable[[str], Optional[str]],
+    resolved: Optional[Sequence[str]] = None,
+) -> Unit:
     """The unit whose main file and drop-ins are given in systemd's order.
 
-    ``environment_file`` gives the text of a file of variables, None if there is none.
+    ``environment_file`` gives the text of a file of variables, None if there is none. ``resolved`` are those files as
+    systemd itself names them, which knows what a specifier like %p stands for.
     """
     command: Tuple[Word, ...] = ()
     variables: Dict[str, Tuple[Word, ...]] = {}
@@ -60,6 +66,8 @@ def read_unit(files: Sequence[Text], environment_file: Callable[[str], Optional[
                 variables = {**variables, **_environment(text, words)} if words else {}
             elif name == "EnvironmentFile":
                 environment_files = [*environment_files, *(word.text.lstrip("-") for word in words)] if words else []
+    if resolved is not None:
+        environment_files = list(resolved)
     for path in environment_files:
         content = environment_file(path)
         if content is not None:
@@ -68,15 +76,27 @@ def read_unit(files: Sequence[Text], environment_file: Callable[[str], Optional[
 
 
 def arguments_of(unit: Unit) -> Tuple[Word, ...]:
-    """The words behind the program's name, with variables put in; each with the place where it was written."""
+    """The words behind the program's name, with variables put in; each with the place where it was written.
+
+    Where another program starts dockerd (nice, numactl, env), the words behind dockerd's.
+    """
     found: List[Word] = []
-    for word in unit.command[1:]:
+    for word in unit.command:
         whole = _VARIABLE.fullmatch(word.text)
         if whole is not None:
             found += unit.variables.get(whole.group(1) or whole.group(2), ())
             continue
         found.append(word._replace(text=_VARIABLE.sub(lambda match: _joined(unit, match), word.text)))
-    return tuple(found)
+    named = [is_dockerd(word.text) for word in found]
+    first = named.index(True) if True in named else 0
+    while first + 1 < len(named) and named[first + 1]:  # ExecStart=@PROGRAM NAME
+        first += 1
+    return tuple(found[first + 1 :])
+
+
+def is_dockerd(word: str) -> bool:
+    """Whether a word of a command is dockerd as a program, with or without its directory and systemd's prefixes."""
+    return posixpath.basename(word.lstrip("@-:+!")) == "dockerd"
 
 
 def _joined(unit: Unit, match: re.Match[str]) -> str:

@@ -53,6 +53,17 @@ def listeners(netns: Optional[str], ports: Collection[Tuple[str, int]]) -> List[
     return found + both
 
 
+def listeners_at(addresses: Collection[str]) -> List[Listener]:
+    """The sockets of the calling thread's namespace that are bound to one of these addresses, TCP's and UDP's."""
+    return [
+        listener
+        for protocol in _LISTENS
+        for name in (protocol, f"{protocol}6")
+        for listener in _read(name, protocol)
+        if listener.address in addresses
+    ]
+
+
 def holders(inodes: Collection[int]) -> Dict[int, str]:
     """The processes that hold these sockets, like ``nginx (process 812)``. Looks through all of /proc."""
     found: Dict[int, str] = {}

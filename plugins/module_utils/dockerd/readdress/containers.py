@@ -8,6 +8,7 @@ from typing import List, Mapping, Sequence
 
 from ...docker_api import Api
 from ...errors import HostwireError, VerificationFailed
+from ..discretion import discreet
 from ..facts import read_container
 
 _INTERVAL = 0.1  # seconds between two looks
@@ -28,7 +29,7 @@ def start_again(api: Api, ran: Sequence[str], names: Mapping[str, str], seconds:
         try:
             _start(api, name, min(deadline, time.monotonic() + _GRACE))
         except HostwireError as error:
-            problems.append(f"container {names.get(name, name)}: ran, and doesn't come back: {error}")
+            problems.append(f"container {names.get(name, name)}: ran, and doesn't come back: {discreet(str(error))}")
     if problems:
         raise VerificationFailed(problems)
 

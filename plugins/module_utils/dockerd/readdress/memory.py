@@ -30,7 +30,10 @@ class Origin(NamedTuple):
 
 
 class Expected(NamedTuple):
-    """What the new state has to look like; "" and None are not looked at. ``subnets`` are those of other networks."""
+    """What the new state has to look like; "" and None are not looked at. ``subnets`` are those of other networks.
+
+    ``subnet6`` is docker0's IPv6 subnet.
+    """
 
     address: str = ""
     address6: str = ""
@@ -38,18 +41,21 @@ class Expected(NamedTuple):
     options: Dict[str, str] = {}  # of the network "bridge", as the engine calls them
     masquerade: Optional[bool] = None
     subnets: Dict[str, Tuple[str, ...]] = {}
+    subnet6: str = ""
 
 
 class Switch(NamedTuple):
     """One way for dockerd from one configuration to another.
 
-    It is started with the files ``start``, which are then replaced by ``final``; docker0 loses the addresses ``gone``
-    while it is stopped.
+    While it is stopped docker0 loses the addresses ``gone`` and gets those of ``put``. ``final`` are the texts of the
+    files in the end. ``start`` are those that make it forget an address that it remembers (it does so wherever none is
+    said, and whatever docker0 has): with them it is started, then they are replaced.
     """
 
     start: Texts
     final: Texts
     gone: Tuple[str, ...]
+    put: Tuple[str, ...]
     expected: Expected
 
 
@@ -57,7 +63,8 @@ class Journal(NamedTuple):
     """A run on its way: its phase, the way there, the way back, and the containers, by id, name in words.
 
     ``ran``: those that run, in the order in which they were started; ``resting``: those that are stopped though Docker
-    starts them with every start of its own; ``dependents``: units that stopped with Docker.
+    starts them with every start of its own; ``dependents``: units that stopped with Docker; ``steady``: those of
+    ``ran`` that weren't being restarted again and again.
     """
 
     phase: str
@@ -70,6 +77,7 @@ class Journal(NamedTuple):
     init: str
     socket: bool
     dependents: Tuple[str, ...] = ()
+    steady: Tuple[str, ...] = ()
 
 
 class Store:
@@ -122,6 +130,7 @@ class Store:
             str(found["init"]),
             bool(found["socket"]),
             tuple(found["dependents"]),
+            tuple(found.get("steady", ())),  # not written before version 0.4
         )
 
     def advance(self, journal: Journal) -> Journal:
@@ -167,4 +176,5 @@ class Store:
 def _switch(found: Dict[str, Any]) -> Switch:
     expected = dict(found["expected"])
     expected["subnets"] = {name: tuple(subnets) for name, subnets in expected["subnets"].items()}
-    return Switch(dict(found["start"]), dict(found["final"]), tuple(found["gone"]), Expected(**expected))
+    put = found.get("put", [expected["address"]])  # not written before version 0.4
+    return Switch(dict(found["start"]), dict(found["final"]), tuple(found["gone"]), tuple(put), Expected(**expected))

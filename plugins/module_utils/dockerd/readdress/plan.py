@@ -10,6 +10,8 @@ from ..configuration import Configuration, change
 from ..daemon_json import DELETE, merge
 from ..model import DEFAULT_NETWORK, Container
 from ..options import BY_PARAMETER, plain, words
+from .agreement import OPTIONS_OF_NETWORK
+from .leaning import Leaning, leaning
 from .memory import Expected, Origin, Switch, Texts
 from .situation import Situation
 from .wish import PRESENT, RESTORED, Wish
@@ -21,18 +23,14 @@ _BUILT_IN = tuple(f"172.{second}.0.0/16" for second in range(17, 32)) + tuple(
 _BY_ENGINE = ("always", "unless-stopped")
 _SECONDS_OF_RESTART = 2.0  # dockerd alone, as measured on 20.10 to 28.5
 _SECONDS_PER_CONTAINER = 0.4
-_OPTIONS_OF_NETWORK = {
-    "icc": "com.docker.network.bridge.enable_icc",
-    "ip-masq": "com.docker.network.bridge.enable_ip_masquerade",
-    "mtu": "com.docker.network.driver.mtu",
-}
 
 
 class Plan(NamedTuple):
     """What will be done. ``options`` are ours with their values afterwards, by daemon.json key.
 
     ``engines`` come back by their restart policy, ``ours`` are started by us, in this order; ``resting`` are stopped,
-    but started by Docker's own start, and stopped again. ``downtime`` in seconds.
+    but started by Docker's own start, and stopped again. ``downtime`` in seconds. ``leaning`` is what is written
+    elsewhere of the address that goes; its warnings are among the lines.
     """
 
     lines: Tuple[str, ...]
@@ -44,6 +42,7 @@ class Plan(NamedTuple):
     ours: Tuple[Container, ...] = ()
     resting: Tuple[Container, ...] = ()
     downtime: float = 0.0
+    leaning: Leaning = Leaning()
 
 
 def make_plan(wish: Wish, now: Situation) -> Plan:
@@ -55,10 +54,11 @@ def make_plan(wish: Wish, now: Situation) -> Plan:
     after = {path: text for path, (dummy, text) in changed.items()}
     options = _options_after(configuration, wanted)
     address, address6 = _address_after(wish, now, options), options.get("bip6") or ""
-    was = _given(configuration)
+    was = given(configuration)
     say = address != now.address or "bip" in was
     forward = _switch(now, options, after, Expected(address, address6), say, _gone(now, options, address))
     back = _switch(now, was, before, Expected(now.address, now.address6), True, (address, address6))
+    forward, back = forward._replace(put=_put(address)), back._replace(put=_put(now.address, *now.addresses))
     lines = _lines(now, options, changed, address)
     if not lines:
         return Plan((), forward, back, before, options)
@@ -69,14 +69,16 @@ def make_plan(wish: Wish, now: Situation) -> Plan:
     downtime = round(_SECONDS_OF_RESTART + _SECONDS_PER_CONTAINER * len(running), 1)
     lines += _container_lines(engines, ours, resting, downtime)
     lines[-1:-1] = [f"unit {name}: stops with Docker; is started again" for name in now.dependents]
-    return Plan(tuple(lines), forward, back, before, options, engines, ours, resting, downtime)
+    leans = leaning(now, forward)
+    lines += [f"warning: {line}" for line in leans.warnings]
+    return Plan(tuple(lines), forward, back, before, options, engines, ours, resting, downtime, leans)
 
 
 def _rests(one: Container) -> bool:
     return not one.running and one.policy == "always" and one.status != "created"
 
 
-def _given(configuration: Configuration) -> Dict[str, Any]:
+def given(configuration: Configuration) -> Dict[str, Any]:
     """Our options that stand anywhere, with their values."""
     keys = [option.key for option in BY_PARAMETER.values()]
     return {key: plain(configuration.value(key)) for key in keys if configuration.settings[key].given}
@@ -122,7 +124,7 @@ def _files(wish: Wish, now: Situation, wanted: Mapping[str, Any]) -> Dict[str, T
 
 
 def _options_after(configuration: Configuration, wanted: Mapping[str, Any]) -> Dict[str, Any]:
-    options = {**_given(configuration), **wanted}
+    options = {**given(configuration), **wanted}
     return {key: plain(value) for key, value in options.items() if value is not DELETE}
 
 
@@ -135,10 +137,22 @@ def _address_after(wish: Wish, now: Situation, options: Mapping[str, Any]) -> st
     old = now.origin.address if now.origin is not None and "bip" not in now.origin.options else ""
     if wish.state == RESTORED:
         return old or now.address
-    given = now.configuration.settings["bip"].given
-    if not given and not (now.origin and old and old != now.address):
+    if now.origin is not None and _said(now.origin.options, old):
+        old = ""  # not Docker's own choice
+    if not _said(given(now.configuration), now.address) and not (now.origin and old and old != now.address):
         return now.address  # dockerd chose it itself
     return old if old and _free(old, now) else first_free(options.get("default-address-pools"), now)
+
+
+def _said(options: Mapping[str, Any], address: str) -> bool:
+    """Whether docker0 has its address by one of these options: bip, or the range out of which dockerd then took one."""
+    if options.get("bip") or not address:
+        return bool(options.get("bip"))
+    network = ipaddress.ip_interface(address).network
+    if options.get("fixed-cidr") and ipaddress.ip_network(str(options["fixed-cidr"]), strict=False) == network:
+        return True
+    bases = [ipaddress.ip_network(str(pool["base"])) for pool in options.get("default-address-pools") or ()]
+    return any(base.version == 4 and network.subnet_of(base) for base in bases)  # type: ignore[arg-type]
 
 
 def first_free(pools: Optional[Sequence[Mapping[str, Any]]], now: Situation) -> str:
@@ -187,28 +201,34 @@ def _keeps6(address6: str, options: Mapping[str, Any]) -> bool:
     if options.get("bip6"):
         return interface == ipaddress.ip_interface(str(options["bip6"]))
     if options.get("fixed-cidr-v6"):
-        return interface.ip in ipaddress.ip_network(str(options["fixed-cidr-v6"]), strict=False)
+        return interface.network == ipaddress.ip_network(str(options["fixed-cidr-v6"]), strict=False)
     return bool(options.get("ipv6"))
 
 
 def _switch(
-    now: Situation, options: Mapping[str, Any], texts: Texts, addresses: Expected, say: bool, gone: Sequence[str]
+    now: Situation,
+    options: Mapping[str, Any],
+    texts: Texts,
+    addresses: Expected,
+    say: bool,
+    gone: Sequence[str],
 ) -> Switch:
-    """The way to these options and files.
+    """The way to these options, files and addresses.
 
     ``say``: docker0's address has to be said at the start even where it is a default one, as dockerd, left to itself,
     keeps the last one that it had.
     """
     configuration = now.configuration
-    start = dict(texts)
     path = configuration.daemon_json
-    if say and not options.get("bip") and addresses.address:
+    start = dict(texts)
+    if say and addresses.address and not options.get("bip"):
         start[path] = merge(texts.get(path, configuration.texts.get(path)), {"bip": addresses.address}, path)
     final = {name: texts.get(name, configuration.texts.get(name)) for name in start}
     iptables = bool(configuration.value("iptables"))
     expected = addresses._replace(
         fixed_cidr=str(options.get("fixed-cidr") or ""),
-        options={name: words(options[key]) for key, name in _OPTIONS_OF_NETWORK.items() if key in options},
+        subnet6=str(options.get("fixed-cidr-v6") or "") if options.get("ipv6") and not options.get("bip6") else "",
+        options={name: words(options[key]) for key, name in OPTIONS_OF_NETWORK.items() if key in options},
         masquerade=bool(options.get("ip-masq", True)) if iptables else None,
         subnets={
             one.name: tuple(subnet.subnet for subnet in one.subnets)
@@ -217,7 +237,12 @@ def _switch(
         },
     )
     kept = ("", addresses.address, addresses.address6)
-    return Switch(start, final, tuple(one for one in gone if one not in kept), expected)
+    return Switch(start, final, tuple(one for one in gone if one not in kept), (), expected)
+
+
+def _put(*addresses: str) -> Tuple[str, ...]:
+    """The IPv4 addresses that docker0 is given by us; dockerd makes the IPv6 ones that it needs."""
+    return tuple(dict.fromkeys(one for one in addresses if one and ":" not in one))
 
 
 def _lines(
@@ -227,14 +252,14 @@ def _lines(
     address: str,
 ) -> List[str]:
     lines = []
-    given = _given(now.configuration)
-    for key in sorted({*given, *options}):
-        old, new = given.get(key), options.get(key)
+    was = given(now.configuration)
+    for key in sorted({*was, *options}):
+        old, new = was.get(key), options.get(key)
         if old != new:
-            was = "" if old is None else f" (was {words(old)})"
-            lines.append(f"option {key}: {'back to the default' if new is None else words(new)}{was}")
-    for path, (before, after) in sorted(changed.items()):
-        lines.append(f"file {path}: {'remove' if after is None else 'make' if before is None else 'change'}")
+            before = "" if old is None else f" (was {words(old)})"
+            lines.append(f"option {key}: {'back to the default' if new is None else words(new)}{before}")
+    for path, (text, after) in sorted(changed.items()):
+        lines.append(f"file {path}: {'remove' if after is None else 'make' if text is None else 'change'}")
     if address != now.address:
         lines.append(f"docker0: {address or 'no address'} (was {now.address or 'without address'})")
         lines += _rule_lines(now, address)
@@ -269,6 +294,6 @@ def _container_lines(
 
 def origin_of(now: Situation, plan: Plan) -> Origin:
     """What is to be remembered of the state before our first change; a file that is touched later only joins it."""
-    old = now.origin or Origin({}, now.addresses, now.address, {}, _given(now.configuration))
+    old = now.origin or Origin({}, now.addresses, now.address, {}, given(now.configuration))
     written = {**old.written, **{path: plan.forward.final.get(path) for path in plan.before}}
     return old._replace(texts={**plan.before, **old.texts}, written=written)

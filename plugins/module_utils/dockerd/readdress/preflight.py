@@ -9,16 +9,17 @@ import os
 from typing import List, NamedTuple, Optional
 
 from ...errors import Conflict, HostwireError, InvalidValue, MissingOnHost
-from ..configuration import real_path
-from ..daemon_json import DELETE
+from ..configuration import DAEMON_JSON, real_path
 from ..model import DEFAULT_NETWORK, Container
 from ..options import BY_KEY
 from ..routes import overlapping
-from .plan import Plan
+from .agreement import bad_values, differences
+from .plan import Plan, given
 from .situation import Situation
 from .validation import objections
 from .wish import ABSENT, PRESENT, RESTORED, Wish, outside, overlap
 
+_PACKAGES = ("/lib/", "/usr/")
 _IPV6_BY_ITSELF = (27, 0)  # ipv6 without a subnet takes a unique local one from then on
 
 
@@ -30,18 +31,30 @@ class _Found(NamedTuple):
     missing: List[str]
 
 
+def check_values(now: Situation) -> None:
+    """Raises InvalidValue where a file holds what dockerd can't take: nothing can be planned with that."""
+    problems = bad_values(now.configuration)
+    if problems:
+        raise InvalidValue(problems)
+
+
 def check(wish: Wish, now: Situation, plan: Plan) -> None:
     """Raises InvalidValue, Conflict or MissingOnHost with all that was found; writes nothing."""
-    going = [key for key, value in wish.options.items() if value is DELETE]  # from every place where they stand
-    found = _Found([], list(now.configuration.twice_but(going)), [])
+    found = _Found([], list(now.configuration.twice), [])
     _check_values(wish, now, plan, found)
     _check_overlaps(wish, now, plan, found)
     _check_places(now, plan, found)
     if plan.lines:
+        found.conflict.extend(differences(now))
+        found.conflict.extend(plan.leaning.conflicts)
         _check_containers(now, plan, found)
         _check_disk(plan, found)
         if not (found.invalid or found.conflict or found.missing):
             found.invalid.extend(objections(now, plan))
+    _raise(found)
+
+
+def _raise(found: _Found) -> None:
     kinds = ((InvalidValue, found.invalid), (Conflict, found.conflict), (MissingOnHost, found.missing))
     error: Optional[HostwireError] = None
     for kind, problems in kinds:
@@ -105,6 +118,9 @@ def _check_overlap(name: str, text: str, wish: Wish, now: Situation, found: _Fou
         for own in other.subnets if other.name != DEFAULT_NETWORK else ():
             if overlap(network, ipaddress.ip_network(own.subnet, strict=False)):
                 found.conflict.append(f"{name}: {network} overlaps Docker's network {other.name}, {own.subnet}")
+    for pool in () if going_home else now.engine.swarm_pools:
+        if overlap(network, ipaddress.ip_network(pool, strict=False)):
+            found.conflict.append(f"{name}: {network} overlaps {pool}, out of which Swarm takes its networks' subnets")
     for taken, subnet in wish.taken:
         if overlap(network, ipaddress.ip_network(subnet)):
             found.conflict.append(f"{name}: {network} overlaps {_named(taken, subnet)}")
@@ -115,17 +131,21 @@ def _named(name: str, subnet: str) -> str:
 
 
 def _check_places(now: Situation, plan: Plan, found: _Found) -> None:
-    """Flags in files that belong to a package can't be taken out."""
-    for path in plan.before:
-        if path == now.configuration.daemon_json:
+    """Flags in files of packages and of other programs can't be taken out."""
+    old = given(now.configuration)
+    for key, setting in now.configuration.settings.items():
+        if not setting.option.parameter or plan.options.get(key) == old.get(key):
             continue
-        for key, setting in now.configuration.settings.items():
-            for place in setting.places:
-                if place.file == path and not place.editable and BY_KEY[key].parameter:
-                    found.conflict.append(
-                        f"{key}: stands as a flag in {place.words}, which belongs to a package; take it out by"
-                        " a drop-in (systemctl edit docker)"
-                    )
+        for place in setting.places:
+            if place.kind != DAEMON_JSON and not place.editable:
+                found.conflict.append(f"{key}: stands as a flag in {place.words}, which {_whose(place.file)}")
+
+
+def _whose(path: str) -> str:
+    drop_in = "a drop-in (systemctl edit docker)"
+    if path.startswith(_PACKAGES):
+        return f"belongs to a package; take it out by {drop_in}"
+    return f"another program writes; set it there, or start dockerd without that file's words by {drop_in}"
 
 
 def _check_containers(now: Situation, plan: Plan, found: _Found) -> None:
@@ -148,9 +168,6 @@ def _check_containers(now: Situation, plan: Plan, found: _Found) -> None:
     if expected.address != now.address:
         for one in now.engine.containers:
             found.conflict.extend(_misfits(one, now, expected.address))
-        for server in now.configuration.value("dns") or ():
-            if now.address and server == now.address.partition("/")[0]:
-                found.conflict.append(f"dns: containers ask {server}, docker0's old address; change that option first")
 
 
 def _check_room(now: Situation, plan: Plan, found: _Found) -> None:

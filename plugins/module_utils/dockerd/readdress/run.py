@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from ...docker_api import Api
@@ -12,37 +11,24 @@ from ...errors import HostwireError, UndoFailed, VerificationFailed
 from .. import service
 from ..clock import Clock
 from ..configuration import read_text
+from ..discretion import told
 from ..options import plain
-from . import bridge, containers, preflight, staging, verify
-from .memory import Expected, Journal, Store, Switch
+from . import preflight, staging, verify
+from .memory import Expected, Journal, Store, Switch, Texts
 from .plan import Plan, make_plan, origin_of
 from .situation import Situation, docker0_addresses, read_situation
+from .switching import PREPARED, VERIFIED, Here, Limits, back, close, finish, forward
 from .wish import RESTORED, read_wish
 
-PREPARED, STOPPING, STOPPED, STARTING, STARTED, VERIFIED, BACK = (
-    "prepared",
-    "stopping",
-    "stopped",
-    "starting",
-    "started",
-    "verified",
-    "going back",
-)
 UNTOUCHED = (PREPARED,)  # phases in which Docker still runs as it did
-
-
-class Limits(NamedTuple):
-    """Seconds: for dockerd's start and for everything to be right afterwards."""
-
-    start: float = 120.0
-    verify: float = 60.0
-
-
 LIMITS = Limits()
 
 
 class Result(NamedTuple):
-    """What a run says. ``before`` and ``after``: address, options, files; ``timings`` in seconds."""
+    """What a run says. ``before`` and ``after``: address, options, files; ``timings`` in seconds.
+
+    ``warnings`` are those of the plan.
+    """
 
     changed: bool
     plan: Tuple[str, ...]
@@ -50,16 +36,7 @@ class Result(NamedTuple):
     after: Dict[str, Any]
     downtime: float
     timings: Dict[str, float]
-
-
-class _Run(NamedTuple):
-    """What the phases have in common; ``interrupted`` raises where the run was told to stop."""
-
-    api: Api
-    store: Store
-    limits: Limits
-    clock: Clock
-    interrupted: Callable[[], None]
+    warnings: Tuple[str, ...] = ()
 
 
 def run(
@@ -75,7 +52,7 @@ def run(
     Raises a HostwireError: before any change, or after everything is as it was; UndoFailed where it isn't.
     """
     wish = read_wish(parameters)
-    here = _Run(api or Api(), store or Store(), limits, Clock(), interrupted)
+    here = Here(api or Api(), store or Store(), limits, Clock(), interrupted)
     with here.store.locked(write=not check_mode):
         recovered: Tuple[str, ...] = ()
         broken_off = here.store.journal()
@@ -87,6 +64,7 @@ def run(
             here.clock.lap("recover")
         now = read_situation(here.api, here.store)
         here.clock.lap("read")
+        preflight.check_values(now)
         plan = make_plan(wish, now)
         preflight.check(wish, now, plan)
         here.clock.lap("plan")
@@ -95,7 +73,8 @@ def run(
         if wish.state == RESTORED and not check_mode and now.origin is not None:
             here.store.forget_origin()
         lines = (*recovered, *plan.lines)
-        return Result(bool(lines), lines, _before(now, plan), _after(plan), plan.downtime, here.clock.timings)
+        states = (_before(now, plan), _after(now, plan))
+        return Result(bool(lines), lines, *states, plan.downtime, here.clock.timings, plan.leaning.warnings)
 
 
 def _before(now: Situation, plan: Plan) -> Dict[str, Any]:
@@ -103,7 +82,12 @@ def _before(now: Situation, plan: Plan) -> Dict[str, Any]:
     settings = now.configuration.settings
     given = {key: plain(setting.value) for key, setting in settings.items() if setting.given and _ours(setting.option)}
     options = {**{key: None for key in keys if key not in given}, **given}
-    return {"address": now.address or None, "options": _known(options), "files": dict(plan.before)}
+    return {"address": now.address or None, "options": _known(options), "files": _told(now, plan.before)}
+
+
+def _told(now: Situation, texts: Texts) -> Dict[str, Any]:
+    """What is shown of files: they aren't ours, and may hold passwords."""
+    return {path: told(text, path == now.configuration.daemon_json) for path, text in texts.items()}
 
 
 def _ours(option: Any) -> bool:
@@ -114,15 +98,15 @@ def _known(options: Mapping[str, Any]) -> Dict[str, Any]:
     return {key: value for key, value in sorted(options.items()) if value is not None}
 
 
-def _after(plan: Plan) -> Dict[str, Any]:
+def _after(now: Situation, plan: Plan) -> Dict[str, Any]:
     return {
         "address": plan.forward.expected.address or None,
         "options": _known(plan.options),
-        "files": {path: plan.forward.final.get(path) for path in plan.before},
+        "files": _told(now, {path: plan.forward.final.get(path) for path in plan.before}),
     }
 
 
-def _change(here: _Run, now: Situation, plan: Plan) -> None:
+def _change(here: Here, now: Situation, plan: Plan) -> None:
     ran = now.in_order()
     answered = verify.answering(ran, now.address)
     journal = Journal(
@@ -136,8 +120,9 @@ def _change(here: _Run, now: Situation, plan: Plan) -> None:
         now.configuration.init,
         now.socket,
         now.dependents,
+        verify.steady(ran),
     )
-    ways = {"forward": plan.forward, "back": plan.back}
+    ways = {staging.FORWARD: plan.forward, staging.BACK: plan.back}
     paths = tuple({*plan.forward.start, *plan.back.start})
     try:
         staging.stage(ways)
@@ -152,21 +137,29 @@ def _change(here: _Run, now: Situation, plan: Plan) -> None:
         raise
     here.clock.lap("prepare")
     try:
-        _switch(here, journal, plan.forward, "forward", now.stale)
-        _containers_back(here, journal)
-        before = verify.Before(journal.ran, journal.healthy, answered)
+        forward(here, journal, now.stale)
+        before = verify.Before(journal.ran, journal.healthy, answered, journal.steady)
         verify.await_right(here.api, plan.forward.expected, before, here.limits.verify)
         here.interrupted()
         here.clock.lap("verify")
     except Exception as error:  # whatever it is, no host is left without Docker
-        _go_back(here, journal, error if isinstance(error, HostwireError) else VerificationFailed(repr(error)))
+        _go_back(
+            here, _latest(here, journal), error if isinstance(error, HostwireError) else VerificationFailed(repr(error))
+        )
         _origin_as_before(here, now)
         raise
     here.store.advance(journal._replace(phase=VERIFIED))
-    _finish(here, journal, plan.forward, "forward")
+    finish(here, journal, journal.forward, staging.FORWARD)
 
 
-def _origin_as_before(here: _Run, now: Situation) -> None:
+def _latest(here: Here, journal: Journal) -> Journal:
+    """The journal with the phase that was reached."""
+    with contextlib.suppress(HostwireError):
+        return here.store.journal() or journal
+    return journal
+
+
+def _origin_as_before(here: Here, now: Situation) -> None:
     with contextlib.suppress(HostwireError):  # what failed before says more
         if now.origin is None:
             here.store.forget_origin()
@@ -174,57 +167,10 @@ def _origin_as_before(here: _Run, now: Situation) -> None:
             here.store.keep_origin(now.origin)
 
 
-def _switch(here: _Run, journal: Journal, way: Switch, name: str, stale: bool) -> None:
-    """Stop, change, start. Nothing that takes time lies between stop and start."""
-    back = name == "back"
-    here.store.advance(journal._replace(phase=BACK if back else STOPPING))
-    service.stop(journal.init, journal.socket)
-    here.clock.lap("stop")
-    if not back:
-        here.store.advance(journal._replace(phase=STOPPED))
-    staging.put(name, "start", way.start)
-    bridge.take_away(way.gone)
-    if stale or any(path.endswith((".conf", ".service")) for path in way.start):
-        service.reload_units(journal.init)
-    if not back:
-        here.store.advance(journal._replace(phase=STARTING))
-    here.clock.lap("files")
-    began = service.start(journal.init, journal.socket, here.limits.start)
-    _await_api(here, journal.init, began)
-    here.clock.lap("start")
-    if not back:
-        here.store.advance(journal._replace(phase=STARTED))
-    bridge.take_away(way.gone)
-
-
-def _containers_back(here: _Run, journal: Journal) -> None:
-    service.start_units(journal.dependents, here.limits.start)
-    containers.start_again(here.api, journal.ran, journal.names, here.limits.verify)
-    containers.stop_again(here.api, journal.resting, [name for name in journal.names if name not in journal.ran])
-    here.clock.lap("containers")
-
-
-def _await_api(here: _Run, init: str, began: float) -> None:
-    deadline = time.monotonic() + here.limits.start
-    while not here.api.answers():
-        dead = init == service.SYSVINIT and not service.active(init)  # which doesn't wait for dockerd's own word
-        if dead or time.monotonic() > deadline:
-            reason = "doesn't start" if dead else f"doesn't answer after {here.limits.start:.0f} s"
-            raise VerificationFailed(f"dockerd {reason}: {service.last_words(init, began)}")
-        time.sleep(0.05)
-
-
-def _finish(here: _Run, journal: Journal, way: Switch, name: str) -> None:
-    """The files as they stay, and nothing of the run left."""
-    staging.put(name, "final", way.final)
-    staging.clear({*journal.forward.start, *journal.back.start})
-    here.store.close()
-
-
-def _go_back(here: _Run, journal: Journal, reason: HostwireError) -> None:
+def _go_back(here: Here, journal: Journal, reason: HostwireError) -> None:
     """The old state; adds to the reason that it is there again. Raises UndoFailed with what is left where it isn't."""
     try:
-        missing = _restore(here, journal)
+        missing = back(here, journal)
     except HostwireError as error:
         again = "the next run of docker_bridge tries again to go back"
         failures = [f"and going back failed too: {line}" for line in error.problems]
@@ -234,44 +180,26 @@ def _go_back(here: _Run, journal: Journal, reason: HostwireError) -> None:
     reason.append("everything is as it was before")
 
 
-def _restore(here: _Run, journal: Journal) -> Tuple[str, ...]:
-    """The old files, address and daemon, and the containers; those that don't come back are named in lines."""
-    service.prepare(journal.init)
-    stale = any(path.endswith((".conf", ".service")) for path in journal.back.start)
-    _switch(here, journal, journal.back, "back", stale)
-    missing: Tuple[str, ...] = ()
-    try:
-        _containers_back(here, journal)
-    except HostwireError as error:
-        missing = error.problems
-    expected = journal.back.expected._replace(options={})
-    verify.await_right(here.api, expected, verify.Before((), (), ()), here.limits.verify)
-    _finish(here, journal, journal.back, "back")
-    here.clock.lap("back")
-    return missing
-
-
-def _left(here: _Run) -> List[str]:
+def _left(here: Here) -> List[str]:
     """What can be seen of the host after a failed way back."""
     lines = [f"docker0 has {', '.join(docker0_addresses()) or 'no address'}"]
     lines.append("Docker answers" if here.api.answers() else "Docker doesn't answer; look at journalctl -u docker")
     return lines
 
 
-def _recover(here: _Run, journal: Journal) -> Tuple[str, ...]:
+def _recover(here: Here, journal: Journal) -> Tuple[str, ...]:
     """End what an earlier run, killed on its way, began: forward where only tidying was left, else back.
 
     The containers that don't come back, in lines. What somebody else wrote since stays as he wrote it.
     """
     journal = _less_foreign(journal)
     if journal.phase == VERIFIED:
-        _finish(here, journal, journal.forward, "forward")
+        finish(here, journal, journal.forward, staging.FORWARD)
         return ()
     if journal.phase in UNTOUCHED:
-        staging.clear({*journal.forward.start, *journal.back.start})
-        here.store.close()
+        close(here, journal)
         return ()
-    return _restore(here, journal)
+    return back(here, journal)
 
 
 def _less_foreign(journal: Journal) -> Journal:
@@ -288,6 +216,6 @@ def _less_foreign(journal: Journal) -> Journal:
     def less(way: Switch) -> Switch:
         start = {path: text for path, text in way.start.items() if path not in foreign}
         final = {path: text for path, text in way.final.items() if path not in foreign}
-        return Switch(start, final, (), Expected(subnets=way.expected.subnets))
+        return Switch(start, final, (), (), Expected(subnets=way.expected.subnets))
 
     return journal._replace(forward=less(journal.forward), back=less(journal.back))

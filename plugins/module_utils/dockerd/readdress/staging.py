@@ -16,6 +16,8 @@ from ...errors import KernelRefused
 from ..configuration import read_text, real_path
 from .memory import Switch, Texts
 
+FORWARD, BACK = "forward", "back"  # the ways of a run
+
 
 def beside(path: str, step: str) -> str:
     """Where the text for one step of a run lies."""
@@ -40,7 +42,7 @@ def stage(ways: Dict[str, Switch]) -> None:
 
 
 def _step(name: str, step: str) -> str:
-    return step if name == "forward" else f"{name}-{step}"
+    return step if name == FORWARD else f"{name}-{step}"
 
 
 def _write(path: str, target: str, text: Optional[str]) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Dict, FrozenSet, List, Sequence, Tuple
 
 from .. import service
 from ..daemon_json import parse
+from ..discretion import discreet, foreign_words
 from .plan import Plan
 from .situation import Situation
 
@@ -45,7 +46,10 @@ def objections(now: Situation, plan: Plan) -> List[str]:
     arguments = remaining(now, plan)
     if now.engine.release >= _VALIDATES:
         said = service.validate(text, arguments)
-        return [] if said is None else [f"{path}: dockerd won't take the new configuration: {said}"]
+        if said is None:
+            return []
+        foreign = foreign_words(now.configuration.texts, path)
+        return [f"{path}: dockerd won't take the new configuration: {discreet(said, foreign)}"]
     return old_objections(path, parse(text, path).values, arguments, service.flags())
 
 
@@ -70,7 +74,7 @@ def remaining(now: Situation, plan: Plan) -> Tuple[str, ...]:
     gone = [word.text for place in places if place.file in files and _ours(now, place) for word in place.spans]
     left: List[str] = []
     skip = False
-    for word in now.configuration.command:
+    for word in now.arguments:
         if skip or word.startswith("--config-file"):
             skip = word == "--config-file"
         elif word in gone:

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import calendar
 import ipaddress
 import re
 import socket
 import time
-from typing import List, NamedTuple, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Sequence, Tuple
 
 from ...docker_api import Api
 from ...errors import HostwireError, VerificationFailed
@@ -16,17 +17,65 @@ from ..facts import read_engine
 from ..model import DEFAULT_NETWORK, Container, Engine, PublishedPort
 from .memory import Expected
 from .situation import docker0_addresses
+from .wish import Network
 
 _INTERVAL = 0.1  # seconds between two looks
+SETTLED = 3.0  # seconds that a container has to stay up to have come back
+_RECENT = 60.0  # seconds: the engine waits that long at most before it restarts a container that fails
 _CONNECT = 0.5  # seconds: everything is on this host
 
 
 class Before(NamedTuple):
-    """What is compared with: containers that ran (ids), were healthy, and (id, port) that took connections."""
+    """What is compared with: containers that ran (ids), were healthy, and (id, port) that took connections.
 
-    ran: Tuple[str, ...]
-    healthy: Tuple[str, ...]
-    answered: Tuple[Tuple[str, PublishedPort], ...]
+    ``steady`` are those of them that stayed up once they were started.
+    """
+
+    ran: Tuple[str, ...] = ()
+    healthy: Tuple[str, ...] = ()
+    answered: Tuple[Tuple[str, PublishedPort], ...] = ()
+    steady: Tuple[str, ...] = ()
+
+
+class Watch:
+    """Since when each container has been up without a new start: one that ends soon after it hasn't come back."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+        self._seen: Dict[str, Tuple[str, float]] = {}
+
+    def unsettled(self, engine: Engine, now: float) -> List[str]:
+        """A line for each that isn't up, or not for SETTLED seconds yet; ``now`` in seconds of time.monotonic()."""
+        by_id = {one.id: one for one in engine.containers}
+        lines = []
+        for name in self._names:
+            one = by_id.get(name)
+            if one is None or one.status != "running":
+                self._seen.pop(name, None)
+                status = one.status if one else "is gone"
+                lines.append(f"container {one.name if one else name[:12]}: ran, and {status} now")
+                continue
+            started, since = self._seen.setdefault(name, (one.started, now))
+            if started != one.started:
+                since = now
+                self._seen[name] = (one.started, now)
+            if now - since < SETTLED:
+                lines.append(f"container {one.name}: doesn't stay up for {SETTLED:g} s")
+        return lines
+
+
+def steady(ran: Sequence[Container]) -> Tuple[str, ...]:
+    """Those, by id, that the engine hasn't had to restart, or not for a while: they are expected to stay up."""
+    return tuple(one.id for one in ran if one.status == "running" and not (one.restarts and _is_recent(one.started)))
+
+
+def _is_recent(started: str) -> bool:
+    """Whether an RFC 3339 time of the engine's lies less than a minute back, by the clock that both have."""
+    try:
+        began = calendar.timegm(time.strptime(started[:19], "%Y-%m-%dT%H:%M:%S"))
+    except ValueError:
+        return False
+    return time.time() - began < _RECENT
 
 
 def answering(ran: Sequence[Container], address: str) -> Tuple[Tuple[str, PublishedPort], ...]:
@@ -37,11 +86,17 @@ def answering(ran: Sequence[Container], address: str) -> Tuple[Tuple[str, Publis
 
 
 def await_right(api: Api, expected: Expected, before: Before, seconds: float) -> None:
-    """Return once everything is as expected. Raises VerificationFailed with what is not after ``seconds``."""
-    deadline = time.monotonic() + seconds
+    """Return once everything is as expected, and what was steady has stayed up for SETTLED seconds.
+
+    Raises VerificationFailed with what is not after ``seconds``.
+    """
+    watch = Watch(before.steady)
+    deadline = time.monotonic() + max(seconds, SETTLED + _INTERVAL)
     while True:
         try:
-            problems = look(read_engine(api), expected, before)
+            engine = read_engine(api)
+            problems = [*watch.unsettled(engine, time.monotonic()), *look(engine, expected, before)]
+            problems = list(dict.fromkeys(problems))
         except HostwireError as error:
             problems = [str(error)]
         if not problems:
@@ -80,6 +135,9 @@ def bridge_problems(engine: Engine, expected: Expected, addresses: Sequence[str]
         wanted = str(ipaddress.ip_interface(address).network)
         if wanted not in subnets:
             problems.append(f"network bridge: has {', '.join(subnets) or 'no subnet'}, not {wanted}")
+    if expected.subnet6 and ipaddress.ip_network(expected.subnet6) not in _networks(addresses, 6):
+        six = ", ".join(address for address in addresses if ":" in address)
+        problems.append(f"docker0: has {six or 'no IPv6 address'}, not one in {expected.subnet6}")
     for option, value in expected.options.items():
         found = network.options.get(option) if network else None
         if found is not None and found != value:
@@ -90,6 +148,11 @@ def bridge_problems(engine: Engine, expected: Expected, addresses: Sequence[str]
         if now != before:
             problems.append(f"network {name}: has {', '.join(now) or 'no subnet'}, not {', '.join(before)}")
     return problems
+
+
+def _networks(addresses: Sequence[str], family: int) -> List[Network]:
+    interfaces = [ipaddress.ip_interface(address) for address in addresses]
+    return [interface.network for interface in interfaces if interface.version == family]
 
 
 def container_problems(engine: Engine, expected: Expected, before: Before) -> List[str]:

@@ -60,6 +60,11 @@ def read_wish(parameters: Mapping[str, Any]) -> Wish:
     return Wish(state, options, taken)
 
 
+def judged(parameter: str, name: str, value: Any) -> List[str]:
+    """What is wrong with a value that an option has already, wherever that stands; ``name`` begins each line."""
+    return _CHECKS[parameter](name, value) if parameter in _CHECKS else []
+
+
 def _bip(family: int) -> Callable[[str, Any], List[str]]:
     example = "192.168.225.1/24" if family == 4 else "fd00:225::1/64"
 
@@ -106,6 +111,9 @@ def _check_pools(name: str, value: Any) -> List[str]:
     seen: List[Tuple[str, Network]] = []
     for number, pool in enumerate(value):
         field = f"{name}[{number}]"
+        if not isinstance(pool, Mapping):
+            problems.append(f'{field}: "{pool}" is not a pool, like {{base: 10.200.0.0/16, size: 24}}')
+            continue
         interface, size = _interface(pool.get("base")), pool.get("size")
         if interface is None or "/" not in str(pool.get("base")):
             problems.append(f'{field}.base: "{pool.get("base")}" is not a network, like 10.200.0.0/16')
@@ -115,7 +123,11 @@ def _check_pools(name: str, value: Any) -> List[str]:
             problems.append(f'{field}.base: "{pool["base"]}" has host bits set; the network is {base}')
         if _why_not(base):
             problems.append(f'{field}.base: "{pool["base"]}" {_why_not(base)}')
-        if not isinstance(size, int) or not base.prefixlen <= size <= LONGEST_PREFIX[base.version]:
+        if (
+            not isinstance(size, int)
+            or isinstance(size, bool)
+            or not base.prefixlen <= size <= LONGEST_PREFIX[base.version]
+        ):
             longest = LONGEST_PREFIX[base.version]
             problems.append(f"{field}.size: {size} is not a prefix length between {base.prefixlen} and {longest}")
         for other, network in seen:

@@ -12,6 +12,7 @@ from .damage import Damage, damage
 from .expected import Options, expected
 from .layout import NFTABLES, Layout, Rulesets, of_version, recognise
 from .listing import Listing, read_listing
+from .own import own_damage
 from .places import carriers_in
 
 
@@ -78,6 +79,7 @@ def read(engine: Engine, options: Optional[Asked] = None, listing: Optional[List
     nat = [line for ruleset in listing.rulesets.values() for line in ruleset.get("nat", {}).get("DOCKER", ())]
     wanted = expected(engine, known, carriers_in(engine, nat))
     wrong = damage(wanted, listing.rulesets, of_version(engine.release), engine)
+    wrong += tuple(own_damage(wanted, listing.rulesets))
     return Reading(found, listing.backend, wrong, listing, wanted)
 
 

@@ -18,11 +18,14 @@ from ..configuration import read_configuration
 from ..facts import read_engine
 from ..model import Engine
 from ..readdress.containers import start_again
+from ..readdress.memory import Expected
+from ..readdress.verify import Before, await_right, steady
 from .access import CHAIN as USER
 from .access import Access, needs, rendered
+from .own import leads_to_user_rules
 from .reading import Asked, Reading, asked, read
 from .transaction import Transaction
-from .unmanaged import OwnRules, unmanaged, user_rendered
+from .unmanaged import OwnRules, unmanaged, user_jump, user_rendered
 
 _NAMES = {4: "ipv4", 6: "ipv6"}
 _RESTART_SECONDS = 120.0
@@ -126,6 +129,8 @@ def _wanted(wish: Wish, situation: _Situation, family: int) -> OwnRules:
     rules = rendered(wish.rules or (), family)
     reading, options = situation.reading, situation.options
     if family in reading.expected:
+        if wish.rules is None and leads_to_user_rules(reading.listing.rulesets[family], reading.expected[family]):
+            return OwnRules({}, (user_jump(),))
         if "DOCKER-USER" in reading.expected[family].get("filter", {}):
             return user_rendered(rules)
     elif not options.iptables and _has(situation.engine, family):
@@ -175,7 +180,7 @@ def _write(transactions: Sequence[Transaction], backend: str) -> None:
 
 def _restart(api: Api, engine: Engine) -> None:
     """Restart Docker; containers that ran run again, whatever their policy. Raises VerificationFailed."""
-    ran = [container.id for container in engine.running() if not container.auto_remove]
+    back = [container for container in engine.running() if not container.auto_remove]
     names = {container.id: container.name for container in engine.containers}
     init = service.detect()
     service.prepare(init)
@@ -186,7 +191,8 @@ def _restart(api: Api, engine: Engine) -> None:
         if time.monotonic() > deadline:
             raise VerificationFailed(f"dockerd was restarted and doesn't answer: {service.last_words(init, began)}")
         time.sleep(0.1)
-    start_again(api, ran, names, _CONTAINER_SECONDS)
+    start_again(api, [container.id for container in back], names, _CONTAINER_SECONDS)
+    await_right(api, Expected(), Before(steady=steady(back)), _CONTAINER_SECONDS)
 
 
 def _verified(wish: Wish, situation: _Situation) -> Tuple[str, ...]:

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Collection, Dict, List, Sequence, Tuple
 
 from ...firewall.rules import Jump
-from ...firewall.tables import MARK, Ruleset, owned_marks, target_of
+from ...firewall.tables import Ruleset, owned_marks, target_of
 from .damage import Damage
 from .order import edits
-from .unmanaged import CHAINS, OwnRules
+from .unmanaged import CHAINS, OwnRules, standing
 
 _TOOL = {4: "iptables", 6: "ip6tables"}
 _ORDER = ("raw", "filter", "nat")
@@ -111,13 +111,18 @@ class Transaction:
         self.plan.append(f"{_TOOL[self.family]} {table}: {words}")
 
     def own(self, wanted: OwnRules, kept: Sequence[Tuple[str, str]] = ()) -> None:
-        """Make our own chains and the jumps to them as wanted, whole; those of ``kept`` are left alone."""
+        """Make our own chains and the jumps to them as wanted, whole.
+
+        The chains of ``kept`` are left alone, and so are the jumps to them, unless one is wanted.
+        """
         chains = [place for place in CHAINS if place not in kept]
         for name in _ORDER:
             table = self._tables[name]
             mine = [chain for table_name, chain in chains if table_name == name]
             self._chains(table, mine, wanted)
-            self._jumps(table, mine, [jump for jump in wanted.jumps if jump.table == name and jump.chain in mine])
+            jumps = [jump for jump in wanted.jumps if jump.table == name]
+            led_to = {*mine, *(jump.chain for jump in jumps if (name, jump.chain) in kept)}
+            self._jumps(table, led_to, [jump for jump in jumps if jump.chain in led_to])
             for chain in mine:
                 if (name, chain) not in wanted.chains and chain in table.chains:
                     table.declare(chain)
@@ -145,30 +150,22 @@ class Transaction:
                 for rule in rules:
                     table.append(rule.line)
 
-    def _jumps(self, table: _Table, mine: Sequence[str], wanted: Sequence[Jump]) -> None:
-        right = {jump.rule.mark: jump for jump in wanted}
-        present: Dict[str, str] = {}
+    def _jumps(self, table: _Table, mine: Collection[str], wanted: Sequence[Jump]) -> None:
+        right = {jump.parent: standing(table.chains.get(jump.parent, []), jump) for jump in wanted}
+        present = set()
         for parent, lines in list(table.chains.items()):
-            ended = False
             for line in list(lines):
-                ended = ended or line == f"-A {parent} -j RETURN"
                 if target_of(line) not in mine or parent in mine:
                     continue
-                mark = _mark(line)
-                if mark in right and mark not in present and not ended:
-                    present[mark] = line
+                if line == right.get(parent) and parent not in present:
+                    present.add(parent)
                     continue
                 table.delete(line)
                 self._say(table.name, f"{parent}: remove the jump to {target_of(line)}")
-        for mark, jump in right.items():
-            if mark not in present:
+        for jump in wanted:
+            if jump.parent not in present:
                 table.insert(jump.rule.line, 1)
                 self._say(table.name, f"{jump.parent}: add a jump to {jump.chain}")
 
 
 _STALE = "stale-masquerade"
-
-
-def _mark(line: str) -> Optional[str]:
-    found = MARK.search(line)
-    return found.group(1) if found else None

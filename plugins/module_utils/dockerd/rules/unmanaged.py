@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, NamedTuple, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from ...firewall.rules import ESTABLISHED, Jump, Rule, make_rule
+from ...firewall.tables import owned_marks
 from ..model import DEFAULT_NETWORK, Engine
 from .access import CHAIN as USER
 from .access import OWNER
@@ -29,8 +30,23 @@ def user_rendered(rules: Sequence[Rule], parent: str = "DOCKER-USER") -> OwnRule
     """The user's rules and the jump to them. Nothing where there are none."""
     if not rules:
         return OwnRules({}, ())
-    jump = Jump("filter", parent, USER, make_rule(OWNER, "filter", parent, "", "", USER))
-    return OwnRules({("filter", USER): tuple(rules)}, (jump,))
+    return OwnRules({("filter", USER): tuple(rules)}, (user_jump(parent),))
+
+
+def user_jump(parent: str = "DOCKER-USER") -> Jump:
+    """What leads to the chain of the user's rules."""
+    return Jump("filter", parent, USER, make_rule(OWNER, "filter", parent, "", "", USER))
+
+
+def standing(lines: Sequence[str], jump: Jump) -> Optional[str]:
+    """The line of a chain that is this jump; None where it is missing, or stands behind the chain's end."""
+    ends = tuple(f"-A {jump.parent} -j {target} " for target in ("RETURN", "ACCEPT", "DROP", "REJECT"))
+    for line in lines:
+        if jump.rule.mark in owned_marks([line]):
+            return line
+        if f"{line} ".startswith(ends):
+            return None
+    return None
 
 
 def unmanaged(engine: Engine, family: int, rules: Sequence[Rule], kept: bool = False, ip_masq: bool = True) -> OwnRules:

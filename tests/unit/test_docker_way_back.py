@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""docker_bridge's way back, and what has to be seen before a move counts as done."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional, Tuple, cast
+
+import pytest
+
+from ansible_collections.hostwire.linux.plugins.module_utils.docker_api import Api
+from ansible_collections.hostwire.linux.plugins.module_utils.dockerd import daemon_json, service
+from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.clock import Clock
+from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.facts import read_engine
+from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.model import Container, Engine, Subnet
+from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.readdress import (
+    bridge,
+    containers,
+    memory,
+    preflight,
+    staging,
+    switching,
+    verify,
+    wish,
+)
+from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.readdress.situation import Situation
+from ansible_collections.hostwire.linux.plugins.module_utils.errors import VerificationFailed
+from ansible_collections.hostwire.linux.tests.unit.test_docker_readdress import DOCKER0, checked, planned, situation
+
+NEW = "192.168.225.1/24"
+MANAGER = {"LocalNodeState": "active", "ControlAvailable": True}
+
+
+@pytest.mark.parametrize("text", [None, "{}", '{"mtu": 1400}', f'{{"bip": "{DOCKER0}"}}'])
+def test_the_way_back_is_the_old_bytes_and_the_old_addresses(text: Optional[str]) -> None:
+    now = situation(json_text=text)._replace(addresses=("10.1.1.1/24", DOCKER0, "fd00::1/64"))
+    made = planned(now, bip=NEW)
+    assert made.back.final == {daemon_json.PATH: text}
+    assert made.back.put == (DOCKER0, "10.1.1.1/24")
+    assert NEW in made.back.gone
+    assert made.forward.put == (NEW,)
+
+
+@pytest.mark.parametrize(
+    ("text", "address", "after"),
+    [
+        ({"fixed-cidr": "10.9.0.0/26"}, "10.9.0.1/26", "172.17.0.1/16"),
+        ({"fixed-cidr": "172.17.8.0/24"}, DOCKER0, DOCKER0),
+        ({"default-address-pools": [{"base": "10.9.0.0/16", "size": 24}]}, "10.9.3.1/24", "172.17.0.1/16"),
+        ({"default-address-pools": [{"base": "10.9.0.0/16", "size": 24}]}, DOCKER0, DOCKER0),
+        ({"bip": "10.9.0.1/24"}, "10.9.0.1/24", "172.17.0.1/16"),
+        ({"mtu": 1400}, "10.9.0.1/24", "10.9.0.1/24"),
+    ],
+)
+def test_absent_is_dockers_own_choice_again(text: Dict[str, Any], address: str, after: str) -> None:
+    first = situation(json_text=json.dumps(text), address=address)
+    made = planned(first, state="absent")
+    assert made.forward.expected.address == after
+    origin = memory.Origin(dict(made.before), (address,), address, dict(made.forward.final), dict(text))
+    then = situation(json_text=made.forward.final[daemon_json.PATH], address=after, origin=origin)
+    assert planned(then, state="absent").lines == ()
+    assert planned(then, state="restored").forward.expected.address == address
+
+
+@pytest.mark.parametrize(("cidr", "kept"), [("fd00:78::/64", True), ("fd00:78::/80", False), ("fd00:79::/64", False)])
+def test_an_ipv6_prefix_that_changes_takes_the_old_address_away(cidr: str, kept: bool) -> None:
+    now = situation(json_text='{"ipv6": true, "fixed-cidr-v6": "fd00:78::/64"}')
+    bridge_network, office = now.engine.networks
+    networks = (bridge_network._replace(subnets=(*bridge_network.subnets, Subnet("fd00:78::/64"))), office)
+    now = now._replace(addresses=(DOCKER0, "fd00:78::1/64"), engine=now.engine._replace(networks=networks))
+    made = planned(now, fixed_cidr_v6=cidr, mtu=1400)
+    assert ("fd00:78::1/64" in made.forward.gone) is not kept
+    assert made.forward.expected.subnet6 == cidr
+    wrong = verify.bridge_problems(now.engine, memory.Expected(subnet6=cidr), now.addresses)
+    assert bool(wrong) is not kept
+
+
+@pytest.mark.parametrize(
+    ("swarm", "bip", "refused"),
+    [
+        ({**MANAGER, "Cluster": {"DefaultAddrPool": None}}, "10.0.1.1/24", True),
+        ({**MANAGER, "Cluster": {}}, "10.255.0.1/24", True),
+        ({**MANAGER, "Cluster": {"DefaultAddrPool": ["172.30.0.0/16", "10.5.0.0/16"]}}, "10.5.9.1/24", True),
+        ({**MANAGER, "Cluster": {"DefaultAddrPool": ["10.5.0.0/16"]}}, "10.0.1.1/24", False),
+        ({"LocalNodeState": "inactive", "Cluster": None}, "10.0.1.1/24", False),
+        ({"LocalNodeState": "active", "ControlAvailable": False}, "10.0.1.1/24", False),
+        (None, "10.0.1.1/24", False),
+    ],
+)
+def test_swarms_pool_is_taken(monkeypatch: pytest.MonkeyPatch, swarm: Any, bip: str, refused: bool) -> None:
+    class Answers(Api):
+        def get(self, path: str) -> Any:
+            version = {"Version": "26.1.5", "ApiVersion": "1.45"}
+            return {"/version": version, "/info": {"Swarm": swarm}}.get(path, [])
+
+    found = read_engine(Answers())
+    now = situation()
+    now = now._replace(engine=now.engine._replace(swarm=found.swarm, swarm_pools=found.swarm_pools))
+    if refused:
+        said = checked(now, monkeypatch, bip=bip)
+        assert said.startswith("bip: ")
+        assert "out of which Swarm takes its networks' subnets" in said
+    else:
+        monkeypatch.setattr(preflight, "objections", lambda _now, _plan: [])
+        monkeypatch.setattr(preflight, "_check_disk", lambda _plan, _found: None)
+        asked = wish.read_wish({"bip": bip})
+        preflight.check(asked, now, planned(now, bip=bip))
+
+
+def test_only_what_changes_is_refused_in_a_file_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = situation(defaults='DOCKER_OPTS="--bip=172.17.0.1/16 --mtu=1400"\n')
+    moved = {
+        key: setting._replace(places=tuple(place._replace(file="/run/flannel/docker") for place in setting.places))
+        for key, setting in now.configuration.settings.items()
+    }
+    now = now._replace(configuration=now.configuration._replace(settings=moved))
+    said = checked(now, monkeypatch, bip=NEW)
+    assert said.startswith("bip: stands as a flag in /run/flannel/docker, line 1, which another program writes")
+    assert "package" not in said
+    assert "mtu" not in said
+    assert len(checked(now, monkeypatch, state="absent").splitlines()) == 2
+
+
+def test_a_journal_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    way = {"start": {"/a": "1"}, "final": {"/a": None}, "gone": [], "expected": {"address": DOCKER0, "subnets": {}}}
+    told = {
+        "format": 1, "phase": "started", "forward": way, "back": way, "ran": ["w"], "resting": [], "names": {},
+        "healthy": [], "init": "systemd", "socket": True, "dependents": [],
+    }  # fmt: skip
+    (tmp_path / "run.json").write_text(json.dumps(told))
+    found = memory.Store(str(tmp_path)).journal()
+    assert found is not None
+    assert found.back.put == (DOCKER0,)
+    assert found.steady == ()
+
+
+class Host:
+    """docker0 and dockerd as far as a way back sees them: what is started with, and which starts succeed."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, starts: Callable[[str, str], Optional[str]]) -> None:
+        self.address, self.step = NEW, ""
+        self.tried: List[str] = []
+        self._starts = starts
+        monkeypatch.setattr(service, "prepare", lambda _init: None)
+        monkeypatch.setattr(service, "reload_units", lambda _init: None)
+        monkeypatch.setattr(service, "stop", lambda _init, _socket: None)
+        monkeypatch.setattr(service, "start", self.start)
+        monkeypatch.setattr(service, "start_units", lambda _names, _seconds: None)
+        monkeypatch.setattr(staging, "put", self.put)
+        monkeypatch.setattr(staging, "clear", lambda _paths: None)
+        monkeypatch.setattr(bridge, "take_away", lambda _addresses: None)
+        monkeypatch.setattr(bridge, "put", self.give)
+        monkeypatch.setattr(switching, "docker0_addresses", lambda: (self.address,))
+        monkeypatch.setattr(containers, "start_again", lambda *_arguments: None)
+        monkeypatch.setattr(containers, "stop_again", lambda *_arguments: None)
+        monkeypatch.setattr(verify, "await_right", self.judge)
+
+    def put(self, _way: str, step: str, _texts: Any) -> None:
+        self.step = step
+
+    def give(self, addresses: Tuple[str, ...]) -> None:
+        self.address = addresses[0]
+
+    def start(self, _init: str, _socket: bool, _seconds: float) -> float:
+        self.tried.append(self.step)
+        found = self._starts(self.step, self.address)
+        if found is None:
+            raise VerificationFailed("dockerd doesn't start")
+        self.address = found
+        return 0.0
+
+    def judge(self, _api: Api, expected: memory.Expected, *_more: Any) -> None:
+        if expected.address and expected.address != self.address:
+            raise VerificationFailed(f"docker0 has {self.address}")
+
+    def go_back(self, tmp_path: Path, phase: str) -> None:
+        made = planned(situation(json_text="{}"), bip=NEW)
+        journal = memory.Journal(phase, made.forward, made.back, (), (), {}, (), "systemd", socket=True)
+        answers = cast(Api, type("Answers", (), {"answers": lambda _self: True})())
+        here = switching.Here(answers, memory.Store(str(tmp_path / "d")), switching.Limits(), Clock(), lambda: None)
+        switching.back(here, journal)
+
+
+def remembers(address: str) -> Callable[[str, str], Optional[str]]:
+    """A dockerd that keeps an address of its own unless another is said."""
+    return lambda step, _found: DOCKER0 if step == "start" else address
+
+
+@pytest.mark.parametrize(
+    ("phase", "starts", "tried"),
+    [
+        ("starting", remembers(DOCKER0), ["final"]),
+        ("starting", remembers(NEW), ["final", "start"]),
+        ("started", remembers(NEW), ["start"]),
+        ("going back", remembers(NEW), ["final", "start"]),
+        ("started", lambda step, _found: None if step == "start" else DOCKER0, ["start", "final"]),
+        ("starting", lambda step, found: None if step == "start" else found, ["final"]),
+        ("going back", lambda step, _found: DOCKER0 if step == "start" else None, ["final", "start"]),
+    ],
+)
+def test_docker_has_its_old_address_whatever_it_remembers(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, phase: str, starts: Any, tried: List[str]
+) -> None:
+    host = Host(monkeypatch, starts)
+    host.go_back(tmp_path, phase)
+    assert host.address == DOCKER0
+    assert host.tried == tried
+    assert host.step == "final"  # the old bytes
+
+
+def test_where_no_address_can_be_said_docker_is_started_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    host = Host(monkeypatch, lambda step, _found: None if step == "start" else NEW)
+    with pytest.raises(VerificationFailed, match="docker0 has"):
+        host.go_back(tmp_path, "starting")
+    assert host.tried == ["final", "start", "final"]
+
+
+def up(started: str = "1", status: str = "running", restarts: int = 0) -> Engine:
+    one = Container("w", "web", running=status != "exited", status=status, started=started, restarts=restarts)
+    return Engine("26.1.5", "1.45", False, containers=(one,))
+
+
+def test_a_container_that_ends_soon_after_its_start_has_not_come_back() -> None:
+    watch = verify.Watch(("w",))
+    assert watch.unsettled(up(), 0.0)
+    assert watch.unsettled(up(), verify.SETTLED - 0.1)
+    assert watch.unsettled(up(), verify.SETTLED) == []
+    assert "exited now" in watch.unsettled(up(status="exited"), 9.0)[0]
+    assert "restarting now" in watch.unsettled(up(status="restarting"), 9.1)[0]
+    assert watch.unsettled(up("2"), 9.2)
+    assert "doesn't stay up" in watch.unsettled(up("3"), 9.2 + verify.SETTLED)[0]
+    assert watch.unsettled(up("3"), 9.3 + 2 * verify.SETTLED) == []
+    assert "is gone" in watch.unsettled(up()._replace(containers=()), 20.0)[0]
+    assert verify.Watch(()).unsettled(up(status="exited"), 0.0) == []
+
+
+def test_one_that_was_restarted_again_and_again_before_is_not_awaited() -> None:
+    now, long_ago = (time.strftime("%Y-%m-%dT%H:%M:%S.1Z", time.gmtime(time.time() - age)) for age in (1, 3600))
+    assert verify.steady(up(now).containers) == ("w",)
+    assert verify.steady(up(long_ago, restarts=9).containers) == ("w",)
+    assert verify.steady(up(now, restarts=9).containers) == ()
+    assert verify.steady(up(now, status="restarting").containers) == ()
+    assert verify.steady(up("nonsense", restarts=1).containers) == ("w",)
+
+
+def test_a_host_that_is_right_already_is_not_asked_whether_it_would_start_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now: Situation = situation(json_text='{"bip": "172.17.0.1/16", "mtu": 1400}')
+    runs = {"com.docker.network.driver.mtu": "1500"}
+    networks = (now.engine.networks[0]._replace(options=runs), now.engine.networks[1])
+    now = now._replace(engine=now.engine._replace(networks=networks))
+    asked = wish.read_wish({"bip": DOCKER0})
+    preflight.check(asked, now, planned(now, bip=DOCKER0))
+    assert "says 1400, Docker runs with 1500" in checked(now, monkeypatch, bip=NEW)
