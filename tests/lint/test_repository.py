@@ -18,6 +18,7 @@ LONGEST_FILE = 400  # lines
 LAYERS = (
     ("errors", "model", "bytecode", "suggestion"),
     ("rtnetlink", "document", "docker_api", "zip_source"),
+    ("parameters",),
     ("ansible_module",),
     ("netns", "sysctl", "files", "privilege", "state_directory", "tap", "announce"),
     ("containers",),
