@@ -36,6 +36,7 @@ from .host import Host
 from .model import Guests, HostView
 from .plan import preflight
 from .plan.actions import Step
+from .plan.emptied import emptied
 from .plan.owned import Owned, SysctlKey, living
 from .plan.planner import Plan, Wish, make_plan
 from .plan.present import present
@@ -206,6 +207,8 @@ class Run:
             )
             if self._fragment:
                 found += documents.problems_with_earlier(self.reading, task.stored, found)
+            elif not found:
+                found += emptied(task.document, memory.document, memory.owned)
         if found:
             raise InvalidValue(found)
         claimed = claimed_elsewhere(task, self.host.store)
