@@ -22,6 +22,7 @@ from ansible_collections.hostwire.linux.plugins.plugin_utils.docker_fleet_report
     plan_record,
     plan_table,
 )
+from ansible_collections.hostwire.linux.plugins.plugin_utils.role.unknown import OTHERS, unknown_variables
 from ansible_collections.hostwire.linux.plugins.plugin_utils.table_action import TableAction, hosts_of
 
 # The role's variables that decide on the address; each host may have its own.
@@ -53,8 +54,9 @@ class ActionModule(TableAction):
             text = _read(options["file"])
             recorded = _recorded(text, options["file"])
             plan = make_plan(hosts, recorded, options["leave_out_unreachable"], options["shared"])
+            plan = plan._replace(problems=(*_slips(hosts_of(options, variables), known), *plan.problems))
             result.update(problems=list(plan.problems), left_out=list(plan.left_out))
-            sentence = None if plan.problems else plan_conclusion(plan)
+            sentence = None if plan.problems else plan_conclusion(plan) + what_follows(variables)
             self.show(lambda width, paint: plan_table(plan, width, paint), sentence)
             _warn_of_unasked(plan)
             if plan.problems:
@@ -119,6 +121,26 @@ def _warn_of_unasked(plan: Plan) -> None:
             f"{name}: nobody asks for its published ports from outside after the change: none of its addresses is in"
             f" the inventory, or in a network in which another host of the play is. docker_readdress_addresses tells."
         )
+
+
+def _slips(names: Sequence[str], known: Any) -> List[str]:
+    """A line for each variable of hosts that begins as the role's do and that the role doesn't know."""
+    found: Dict[str, List[str]] = {}
+    for name in names:
+        for line in unknown_variables("docker_bridge", known.raw_get(name), known[name].get(OTHERS) or ()):
+            found.setdefault(line, []).append(name)
+    return [f"{_shortly(hosts)}: {line}" for line, hosts in found.items()]
+
+
+def _shortly(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def what_follows(variables: Mapping[str, Any]) -> str:
+    """Why the plays that follow have no tasks, where the user asked for the plan by its tag."""
+    if {"all", "apply"} & set(variables.get("ansible_run_tags") or ("all",)):
+        return ""
+    return " Nothing is changed: the plays that follow are empty, for only the plan was asked for."
 
 
 def _read(path: str) -> Optional[str]:

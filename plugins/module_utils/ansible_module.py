@@ -11,7 +11,7 @@ import errno
 import gc
 import os
 import re
-from typing import Any, Callable, Dict, NoReturn, Optional, Set
+from typing import Any, Callable, Dict, Iterable, List, Mapping, NoReturn, Optional, Set
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.errors import UnsupportedError
@@ -47,10 +47,14 @@ class Module(AnsibleModule):
             super().__init__(argument_spec=argument_spec, supports_check_mode=True)  # type: ignore[no-untyped-call]
         self._checking = False
         found = self.validation_result
-        self.unknown = [
-            f"{name}: unknown option{suggestion(name, argument_spec)}" for name in sorted(found.unsupported_parameters)
-        ]
+        self.unknown = _unknown(found.unsupported_parameters, argument_spec, self._given)
         self.objections = [error.msg for error in found.errors.errors if not isinstance(error, UnsupportedError)]
+
+    def reword(self) -> None:
+        """Say what Ansible has against the parameters with the paths of the fields, and what it would have let pass."""
+        from .parameters import wrong_values  # not for modules whose reader judges all of it
+
+        self.objections = wrong_values(self.argument_spec, self._given) or self.objections
 
     @property
     def params(self) -> Dict[str, Any]:
@@ -92,12 +96,25 @@ class Module(AnsibleModule):
         return fields
 
 
+def _unknown(found: Iterable[Any], spec: Spec, given: Mapping[str, Any]) -> List[str]:
+    """A line for each option that isn't known; Ansible has nested ones as tuples, without their place in a list."""
+    names = sorted(name for name in found if isinstance(name, str))
+    nested = sorted(name for name in found if not isinstance(name, str))
+    lines = [f"{name}: unknown option{suggestion(name, spec)}" for name in names]
+    if nested:
+        from .parameters import unknown_keys  # loaded when it is needed: most tasks are right
+
+        lines += unknown_keys(spec, given) or [f"{'.'.join(map(str, name))}: unknown key" for name in nested]
+    return lines
+
+
 def run_task(spec: Spec, work: Callable[[Module], Dict[str, Any]]) -> NoReturn:
     """The whole of a module whose parameters Ansible alone judges: ``work`` makes its result out of them.
 
     Nothing is done where Ansible objects to a parameter.
     """
     module = Module(spec)
+    module.reword()
 
     def checked() -> Dict[str, Any]:
         if module.unknown or module.objections:
@@ -141,7 +158,7 @@ def answer(module: Module, work: Callable[[], Dict[str, Any]], path: str = "") -
         zip_source.keep_bytecode()
     gc.freeze()  # the process ends here: Python needn't look through all that it holds for cycles first
     if problems:
-        problems = [visible_lines(problem) for problem in problems]
+        problems = [visible_lines(problem) for problem in dict.fromkeys(problems)]
         module.fail_json("\n".join(problems), problems=problems, kind=kind)
     module.exit_json(**{"changed": False, **result})
 

@@ -37,6 +37,7 @@ from .host import Host
 from .model import Guests, HostView
 from .plan import preflight
 from .plan.actions import Step
+from .plan.emptied import emptied
 from .plan.mtus import mtu_warnings
 from .plan.owned import Owned, SysctlKey, living
 from .plan.planner import Plan, Wish, make_plan
@@ -212,6 +213,8 @@ class Run:
             )
             if self._fragment:
                 found += documents.problems_with_earlier(self.reading, task.stored, found)
+            elif not found:
+                found += emptied(task.document, memory.document, memory.owned)
         if found:
             raise InvalidValue(found)
         claimed = claimed_elsewhere(task, self.host.store)

@@ -61,7 +61,9 @@ options:
     elements: str
     default: []
   state:
-    description: V(absent) takes the owner's names out of all files.
+    description:
+      - V(absent) takes the owner's names out of all files.
+      - With V(present) it is an error to say nothing, be it names or guests, where names of the owner stand.
     type: str
     choices: [present, absent]
     default: present
@@ -124,7 +126,7 @@ from ansible_collections.hostwire.linux.plugins.module_utils.hosts_file.text imp
 def work(module: Module) -> Dict[str, Any]:
     """The whole task."""
     given = {name: module.params[name] for name in run.Asked._fields}
-    asked = run.Asked(**given) if module.params["state"] == "present" else run.Asked(given["owner"])
+    asked = run.Asked(**given) if module.params["state"] == "present" else run.Asked(given["owner"], "absent")
     edits = run.run(asked, check=module.check_mode)
     diff = [
         {

@@ -39,6 +39,7 @@ options:
     description:
       - V(absent) removes everything that a document of this O(name) made. Nothing else of the document is needed
         then.
+      - With V(present) a document that says nothing, where one of this O(name) has made something, is an error.
     type: str
     choices: [present, absent]
     default: present

@@ -102,10 +102,10 @@ def make_plan(
     addresses: Dict[str, Dict[str, str]] = {host.name: {} for host in able}
     for option in ("bip", "bip6"):
         try:
-            for name, address in _addresses(able, recorded, option).items():
+            for name, address in _addresses(able, recorded, option, problems).items():
                 addresses[name][option] = address
         except SubnetError as error:
-            problems.append(f"docker_bridge_{SUPERNET[option]}: {error}")
+            problems.append(str(error))
     entries: Tuple[Entry, ...] = ()
     lans = Lans((host.name, host.found.get("routes", ())) for host in able)
     try:
@@ -153,30 +153,56 @@ def _fit(host: Host) -> bool:
     return bool(host.found.get("running") or host.found.get("broken_off"))
 
 
-def _addresses(hosts: Sequence[Host], recorded: Mapping[str, Mapping[str, Any]], option: str) -> Dict[str, str]:
-    """The address of each host: its own wish, else what the last plan says, else what it has, else a new one."""
-    given = {host.name: str(host.wish[option]) for host in hosts if host.wish.get(option)}
+def _addresses(
+    hosts: Sequence[Host], recorded: Mapping[str, Mapping[str, Any]], option: str, problems: List[str]
+) -> Dict[str, str]:
+    """The address of each host: its own wish, else what the last plan says, else what it has, else a new one.
+
+    A network out of which its hosts can't all have a subnet is one line in ``problems``, however many they are.
+    """
+    given: Dict[str, str] = {}
+    for host in hosts:
+        if host.wish.get(option):
+            try:
+                parse(host.wish[option], f"{host.name}: docker_bridge_{option}")
+                given[host.name] = host.wish[option]
+            except SubnetError as error:
+                problems.append(str(error))
     groups: Dict[Tuple[str, int], List[Host]] = {}
     for host in hosts:
         supernet = host.wish.get(SUPERNET[option])
-        if host.name not in given and supernet:
+        if supernet and not host.wish.get(option):
             prefix = host.wish.get(PREFIX[option]) or DEFAULT_PREFIX[option]
             groups.setdefault((str(supernet), int(prefix)), []).append(host)
     avoid = _in_use(hosts)
     for (supernet, prefix), members in groups.items():
-        cut = slots(supernet, prefix)
-        kept = _kept(cut, members, recorded, option)
-        given.update({host.name: kept[host.name] for host in members if host.name in kept})
-        fresh = [host.name for host in members if host.name not in kept]
-        inside = [
-            subnet for subnet in avoid if parse(subnet, "route").prefixlen > cut.supernet.prefixlen
-        ]  # what contains the whole supernet is told of each host, in words that help
-        # Other hosts' wishes and records are theirs, though they aren't allocated here.
-        reserved = [address for name, address in given.items() if name not in kept]
-        free = slots(supernet, prefix, [*inside, *reserved])
-        for name, slot in allocate(free, fresh, kept).items():
-            given[name] = free.bridge(slot)
+        try:
+            given.update(_allocated(slots(supernet, prefix), members, recorded, option, (given, avoid)))
+        except SubnetError as error:
+            problems.append(f"docker_bridge_{SUPERNET[option]}: {error}")
     return given
+
+
+def _allocated(
+    cut: Slots,
+    members: Sequence[Host],
+    recorded: Mapping[str, Mapping[str, Any]],
+    option: str,
+    others: Tuple[Mapping[str, str], Sequence[str]],
+) -> Dict[str, str]:
+    """The addresses of one network's hosts; ``others`` are those of other hosts, and the subnets that are in use."""
+    given, avoid = others
+    kept = _kept(cut, members, recorded, option)
+    found = {host.name: kept[host.name] for host in members if host.name in kept}
+    fresh = [host.name for host in members if host.name not in kept]
+    inside = [
+        subnet for subnet in avoid if parse(subnet, "route").prefixlen > cut.supernet.prefixlen
+    ]  # what contains the whole supernet is told of each host, in words that help
+    # Other hosts' wishes and records are theirs, though they aren't allocated here.
+    reserved = [address for name, address in given.items() if name not in kept]
+    free = slots(str(cut.supernet), cut.prefix, [*inside, *reserved])
+    found.update({name: free.bridge(slot) for name, slot in allocate(free, fresh, kept).items()})
+    return found
 
 
 def _kept(
@@ -261,7 +287,7 @@ def _judged(hosts: Sequence[Host], entries: Sequence[Entry], shared: bool) -> Li
     for host, entry in zip(hosts, entries):
         if not _fit(host):
             continue
-        if not entry.after:
+        if not entry.after and not any(host.wish.get(key) for key in (*SUPERNET, *SUPERNET.values())):
             problems.append(f"{host.name}: nothing says which address docker0 gets: set docker_bridge_supernet or _bip")
         if entry.changes and host.found.get("live_restore") and host.found.get("containers"):
             problems.append(

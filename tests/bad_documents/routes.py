@@ -95,13 +95,17 @@ def gateways() -> Iterator[BadDocument]:
     """Routes in a room that the document makes, so that it says all there is to know."""
     none = "no connected subnet of namespace red has the gateway"
     here = "10.0.0.1/24"
+
+    def way(gateway: str) -> str:
+        return f"; where it is on the wire of b0 all the same, add the route {{to: {gateway}/32, dev: b0}}"
+
     cases: tuple[tuple[str, Document, str], ...] = (
         ("elsewhere", in_red(here, routes=[{"netns": "red", "to": "default", "via": "10.0.1.1"}]),
-         f"via: {none} 10.0.1.1; there are 10.0.0.0/24 on b0"),
+         f"via: {none} 10.0.1.1; there are 10.0.0.0/24 on b0{way('10.0.1.1')}"),
         ("other-family", in_red(here, routes=[{"netns": "red", "to": "default", "via": "fd00::1"}]),
          f"via: {none} fd00::1; IPv6 has no subnet there"),
         ("single", in_red("10.0.0.1/32", routes=[{"netns": "red", "to": "default", "via": "10.0.0.2"}]),
-         f"via: {none} 10.0.0.2; there are 10.0.0.1/32 on b0"),
+         f"via: {none} 10.0.0.2; there are 10.0.0.1/32 on b0{way('10.0.0.2')}"),
         ("itself", in_red(here, routes=[{"netns": "red", "to": "default", "via": "10.0.0.1"}]),
          "via: 10.0.0.1 is an address of namespace red itself, not of a gateway"),
         ("network", in_red(here, routes=[{"netns": "red", "to": "default", "via": "10.0.0.0"}]),
@@ -109,12 +113,12 @@ def gateways() -> Iterator[BadDocument]:
         ("broadcast", in_red(here, routes=[{"netns": "red", "to": "default", "via": "10.0.0.255"}]),
          "via: 10.0.0.255 is the broadcast address of 10.0.0.0/24, not a gateway's"),
         ("nexthop", in_red(here, routes=[{"netns": "red", "to": "default", "nexthops": [{"via": "10.0.0.2"}, {"via": "10.0.1.2"}]}]),
-         f"nexthops[1].via: {none} 10.0.1.2; there are 10.0.0.0/24 on b0"),
+         f"nexthops[1].via: {none} 10.0.1.2; there are 10.0.0.0/24 on b0{way('10.0.1.2')}"),
         ("no-subnet", {"namespaces": [RED], "routes": [{"netns": "red", "to": "default", "via": "10.0.0.1"}]},
          f"via: {none} 10.0.0.1; IPv4 has no subnet there"),
         ("behind-a-gateway", in_red(here, routes=[
             {"netns": "red", "to": "default", "via": "10.1.0.1"}, {"netns": "red", "to": "10.1.0.0/16", "via": "10.0.0.2"}]),
-         f"via: {none} 10.1.0.1; there are 10.0.0.0/24 on b0"),
+         f"via: {none} 10.1.0.1; there are 10.0.0.0/24 on b0{way('10.1.0.1')}"),
         ("down", {"namespaces": [RED], "veths": [{"name": "a0", "peer": {"name": "b0", "netns": "red", "up": False, "addresses": [here]}}],
                   "routes": [{"netns": "red", "to": "default", "via": "10.0.0.2"}]},
          f"via: {none} 10.0.0.2; IPv4 has no subnet there"),
@@ -125,7 +129,8 @@ def gateways() -> Iterator[BadDocument]:
             {"name": "a0", "peer": {"name": "b0", "netns": "red", "addresses": [here]}},
             {"name": "a1", "peer": {"name": "b1", "netns": "red", "addresses": ["10.0.1.1/24"]}}],
             "routes": [{"netns": "red", "to": "default", "via": "10.0.1.2", "dev": "b0"}]},
-         "via: no connected subnet on b0 of namespace red has the gateway 10.0.1.2; there are 10.0.0.0/24 on b0, 10.0.1.0/24 on b1"),
+         "via: no connected subnet on b0 of namespace red has the gateway 10.0.1.2; there are 10.0.0.0/24 on b0, 10.0.1.0/24 on b1"
+         + way("10.0.1.2")),
     )  # fmt: skip
     for case, document, problem in cases:
         yield BadDocument(f"gateway-{case}", document, (f"routes[0].{problem}",))

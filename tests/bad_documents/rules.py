@@ -288,7 +288,8 @@ def unknown_on_an_empty_host() -> Iterator[BadDocument]:
         ({"routes": [{"to": "default", "via": "10.0.0.1"}]},
          "routes[0].via: no connected subnet of the host has the gateway 10.0.0.1; IPv4 has no subnet there"),
         ({"bridges": [{"name": "br0", "addresses": ["10.0.0.1/24"]}], "routes": [{"to": "default", "via": "10.0.1.1"}]},
-         "routes[0].via: no connected subnet of the host has the gateway 10.0.1.1; there are 10.0.0.0/24 on br0"),
+         ("routes[0].via: no connected subnet of the host has the gateway 10.0.1.1; there are 10.0.0.0/24 on br0; "
+         "where it is on the wire of br0 all the same, add the route {to: 10.0.1.1/32, dev: br0}")),
         ({"bridges": [{"name": "br0", "up": False, "addresses": ["10.0.0.1/24"]}], "routes": [{"to": "default", "via": "10.0.0.2"}]},
          "routes[0].via: no connected subnet of the host has the gateway 10.0.0.2; IPv4 has no subnet there"),
     )  # fmt: skip

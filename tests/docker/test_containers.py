@@ -151,7 +151,7 @@ def test_what_docker_has_in_the_container_is_in_the_way(engine: Machine) -> None
     name = engine.module("topology", name="lab", bridges=[SWITCH], containers=[{**WEB, "name": "eth0"}])
     assert (name["kind"], name["problems"]) == (
         "conflict",
-        ["veth eth0: container web has a link of this name already (veth), and it isn't ours"],
+        ["veth eth0: container web has a link of this name already (veth), and it isn't ours; choose another name"],
     )
     default = {"netns": "container:web", "to": "default", "via": "10.3.0.1"}
     route = engine.module("topology", **{**DOCUMENT, "routes": [default]})

@@ -88,7 +88,7 @@ class Fleet:
 
     def make_plan(self, inventory: Path, *words: str) -> subprocess.CompletedProcess[str]:
         variables = json.dumps({"docker_readdress_plan_file": str(self.plan)})
-        play = ["hostwire.linux.docker_readdress", "--tags", "plan", "--extra-vars", variables]
+        play = ["hostwire.linux.docker_readdress_plan", "--extra-vars", variables]
         return self.run("ansible-playbook", *play, f"--inventory={inventory}", *words)
 
     def planned(self) -> Dict[str, str]:
@@ -133,6 +133,15 @@ def test_a_host_that_cannot_be_reached_is_named_and_left_out_only_on_demand(flee
     assert "3 hosts of 3 to change" in done.stdout
     assert re.search(r"^ghost +\? +left out +can't be reached$", done.stdout, re.MULTILINE)
     assert not fleet.plan.exists()
+
+
+def test_a_mistyped_variable_is_one_line_for_all_hosts_that_have_it(fleet: Fleet) -> None:
+    slip = {"docker_bridge_takn": ["10.8.0.0/16"]}
+    refused = fleet.make_plan(fleet.inventory(FIRST[:5], dict.fromkeys(FIRST[:4], slip)), "--check")
+    assert refused.returncode != 0
+    said = " ".join(refused.stdout.split())
+    assert "One thing speaks against this plan" in said
+    assert f"{', '.join(FIRST[:3])} and 1 more: docker_bridge_takn: the role docker_bridge has no such variable" in said
 
 
 def test_nobody_shares_and_who_stays_keeps_the_address(fleet: Fleet) -> None:

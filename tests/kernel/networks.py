@@ -48,6 +48,8 @@ def documents(draw: st.DrawFn) -> Document:
     document["taps"] = [draw(taps(name, bridges)) for name in draw(st.sampled_from(((), (), ("t0",), ("t0", "t1"))))]
     document["routes"] = draw(routes(document))
     document["forwarding"] = {"ipv4": draw(st.sampled_from((None, None, True, False)))}
+    if not any(document[section] for section in document if section != "forwarding"):
+        document["forwarding"]["ipv4"] = draw(st.sampled_from((True, False)))  # one that says nothing may be refused
     return document
 
 

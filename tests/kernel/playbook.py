@@ -23,10 +23,16 @@ def play(tasks: Tasks, directory: Path, *options: str, may_fail: bool = False) -
 
     With ``may_fail`` a task that fails is a result like any other, and the next one runs.
     """
-    playbook, results = directory / "playbook.json", directory / "results"
+    playbook = directory / "playbook.json"
     playbook.write_text(
         json.dumps([{"hosts": "localhost", "gather_facts": False, "ignore_errors": may_fail, "tasks": tasks}])
     )
+    return run_playbook(str(playbook), "localhost,", directory, *options, may_fail=may_fail)
+
+
+def run_playbook(playbook: str, inventory: str, directory: Path, *options: str, may_fail: bool = False) -> list[Result]:
+    """What each task of a playbook returned, in order; a playbook of the collection has its full name."""
+    results = directory / "results"
     results.write_text("")
     (directory / "ansible.cfg").write_text("")  # nobody's settings but those below
     environment = {
@@ -41,9 +47,9 @@ def play(tasks: Tasks, directory: Path, *options: str, may_fail: bool = False) -
         "RESULTS_FILE": str(results),
     }
     interpreter = f"ansible_python_interpreter={sys.executable}"
-    command = [sys.executable, "-m", "ansible", "playbook", "-i", "localhost,", "-c", "local", "-e", interpreter]
+    command = [sys.executable, "-m", "ansible", "playbook", "-i", inventory, "-c", "local", "-e", interpreter]
     ran = subprocess.run(
-        [*command, *options, str(playbook)], env=environment, cwd=directory, check=False, capture_output=True, text=True
+        [*command, *options, playbook], env=environment, cwd=directory, check=False, capture_output=True, text=True
     )
     returned: list[Result] = [json.loads(line) for line in results.read_text().splitlines()]
     assert "Traceback" not in ran.stdout + ran.stderr, ran.stdout + ran.stderr

@@ -193,7 +193,7 @@ def test_what_docker_gave_to_a_new_life_is_not_taken_for_ours(docker: Engine) ->
     gone(end)
     dockers(docker, "eth1", str(index))
     assert problems({**SWITCH, "containers": [{**CABLE, "name": "eth1"}]}, Conflict) == [
-        "veth eth1: container web has a link of this name already (veth), and it isn't ours"
+        "veth eth1: container web has a link of this name already (veth), and it isn't ours; choose another name"
     ]
     engine.run(NOTHING)
     assert "eth1" in links(docker, "web")
@@ -232,7 +232,7 @@ def test_without_an_engine_that_is_said_once(private_host: object) -> None:
 def test_an_interface_that_docker_uses_is_a_conflict_before_anything_changes(docker: Engine) -> None:
     dockers(docker, "eth0")
     assert problems({**SWITCH, "containers": [{**CABLE, "name": "eth0"}]}, Conflict) == [
-        "veth eth0: container web has a link of this name already (veth), and it isn't ours"
+        "veth eth0: container web has a link of this name already (veth), and it isn't ours; choose another name"
     ]
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, Dict, List, Sequence, Tuple
 
@@ -10,7 +11,7 @@ import pytest
 
 from ansible_collections.hostwire.linux.tests.kernel import scenarios
 from ansible_collections.hostwire.linux.tests.kernel.guest_world import ping
-from ansible_collections.hostwire.linux.tests.kernel.playbook import play
+from ansible_collections.hostwire.linux.tests.kernel.playbook import play, run_playbook
 
 NETWORKS = [
     {"name": "office", "mode": "nat_network", "subnet": "10.0.9.0/24"},
@@ -50,6 +51,24 @@ def test_check_mode_foresees_guests_that_come_and_go(private_host: Path) -> None
         assert [plan for dummy, plan in role(private_host, names)] == [[]] * 3
     assert ping("d", "10.0.2.2")
     role(private_host, "", state="absent")
+    assert scenarios.snapshot() == before
+
+
+@pytest.mark.slow
+def test_networks_without_guests_go_through_the_playbooks(private_host: Path) -> None:
+    before = scenarios.snapshot()
+    inventory = private_host / "inventory.json"
+    networks = [
+        {"name": "office", "mode": "nat_network"},
+        {"name": "desk", "mode": "host_only", "subnet6": "fd00:9::/64"},
+    ]
+    host = {"guest_network_networks": networks}
+    inventory.write_text(json.dumps({"guest_networks": {"hosts": {"box": host}}}))
+    for changed in (True, False):
+        results = run_playbook("hostwire.linux.site", str(inventory), private_host)
+        assert any(result.get("changed") for result in results) == changed
+        assert results[-1]["msg"] == "Nothing was proved: there are no guests to ask."
+    run_playbook("hostwire.linux.teardown", str(inventory), private_host)
     assert scenarios.snapshot() == before
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import List
 
 import pytest
+import yaml
 
 from ansible_collections.hostwire.linux.plugins.module_utils import engine
 from ansible_collections.hostwire.linux.plugins.module_utils import netns as namespaces
@@ -294,3 +295,27 @@ def test_a_task_that_removes_a_namespace_forgets_what_went_with_it(private_host:
     gone = engine.run({"name": "tasks", "state": "absent", "namespaces": [{"name": "red"}]}, fragment=True)
     assert gone.after == {"name": "tasks", "namespaces": [{"name": "blue"}]}
     assert not engine.run(gone.after).changed
+
+
+@pytest.mark.parametrize(
+    ("address", "gateway", "default"),
+    [("192.168.1.10/24", "172.31.1.1/32", "0.0.0.0/0"), ("fd00:1::10/64", "fd00:ffff::1/128", "::/0")],
+)
+def test_a_gateway_outside_every_subnet_works_the_way_that_its_refusal_says(
+    private_host: Path, address: str, gateway: str, default: str
+) -> None:
+    assert private_host
+    via = gateway.partition("/")[0]
+    far = {"netns": "red", "to": default, "via": via}
+    document = {
+        "namespaces": [{"name": "red"}],
+        "veths": [{"name": "v", "peer": {"name": "eth0", "netns": "red", "addresses": [address]}}],
+        "routes": [far],
+    }
+    with pytest.raises(InvalidValue) as refusal:
+        engine.run(document, check=True)
+    (problem,) = refusal.value.problems
+    told = yaml.safe_load(problem.partition("add the route ")[2])
+    assert told == {"to": gateway, "dev": "eth0"}
+    engine.run({**document, "routes": [far, {"netns": "red", **told}]})
+    assert not engine.run({**document, "routes": [{"netns": "red", **told}, far]}).changed

@@ -95,7 +95,7 @@ def test_a_tap_of_another_user_is_made_anew() -> None:
     assert done.plan[0] == "host: tap tap0: remove (it belongs to user 65534)"
     assert opened_by(1, "tap0") == 0
     assert engine.run(other).plan == ()
-    assert engine.run({"name": "main"}).plan[-1] == "tap host/tap0: remove"
+    assert engine.run({"name": "main", "state": "absent"}).plan[-1] == "tap host/tap0: remove"
 
 
 def test_a_tap_may_be_that_of_the_highest_user_there_can_be() -> None:

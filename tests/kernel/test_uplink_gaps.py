@@ -39,7 +39,8 @@ def test_04_a_run_over_ssh_through_the_nic_that_it_moves_comes_to_its_end(privat
 import sys, time
 sys.path[:0] = {path!r}
 from ansible_collections.hostwire.linux.plugins.module_utils import engine
-for line in engine.run({{"bridges": [{{"name": "br0", "uplink": "eth0"}}] if sys.argv[1] == "there" else []}}).plan:
+there = {{"bridges": [{{"name": "br0", "uplink": "eth0"}}]}}
+for line in engine.run(there if sys.argv[1] == "there" else {{"state": "absent"}}).plan:
     print(line)
 time.sleep(1)
 print("over")

@@ -19,6 +19,7 @@ LAYERS = (
     ("visible", "search_path"),
     ("errors", "model", "bytecode", "suggestion", "stopwatch"),
     ("rtnetlink", "document", "docker_api", "zip_source", "directories"),
+    ("parameters",),
     ("ansible_module",),
     ("netns", "sysctl", "files", "privilege", "state_directory", "tap"),
     ("containers", "announce"),

@@ -9,6 +9,7 @@ from typing import Any, Dict, List, Optional
 
 import pytest
 
+from ansible_collections.hostwire.linux.plugins.action import docker_readdress_plan
 from ansible_collections.hostwire.linux.plugins.plugin_utils.docker_fleet import Host, Plan, make_plan
 from ansible_collections.hostwire.linux.plugins.plugin_utils.docker_fleet_report import (
     Outcome,
@@ -83,6 +84,30 @@ def test_twenty_that_come_and_twenty_that_go_change_nobody_else(by_file: bool) -
         assert not set(addresses(after).values()) & {has[f"web{number}"] for number in range(20)}, "theirs for good"
 
 
+@pytest.mark.parametrize(
+    ("wish", "told"),
+    [
+        ({"supernet": "10.200.0.0/24", "prefix": 28}, "docker_bridge_supernet: hosts: 300 still need a subnet"),
+        ({"supernet_v6": "fd00::/64", "prefix_v6": 48, "supernet": None}, "docker_bridge_supernet_v6: prefix: /48"),
+        ({"supernet": "everything"}, "docker_bridge_supernet: supernet: 'everything' is no address or subnet"),
+    ],
+)
+def test_a_network_that_is_too_small_is_one_line_for_all_hosts(wish: Dict[str, Any], told: str) -> None:
+    own = host("own", wish={"bip": "192.168.225.1/24"})
+    plan = make_plan([*(host(f"web{number}", wish=wish) for number in range(300)), own], {})
+    (problem,) = plan.problems
+    assert problem.startswith(told)
+    assert addresses(plan)["own"] == "192.168.225.1/24"
+
+
+def test_each_network_that_is_too_small_is_told() -> None:
+    small = [{"supernet": "10.200.0.0/24", "prefix": 26}, {"supernet": "10.201.0.0/24", "prefix": 26}]
+    hosts = [host(f"web{number}-{place}", wish=wish) for place, wish in enumerate(small) for number in range(5)]
+    problems = make_plan(hosts, {}).problems
+    assert [network in problem for network, problem in zip(("10.200.0.0/24", "10.201.0.0/24"), problems)] == [True] * 2
+    assert len(problems) == 2
+
+
 def test_a_host_that_has_an_address_of_the_network_keeps_it() -> None:
     (entry,) = make_plan([host("web1", docker0="10.200.7.1/24")], {}).entries
     assert (entry.bip, entry.changes, entry.downtime) == ("10.200.7.1/24", False, 0)
@@ -112,15 +137,10 @@ def test_new_addresses_keep_clear_of_what_any_host_knows() -> None:
         assert all(
             ipaddress.ip_interface(entry.bip or "") in ipaddress.ip_network("10.200.128.0/17") for entry in plan.entries
         )
-    plan = make_plan(hosts, {})
-    assert plan.problems == (
+    assert make_plan(hosts, {}).problems == (
         (
             "docker_bridge_supernet: hosts: 3 still need a subnet, but 10.200.0.0/16 has only 0 of /24 left;"
             " take a larger supernet or a longer prefix"
-        ),
-        *(
-            f"web{number}: nothing says which address docker0 gets: set docker_bridge_supernet or _bip"
-            for number in (1, 2, 3)
         ),
     )
 
@@ -346,3 +366,10 @@ def test_of_many_reasons_the_first_is_told() -> None:
     outcome = outcome_of("a", {"failed": True, "kind": "conflict", "problems": ["one", "two", "three"]})
     assert "(one (and 2 more))" in conclusion([outcome])
     assert "two" not in outcome_table([outcome], 79, plain)
+
+
+@pytest.mark.parametrize(
+    ("tags", "told"), [(["all"], False), (["plan"], True), (["apply"], False), (["plan", "apply"], False)]
+)
+def test_who_asks_for_the_plan_by_its_tag_is_told_why_the_other_plays_are_empty(tags: List[str], told: bool) -> None:
+    assert ("only the plan was asked for" in docker_readdress_plan.what_follows({"ansible_run_tags": tags})) == told

@@ -51,7 +51,10 @@ def test_a_fragment_is_held_against_what_is_there_already() -> None:
         "the earlier published_ports[0].port: tcp 8080 on 127.0.0.1 is published already, in published_ports[0]"
     ]
     assert together("routes: [{netns: red, to: default, via: 10.0.1.1}]") == [
-        "routes[0].via: no connected subnet of namespace red has the gateway 10.0.1.1; there are 10.0.0.0/24 on b0"
+        (
+            "routes[0].via: no connected subnet of namespace red has the gateway 10.0.1.1; there are 10.0.0.0/24 "
+            "on b0; where it is on the wire of b0 all the same, add the route {to: 10.0.1.1/32, dev: b0}"
+        )
     ]
 
 

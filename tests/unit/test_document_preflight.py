@@ -23,6 +23,7 @@ from ansible_collections.hostwire.linux.tests.good_documents import GOOD_DOCUMEN
 from ansible_collections.hostwire.linux.tests.host_views import Device, Path, host, view
 
 ETH0 = Device("eth0", ("192.168.1.10/24", "fe80::10/64"))
+ON_ETH0 = "; where it is on the wire of eth0 all the same, add the route {to: 10.0.0.1/32, dev: eth0}"
 DOCKER0 = Device("docker0", ("172.17.0.1/16",), "bridge")
 
 
@@ -185,7 +186,7 @@ ROUTE = "routes: [{netns: lan, to: default, via: 10.0.0.1, %s}]"
     [
         ((Device("eth0", ("10.0.0.2/24",)),), (), None),
         ((Device("eth0", ("10.0.0.2/24",), up=False),), (), "IPv4 has no subnet there"),
-        ((Device("eth0", ("10.0.1.2/24",)),), (), "there are 10.0.1.0/24 on eth0"),
+        ((Device("eth0", ("10.0.1.2/24",)),), (), "there are 10.0.1.0/24 on eth0" + ON_ETH0),
         ((Device("tun0", ("10.9.0.2/32",), peer="10.0.0.1"),), (), None),
         ((Device("eth0"),), (Path("10.0.0.0/30", None, "eth0"),), None),
         ((Device("eth0"),), (Path("10.0.0.0/30", "10.1.0.1", "eth0"),), "IPv4 has no subnet there"),
@@ -209,6 +210,7 @@ def test_a_gateway_is_found_by_the_host_and_the_document_together() -> None:
     assert problems(cable + ROUTE % "", host(rooms=(bare,))) == []
     assert problems(cable + ROUTE % "dev: eth0", host(rooms=(bare,))) == [
         "routes[0].via: no connected subnet on eth0 of namespace lan has the gateway 10.0.0.1; there are 10.0.0.0/24 on b"
+        + ON_ETH0
     ]
 
 
@@ -258,31 +260,37 @@ def test_a_route_needs_its_interface_up() -> None:
 
 
 def crowd(count: int) -> tuple[Any, HostView, set[tuple[str | None, str]]]:
-    """``count`` rooms with a cable each, as they are after the first run."""
+    """``count`` rooms with a cable each, 500 to a switch, as they are after the first run."""
+
+    def address(i: int) -> str:
+        return f"10.{i // 500}.{i % 500 // 250 + 1}.{i % 250 + 1}/16"
+
+    switches = range((count + 499) // 500)
     wanted = {
         "namespaces": [{"name": f"n{i}"} for i in range(count)],
-        "bridges": [{"name": "br0", "addresses": ["10.0.0.1/8"]}],
+        "bridges": [{"name": f"br{b}", "addresses": [f"10.{b}.0.1/16"]} for b in switches],
         "veths": [
             {
                 "name": f"v{i}",
-                "bridge": "br0",
-                "peer": {"name": "eth0", "netns": f"n{i}", "addresses": [f"10.1.{i // 250}.{i % 250 + 1}/8"]},
+                "bridge": f"br{i // 500}",
+                "peer": {"name": "eth0", "netns": f"n{i}", "addresses": [address(i)]},
             }
             for i in range(count)
         ],
-        "routes": [{"netns": f"n{i}", "to": "default", "via": "10.0.0.1"} for i in range(count)],
+        "routes": [{"netns": f"n{i}", "to": "default", "via": f"10.{i // 500}.0.1"} for i in range(count)],
     }
     rooms = tuple(
         view(
             f"n{i}",
-            (Device("eth0", (f"10.1.{i // 250}.{i % 250 + 1}/8",), "veth"),),
-            (Path("0.0.0.0/0", "10.0.0.1", "eth0", ROUTE_PROTOCOL),),
+            (Device("eth0", (address(i),), "veth"),),
+            (Path("0.0.0.0/0", f"10.{i // 500}.0.1", "eth0", ROUTE_PROTOCOL),),
         )
         for i in range(count)
     )
+    bridges = tuple(Device(f"br{b}", (f"10.{b}.0.1/16",), "bridge") for b in switches)
     cables = tuple(Device(f"v{i}", (), "veth") for i in range(count))
-    owned = {(None, "br0"), *((None, f"v{i}") for i in range(count)), *((f"n{i}", "eth0") for i in range(count))}
-    return wanted, host(Device("br0", ("10.0.0.1/8",), "bridge"), *cables, rooms=rooms), owned
+    owned = {(None, device.name) for device in (*bridges, *cables)} | {(f"n{i}", "eth0") for i in range(count)}
+    return wanted, host(*bridges, *cables, rooms=rooms), owned
 
 
 def test_the_time_grows_with_the_document_and_not_with_its_square() -> None:
@@ -297,3 +305,65 @@ def test_the_time_grows_with_the_document_and_not_with_its_square() -> None:
         return min(took)
 
     assert seconds(2000) < 4 * 3 * seconds(500)
+
+
+def cables(number: int, netns: str | None = None) -> dict[str, Any]:
+    """A switch with this many cables plugged in, each with its far end in the same namespace."""
+    veths = [
+        {"name": f"p{n}", "netns": netns, "bridge": "sw0", "peer": {"name": f"q{n}", "netns": netns}}
+        for n in range(number)
+    ]
+    rooms = [] if netns is None else [{"name": netns}]
+    return {"namespaces": rooms, "bridges": [{"name": "sw0", "netns": netns}], "veths": veths}
+
+
+def ports_told(
+    document_: dict[str, Any], there: HostView, owned: Container[Tuple[Optional[str], str]] = ()
+) -> list[str]:
+    reading = document.read(document_)
+    assert not reading.problems
+    return preflight.problems(reading.topology, there, owned, reading.where)
+
+
+@pytest.mark.parametrize("netns", [None, "red"])
+def test_more_ports_than_the_kernel_gives_a_bridge_are_told_beforehand(netns: str | None) -> None:
+    assert ports_told(cables(1023, netns), host(ETH0)) == []
+    (problem,) = ports_told(cables(1024, netns), host(ETH0))
+    assert problem.startswith(
+        "veths[1023].bridge: sw0 would have 1024 ports, and the kernel gives a bridge 1023 at most"
+    )
+    one_less = cables(1023, netns)
+    one_less["taps"] = [{"name": "tap0", "netns": netns, "bridge": "sw0"}]
+    (problem,) = ports_told(one_less, host(ETH0))
+    assert problem.startswith("taps[0].bridge: sw0 would have 1024 ports")
+
+
+@pytest.mark.parametrize("last", ["uplink", "interface", "container"])
+def test_a_port_of_any_kind_counts(last: str) -> None:
+    wanted = cables(1023)
+    if last == "uplink":
+        wanted["bridges"][0]["uplink"] = "eth0"
+    elif last == "interface":
+        wanted["interfaces"] = [{"name": "eth0", "bridge": "sw0"}]
+    else:
+        wanted["containers"] = [{"container": "web", "name": "eth1", "bridge": "sw0"}]
+    assert [line for line in ports_told(wanted, host(Device("eth0"))) if "would have 1024 ports" in line]
+
+
+def test_ports_that_are_there_count_unless_they_go() -> None:
+    there = host(Device("sw0", (), "bridge"), *(Device(f"old{n}", (), "veth") for n in range(24)))
+    links = there.views[None].links
+    for name in list(links):
+        if name.startswith("old"):
+            links[name] = links[name]._replace(master=links["sw0"].index)
+    wanted = cables(1000)
+    assert "would have 1024 ports" in ports_told(wanted, there, {(None, "sw0")})[0]
+    assert ports_told(wanted, there, {(None, "sw0"), (None, "old7")}) == []
+    wanted["interfaces"] = [{"name": "old3", "bridge": "sw0"}]
+    assert len(ports_told(wanted, there, {(None, "sw0")})) == 1
+
+
+def test_a_bridge_is_no_port() -> None:
+    text = "interfaces: [{name: docker0, bridge: sw0}]\nbridges: [{name: sw0}]"
+    (problem,) = problems(text, host(DOCKER0))
+    assert problem.startswith("interfaces[0].bridge: docker0 is a bridge itself, which can't be a port of another one")

@@ -115,7 +115,7 @@ def test_what_two_sources_both_say_is_one_record() -> None:
         ({"records": [{"name": "a"}]}, "records[0].addresses: needs at least one address"),
         ({"records": [{"name": "a", "address": "10.0.2"}]}, 'records[0].address: "10.0.2" is no IPv4 or IPv6 address'),
         ({"records": [{"name": "a", "address": "fe80::1%x\nuser=root"}]}, "is no IPv4 or IPv6 address"),
-        ({"records": [{"name": "a", "address": 12}]}, 'records[0].address: "12" is no IPv4 or IPv6 address'),
+        ({"records": [{"name": "a", "address": 12}]}, "records[0].address: 12 is no IPv4 or IPv6 address"),
         ({"records": [{"name": "a b", "address": "10.0.2.1"}]}, 'records[0]: name: "a b" is no host name'),
         ({"records": [{"name": "a,b", "address": "10.0.2.1"}]}, 'records[0]: name: "a,b" is no host name'),
         ({"records": [{"name": "bücher", "address": "10.0.2.1"}]}, "say punycode (xn--...)"),

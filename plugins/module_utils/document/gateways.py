@@ -63,7 +63,15 @@ class Connected:
         if texts:
             there = f"there are {', '.join(texts[:3])}{' and more' if len(texts) > 3 else ''}"
         on = f" on {dev}" if dev else ""
-        return f"no connected subnet{on} of {room(netns)} has the gateway {via.text}; {there}"
+        return f"no connected subnet{on} of {room(netns)} has the gateway {via.text}; {there}{self._way_out(via, dev)}"
+
+    def _way_out(self, via: Ip, dev: Optional[str]) -> str:
+        """What to say where the gateway is on the wire all the same, as with some providers of rented servers."""
+        link = dev or next((subnet.link for subnet in self._all if subnet.prefix.family == via.family), None)
+        if link is None:
+            return ""
+        route = f"{{to: {via.text}/{WIDTH[via.family]}, dev: {link}}}"
+        return f"; where it is on the wire of {link} all the same, add the route {route}"
 
 
 def _why_not_in(via: Ip, prefix: Prefix) -> Optional[str]:

@@ -40,7 +40,7 @@ from .sysctls import sysctls
 from .taps import tap
 from .where import Where
 
-_TOP = frozenset((
+KEYS = frozenset((
     "name", "state", "namespaces", "bridges", "veths", "interfaces", "taps", "containers", "routes", "forwarding",
     "masquerade", "published_ports", "sysctls", "probes",
 ))  # fmt: skip
@@ -68,7 +68,7 @@ def read(document: Mapping[str, Any], rules: bool = True) -> Reading:
     ``rules``, of a part of a document that is known to be good.
     """
     problems: List[str] = []
-    top = open_mapping(document, "", _TOP, problems)
+    top = open_mapping(document, "", KEYS, problems)
     if top is None:
         return Reading(Topology(), tuple(problems), Where({}, frozenset(), True))
     absent = top.choice("state", ("present", "absent"), "present") == "absent"

@@ -28,6 +28,7 @@ class Asked(NamedTuple):
     """What is asked for, as the module's options are."""
 
     owner: str
+    state: str = "present"
     namespaces: Sequence[Any] = ()
     containers: Sequence[Any] = ()
     host: bool = False
@@ -65,6 +66,8 @@ def run(
     with lock:
         wanted = _wanted(asked, docker_socket)
         edits = _planned(asked.owner, wanted, entries, resolver, state_dir)
+        if asked.state == "present" and not wanted:
+            _refuse_slip(asked, edits)
         if not check:
             _apply(edits, asked.owner, wanted, state_dir)
     return edits
@@ -81,6 +84,17 @@ def _wanted(asked: Asked, docker_socket: str) -> List[Place]:
     for place in found:
         once.setdefault(place.path, place)
     return list(once.values())
+
+
+def _refuse_slip(asked: Asked, edits: Sequence[Edit]) -> None:
+    """Where nothing is asked for, the owner's names are not taken away; that is what ``absent`` is for."""
+    if edits:
+        missing = "guests" if asked.entries or asked.nameservers else "names"
+        files_there = ", ".join(edit.place.label for edit in edits[:_MANY]) + (", ..." if len(edits) > _MANY else "")
+        raise InvalidValue(
+            f'state: no {missing} are given, and names of "{asked.owner}" stand in {files_there}; '
+            f"say state: absent to take them away"
+        )
 
 
 def _planned(

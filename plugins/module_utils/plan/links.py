@@ -177,6 +177,18 @@ def _allow_ipv6(sheet: Sheet, end: End) -> None:
         sheet.do(BEFORE_UP, line, SysctlSet(end.netns, path, "0"), SysctlSet(end.netns, path, "1"))
 
 
+def _way_out(have: Link, netns: Optional[str], kind: str) -> str:
+    """Whose a link is that has the name of one to be made, and what to do about it."""
+    owner = owner_of(have.alias)
+    if owner is not None:
+        return f"it belongs to the document {owner!r}; choose another name, or take it out of that one first"
+    if netns is not None and netns.startswith(CONTAINER):
+        return "it isn't ours; choose another name"
+    if have.kind == kind == "bridge":
+        return "it isn't ours; choose another name, or take it off the list of bridges: ports may name it as it is"
+    return "it isn't ours; choose another name, or say it under interfaces to use it as it is"
+
+
 def usable(sheet: Sheet, netns: Optional[str], name: str, kind: str) -> Optional[Link]:
     """Our link of this name and kind, or None if it is to be made; another's is a conflict."""
     namespace = sheet.namespace(netns)
@@ -190,9 +202,9 @@ def usable(sheet: Sheet, netns: Optional[str], name: str, kind: str) -> Optional
                 sheet.conflicts.append(f'{what} "{other.name}" with this altname already')
         return None
     if not sheet.is_ours(netns, have):
-        owner = owner_of(have.alias)
-        whose = "it isn't ours" if owner is None else f"it belongs to the document {owner!r}"
-        sheet.conflicts.append(f"{what} of this name already ({kind_words(have.kind)}), and {whose}")
+        sheet.conflicts.append(
+            f"{what} of this name already ({kind_words(have.kind)}), and {_way_out(have, netns, kind)}"
+        )
         return have if have.kind == kind else None
     if have.kind != kind:
         line = sheet.line(f"{place(netns)}: {kind_words(have.kind)} {name}: remove (a {kind_words(kind)} is wanted)")

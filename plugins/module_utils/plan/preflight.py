@@ -13,6 +13,7 @@ from ..document.rules import IPV6_LEAST_MTU
 from ..model import CONTAINER, Bridge, HostView, Link, NamespaceView, Topology
 from ..rtnetlink.constants import ROUTE_PROTOCOL, RTN_UNICAST, RTPROT_KERNEL
 from ..suggestion import suggestion
+from .limits import limit_problems
 from .overlap import ForeignAddress, ForeignRoute, on_every_link, overlap_problems
 
 AddressKey = Tuple[Optional[str], str, str]  # namespace, interface, address
@@ -79,6 +80,7 @@ def problems(
         *_uplinks(scene),
         *_unknown_namespaces(scene),
         *_unknown_bridges(scene),
+        *limit_problems(links, _wanted_uplinks(topology), host, scene.owned_links),
         *_unknown_users(scene),
         *_unknown_interfaces(scene),
         *_ways_that_are_down(scene),
@@ -203,6 +205,10 @@ def _unknown_bridges(scene: _Scene) -> Iterator[str]:
             yield f'{link.path}.bridge: no bridge named "{link.bridge}" {place(link.netns)}{hint}'
         elif found.kind != "bridge":
             yield f'{link.path}.bridge: "{link.bridge}" is not a bridge, it is {_kind(found)}'
+
+
+def _wanted_uplinks(topology: Topology) -> Dict[Key, str]:
+    return {(bridge.netns, bridge.name): bridge.uplink for bridge in topology.bridges if bridge.uplink is not None}
 
 
 def _unknown_users(scene: _Scene) -> Iterator[str]:

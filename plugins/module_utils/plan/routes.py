@@ -33,9 +33,12 @@ def describe(route: Route) -> str:
 
 
 def plan_routes(sheet: Sheet, wanted: Iterable[Route]) -> None:
-    """Add what is missing, exchange ours that lead elsewhere."""
+    """Add what is missing, exchange ours that lead elsewhere.
+
+    Those without a gateway first, whatever the document's order: another one's gateway may be reached by them.
+    """
     indexes: Dict[Optional[str], _Index] = {}
-    for route in wanted:
+    for route in sorted(wanted, key=lambda one: one.via is not None or bool(one.nexthops)):
         key = netns, to, table, metric = route_key(route)
         namespace = sheet.namespace(netns)
         known = namespace is not None
@@ -85,8 +88,9 @@ def _make_room(sheet: Sheet, namespace: NamespaceView, route: Route, key: RouteK
 
 
 def take_routes(sheet: Sheet, keys: Iterable[RouteKey]) -> None:
-    """Delete routes of ours that the document no longer names."""
+    """Delete routes of ours that the document no longer names, those through a gateway first; see plan_routes."""
     indexes: Dict[Optional[str], _Index] = {}
+    going: List[Tuple[NamespaceView, KernelRoute]] = []
     for key in keys:
         netns, to, table, metric = key
         sheet.after.routes.pop(key, None)
@@ -97,9 +101,10 @@ def take_routes(sheet: Sheet, keys: Iterable[RouteKey]) -> None:
             indexes[netns] = _staying(sheet, namespace)
         for there in indexes[netns].get((to, table, metric), []):
             if is_our_route(there):
-                _take(
-                    sheet, namespace, there, f"{place(netns)}: route {_kernel_words(sheet, namespace, there)}: remove"
-                )
+                going.append((namespace, there))
+    for namespace, there in sorted(going, key=lambda one: one[1].via is None and not one[1].nexthops):
+        words = f"{place(namespace.netns)}: route {_kernel_words(sheet, namespace, there)}: remove"
+        _take(sheet, namespace, there, words)
 
 
 def _take(sheet: Sheet, namespace: NamespaceView, route: KernelRoute, text: str) -> None:

@@ -10,7 +10,7 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
-from ansible_collections.hostwire.linux.plugins.module_utils.document.fields import HOST_NAME, INTERFACE_NAME
+from ansible_collections.hostwire.linux.plugins.module_utils.document.fields import HOST_NAME, INTERFACE_NAME, shown
 from ansible_collections.hostwire.linux.plugins.plugin_utils.name_service.sources import (
     Address,
     Given,
@@ -136,7 +136,7 @@ def _claim(name: str, one: Given, claims: Dict[Tuple[str, int], Tuple[Address, s
     for address in one.addresses:
         earlier, source = claims.setdefault((name.lower(), address.version), (address, one.source))
         if earlier != address:
-            found.append(f'{one.source}: "{name}" is {address} here and {earlier} in {source}; keep one of them')
+            found.append(f"{one.source}: {shown(name)} is {address} here and {earlier} in {source}; keep one of them")
     return found
 
 
@@ -146,10 +146,10 @@ def _name_problems(one: Given) -> List[str]:
         if not isinstance(name, str) or not HOST_NAME.fullmatch(name):
             foreign = isinstance(name, str) and not name.isascii()
             hint = "punycode (xn--...)" if foreign else "letters, digits, - and dots"
-            problems.append(f'{one.source}: {field}: "{name}" is no host name; say {hint}')
+            problems.append(f"{one.source}: {field}: {shown(name)} is no host name; say {hint}")
         elif name.lower() in _LOCAL:
             problems += [
-                f'{one.source}: {field}: "{name}" is each host itself and can\'t be {address}'
+                f"{one.source}: {field}: {shown(name)} is each host itself and can't be {address}"
                 for address in one.addresses
                 if not address.is_loopback
             ]
@@ -174,7 +174,7 @@ def _with_domain(name: str, domain: Optional[str]) -> List[str]:
 def _domain_problems(domain: Any) -> List[str]:
     if domain is None or (isinstance(domain, str) and HOST_NAME.fullmatch(domain)):
         return []
-    return [f'domain: "{domain}" is no domain; lab.example would be one']
+    return [f"domain: {shown(domain)} is no domain; lab.example would be one"]
 
 
 def _listed(value: Any) -> List[Any]:
@@ -188,8 +188,8 @@ def _plain_address(value: Any, path: str, problems: List[str]) -> str:
     if "%" not in text:  # ipaddress takes anything behind it, a line's end too
         with contextlib.suppress(ValueError):
             return str(ipaddress.ip_address(text))
-    hint = f"; say {text.partition('/')[0]}" if "/" in text else "; 10.0.2.15 would be one"
-    problems.append(f'{path}: "{value}" is no address{hint}')
+    hint = f"; say {text.partition('/')[0]}" if "/" in text and text.isprintable() else "; 10.0.2.15 would be one"
+    problems.append(f"{path}: {shown(value)} is no address{hint}")
     return ""
 
 
@@ -197,8 +197,8 @@ def _server(value: Any, path: str, problems: List[str]) -> str:
     """An upstream server: an address, with %INTERFACE where that is link-local, and #PORT where that isn't 53."""
     text, mark, port = str(value).partition("#")
     if mark and not (port.isdecimal() and 1 <= int(port) <= 65535):
-        problems.append(f'{path}: "{port}" is no port; say ADDRESS#PORT, like 192.0.2.53#5353')
+        problems.append(f"{path}: {shown(port)} is no port; say ADDRESS#PORT, like 192.0.2.53#5353")
     address, percent, interface = text.partition("%")
     if percent and not (":" in address and INTERFACE_NAME.fullmatch(interface)):
-        problems.append(f'{path}: "{interface}" is no interface; say it like fe80::1%eth0')
+        problems.append(f"{path}: {shown(interface)} is no interface; say it like fe80::1%eth0")
     return f"{_plain_address(address, path, problems)}{percent}{interface}{mark}{port}"

@@ -13,6 +13,7 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 
+from ansible_collections.hostwire.linux.plugins.module_utils.document.fields import open_mapping, shown
 from ansible_collections.hostwire.linux.plugins.module_utils.suggestion import suggestion
 
 Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
@@ -36,7 +37,7 @@ def from_records(values: Any, problems: List[str]) -> Iterator[Given]:
         if not isinstance(value, Mapping):
             problems.append(f"{path}: has to be a mapping with name and addresses")
             continue
-        problems += [f"{path}.{key}: unknown key{suggestion(str(key), _RECORD)}" for key in value if key not in _RECORD]
+        open_mapping(value, path, frozenset(_RECORD), problems)
         addresses = []
         for key in ("address", "addresses"):
             for where, text in _texts(value.get(key), f"{path}.{key}"):
@@ -78,7 +79,7 @@ def from_guests(values: Any, networks: Any, network: Optional[str], problems: Li
                         addresses += _address(text, field, problems)
         yield Given(f"{path} ({guest.get('name')})", guest.get("name"), first_of_each_family(addresses))
     if network is not None and known and network not in known:
-        problems.append(f'network: no guest is in a network "{network}"{suggestion(network, sorted(known))}')
+        problems.append(f"network: no guest is in a network {shown(network)}{suggestion(str(network), sorted(known))}")
 
 
 def from_inventory(values: Any, problems: List[str]) -> Iterator[Given]:
@@ -156,5 +157,5 @@ def _address(text: Any, path: str, problems: List[str]) -> List[Address]:
     if isinstance(text, str) and "%" not in text:
         with contextlib.suppress(ValueError):
             return [ipaddress.ip_interface(text).ip]
-    problems.append(f'{path}: "{text}" is no IPv4 or IPv6 address; 10.0.2.12 would be one')
+    problems.append(f"{path}: {shown(text)} is no IPv4 or IPv6 address; 10.0.2.12 would be one")
     return []
