@@ -303,7 +303,8 @@ class Baggage(NamedTuple):
 class NamespaceView(NamedTuple):
     """One namespace as it was read: links by name, addresses by link index, routes in each table that was asked for.
 
-    ``baggage``: of the links that are, were or are to be uplinks or their bridges.
+    ``baggage``: of the links that are, were or are to be uplinks or their bridges. ``beyond``: the routes in all other
+    tables, where something may go that they need.
     """
 
     netns: Optional[str]
@@ -315,6 +316,7 @@ class NamespaceView(NamedTuple):
     forwarding_ipv6: Optional[bool]
     sysctls: Dict[str, Optional[str]]
     baggage: Dict[str, Baggage] = {}
+    beyond: Tuple[KernelRoute, ...] = ()
 
 
 class HostView(NamedTuple):

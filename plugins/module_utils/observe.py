@@ -14,18 +14,19 @@ from .rtnetlink.addresses import read_addresses
 from .rtnetlink.channel import Channel
 from .rtnetlink.links import read_links
 from .rtnetlink.netconf import read_forwarding
-from .rtnetlink.routes import read_routes
+from .rtnetlink.routes import read_all_routes, read_routes
 
 
 class Question(NamedTuple):
     """What to read in one namespace beside its links, addresses and forwarding.
 
-    In ``sysctls`` a ``*`` stands for each link.
+    In ``sysctls`` a ``*`` stands for each link. ``beyond``: whether the routes in other tables matter, too.
     """
 
     tables: Tuple[int, ...] = (TABLE_MAIN,)
     sysctls: Tuple[str, ...] = ()
     carriers: Tuple[str, ...] = ()  # links whose work another takes over, or may
+    beyond: bool = False
 
 
 def observe(
@@ -59,6 +60,7 @@ def _view(netns: Optional[str], inode: int, question: Question) -> NamespaceView
         links = read_links(channel)
         addresses = read_addresses(channel)
         routes = read_routes(channel, question.tables)
+        others = read_all_routes(channel) if question.beyond else ()
         forwarding_ipv4, forwarding_ipv6 = read_forwarding(channel)
         baggage = _baggage(channel, links, question.carriers) if question.carriers else {}
     return NamespaceView(
@@ -71,6 +73,7 @@ def _view(netns: Optional[str], inode: int, question: Question) -> NamespaceView
         forwarding_ipv6,
         _settings(question.sysctls, links),
         baggage,
+        tuple(route for route in others if route.table not in question.tables),
     )
 
 

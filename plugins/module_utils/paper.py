@@ -144,4 +144,5 @@ def _united(several: Sequence[Question]) -> Question:
         tuple(sorted({table for question in several for table in question.tables})),
         tuple(paths),
         tuple({name: None for question in several for name in question.carriers}),
+        any(question.beyond for question in several),
     )

@@ -17,7 +17,7 @@ from .model import CONTAINER, TABLE_MAIN, Forwarding, HostView, PublishedPort, T
 from .observe import Question
 from .plan.addresses import leased_ends
 from .plan.around import Elsewhere
-from .plan.claims import namespaces_in
+from .plan.claims import claims, namespaces_in
 from .plan.firewall import Situation, firewall_wants, implied_settings, settings_to_read, settled, switched_on
 from .plan.links import no_ipv6
 from .plan.owned import Owned, SysctlKey
@@ -163,14 +163,27 @@ def questions(task: Task, memory: Memory) -> Dict[Optional[str], Question]:
     links: Dict[Optional[str], Dict[str, None]] = {}
     for netns, name in carriers(task.target, memory.owned):
         links.setdefault(netns, {})[name] = None
+    going = _where_links_may_go(task, memory.owned)
     return {
         netns: Question(
             tuple(sorted({TABLE_MAIN, *extra})) if extra else main,
             tuple(paths.get(netns, ())),
             tuple(links.get(netns, ())),
+            netns in going,
         )
         for netns, extra in tables.items()
     }
+
+
+def _where_links_may_go(task: Task, owned: Owned) -> Set[Optional[str]]:
+    """The namespaces in which something of ours may be taken away, or made anew."""
+    kept = claims(task.target, {}, {}).links if task.whole else {}
+    ends = {identity.link_key(end): {*map(identity.link_key, veth)} for veth in task.previous.veths for end in veth}
+    again = {identity.link_key(end) for veth in task.target.veths for end in veth
+             if ends.get(identity.link_key(end), set()) - {*map(identity.link_key, veth)}}  # fmt: skip
+    gone = {key for key in owned.links if key not in kept} if task.whole else {*claims(task.taken, {}, {}).links}
+    rooms = set(owned.namespaces).difference(one.name for one in task.target.namespaces) if task.whole else set()
+    return {netns for netns, _name in (*gone, *again)} | rooms | {one.name for one in task.taken.namespaces}
 
 
 def _settings_to_read(task: Task, memory: Memory) -> Iterable[SysctlKey]:

@@ -15,6 +15,7 @@ description:
   - Makes and removes a bridge, the kernel's virtual switch, with its addresses. What is plugged into it says so
     itself, with the option C(bridge) of M(hostwire.linux.veth) and M(hostwire.linux.interface).
   - The MAC address of a bridge is pinned. Left to the kernel it would change with the ports.
+  - A bridge that others have plugged something into, or have routes through, is not removed; the message names these.
 extends_documentation_fragment:
   - hostwire.linux.attributes
   - hostwire.linux.owned

@@ -15,7 +15,8 @@ description:
   - Makes and removes named network namespaces, as C(ip netns) does and so that C(ip netns) sees them, and sets what
     belongs to one as a whole, its forwarding, kernel settings, name servers and names.
   - The loopback interface is up in every namespace that is made.
-  - A namespace in which a process lives is not removed; the message lists the processes.
+  - A namespace in which a process lives, or somebody else's link, route or address is, is not removed; the message
+    lists these.
 extends_documentation_fragment:
   - hostwire.linux.attributes
   - hostwire.linux.owned

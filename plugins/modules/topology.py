@@ -17,7 +17,9 @@ description:
   - It reads what is there, plans, applies the plan in one batch and verifies by reading back and by sending the
     probes. If anything fails, everything is as it was before.
   - What it makes is marked as made by this document. What the document no longer names is removed. Nothing else is
-    ever changed or removed, and something of somebody else that is in the way is an error before anything changes.
+    ever changed or removed, and something of somebody else that is in the way is an error before anything changes. So
+    is what hangs on something that is to go, as a virtual machine that is plugged into a bridge, somebody's route
+    through one, or a process in a namespace.
   - The order of entries never matters.
   - Every problem of a document is found before anything changes, and all of them are in one message, each with the
     path of its field.

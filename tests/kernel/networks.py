@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 from typing import Any, Dict, List, Optional, Tuple
 
 from hypothesis import strategies as st
+
+from ansible_collections.hostwire.linux.plugins.module_utils import engine
+from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict
 
 NAMESPACES = ("n0", "n1", "n2")
 Document = Dict[str, Any]
@@ -142,6 +147,13 @@ def routes(draw: st.DrawFn, document: Document) -> List[Document]:
 
 
 # What others do: argument lists for ip, each aimed at a link or namespace of the first document if it is there.
+THEIRS = "10.200.0.1/24"
+_IN_THE_WAY = re.compile(
+    r"\w+ (?P<name>\S+) \((?P<place>\S+)\) can't be removed: addresses that aren't ours are on it: "
+    + re.escape(f"{THEIRS}; take them from it first")
+)
+
+
 @st.composite
 def disturbances(draw: st.DrawFn, document: Document) -> List[List[str]]:
     ends = [*document["bridges"], *document["veths"], *(veth["peer"] for veth in document["veths"]), *document["taps"]]
@@ -170,7 +182,7 @@ def disturbances(draw: st.DrawFn, document: Document) -> List[List[str]]:
                         draw(st.sampled_from(("on", "off"))),
                     ],
                     ["address", "flush", "dev", end["name"]],
-                    ["address", "add", "10.200.0.1/24", "dev", end["name"]],
+                    ["address", "add", THEIRS, "dev", end["name"]],
                     ["link", "set", "lo" if inside else end["name"], "down"],
                     ["route", "flush", "proto", "72"],
                 )
@@ -178,3 +190,17 @@ def disturbances(draw: st.DrawFn, document: Document) -> List[List[str]]:
         )
         found.append([*inside, *deed])
     return found
+
+
+def make_way(wanted: Document) -> None:
+    """Take away what somebody else has on a link that is to go, and nothing else, as a run asks for it beforehand."""
+    refused: Tuple[str, ...] = ()
+    try:
+        engine.run(wanted, check=True)
+    except Conflict as error:
+        refused = error.problems
+    found = [_IN_THE_WAY.fullmatch(line) for line in refused]
+    assert all(found), refused
+    for match in filter(None, found):
+        room = [] if match["place"] == "host" else ["-n", match["place"]]
+        subprocess.run(["ip", *room, "address", "del", THEIRS, "dev", match["name"]], check=True)

@@ -52,6 +52,7 @@ def test_any_host_becomes_what_any_document_says(data: st.DataObject) -> None:
         engine.run(first, dad_seconds=0)
         for words in data.draw(networks.disturbances(first), "meanwhile"):
             subprocess.run(["ip", *words], check=False, capture_output=True)
+        networks.make_way(second)
 
         predicted = engine.run(second, check=True)
         done = engine.run(second, dad_seconds=0)

@@ -156,6 +156,7 @@ def test_on_any_host_a_failure_at_any_step_of_any_run_is_undone_and_a_kill_made_
         apply(first)
         for words in data.draw(networks.disturbances(first), "meanwhile"):
             subprocess.run(["ip", *words], check=False, capture_output=True)
+        networks.make_way(second)
         before = world.image()
 
         def refuse(position: int, when: str) -> None:

@@ -110,14 +110,15 @@ def test_routes_of_others_are_named(private_host: Path, netns: str | None, famil
 
 
 def test_a_way_of_several_and_one_by_another_table_are_routes_too(private_host: Path) -> None:
-    document = made(None, routes=[{"to": "10.66.0.0/16", "type": "blackhole", "table": 100}])
+    document = made(None)
     plug(None, "eth9")
     ip(None, "link", "set", "eth9", "up")
     ip(None, "route", "add", "10.50.0.0/16", "nexthop", "via", "10.1.2.9", "nexthop", "dev", "eth9")
     ip(None, "route", "add", "10.51.0.0/16", "via", "10.1.2.9", "table", "100")
-    (line,) = refusals({**document, "bridges": []})
-    assert "10.50.0.0/16" in line
-    assert "10.51.0.0/16 via 10.1.2.9" in line
+    for wanted, options in ways_to_go(document):
+        (line,) = refusals(wanted, **options)
+        assert "10.50.0.0/16" in line
+        assert "10.51.0.0/16 via 10.1.2.9 (table 100)" in line
 
 
 @PLACES
@@ -130,6 +131,28 @@ def test_addresses_of_others_are_named(private_host: Path, netns: str | None, ad
         assert f"addresses that aren't ours are on it: {address};" in line
     apply(document)  # sets exactly its own, as ever
     assert apply(NOTHING).changed
+
+
+@PLACES
+@pytest.mark.parametrize(
+    ("family", "fields", "words"),
+    [
+        ("-4", {"up": False}, "be taken down"),
+        ("-6", {"up": False}, "be taken down"),
+        ("-4", {"addresses": ["fd01::1/64"]}, "lose its last IPv4 address"),
+    ],
+)
+def test_a_link_that_stays_loses_no_routes_of_others(
+    private_host: Path, netns: str | None, family: str, fields: dict[str, Any], words: str
+) -> None:
+    document = made(netns)
+    to = "10.50.0.0/16" if family == "-4" else "fd50::/64"
+    ip(netns, family, "route", "add", to, "dev", "br0")
+    bridge, *others = document["bridges"]
+    (line,) = refusals({**document, "bridges": [{**bridge, **fields}, *others]})
+    assert f"br0 ({netns or 'host'}) can't {words}: routes that aren't ours lead through it: {to};" in line
+    apply({**document, "bridges": [{**bridge, "addresses": ["10.1.4.1/24"]}, *others]})  # another, but not none
+    assert to in ip(netns, family, "route")
 
 
 def test_a_leased_address_is_no_obstacle(private_host: Path) -> None:

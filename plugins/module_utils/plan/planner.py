@@ -113,7 +113,7 @@ def make_plan(
     plan_settings(sheet, wish.settings)
     plan_files(sheet, wish.files)
     take_files(sheet, doomed.files)
-    if sheet.gone or sheet.gone_namespaces:
+    if sheet.steps:
         sheet.conflicts += Hangers(sheet, wish.previous, wish.remembered, wish.topology).conflicts()
     if sheet.conflicts:
         raise Conflict(sheet.conflicts)

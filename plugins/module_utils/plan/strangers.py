@@ -10,14 +10,32 @@ from __future__ import annotations
 from typing import Dict, Iterable, Iterator, List, Optional, Set, Union
 
 from ..document.containers import cables
-from ..model import Address, Bridge, End, Interface, KernelRoute, Link, LinkKey, NamespaceView, Topology
+from ..model import TABLE_MAIN, Address, Bridge, End, Interface, KernelRoute, Link, LinkKey, NamespaceView, Topology
 from ..rtnetlink.constants import IFA_F_PERMANENT, RT_SCOPE_LINK, RTPROT_KERNEL, RTPROT_RA, RTPROT_REDIRECT
+from .actions import AddressAdd, AddressDelete
 from .owned import UPLINK, owner_of
 from .sheet import Sheet, devices, is_our_route, kind_words, place
 
 _SHOWN = 5  # of each kind; the rest is counted
 _LOOPBACK = ("127.0.0.1/8", "::1/128")
 _BY_ITSELF = (RTPROT_KERNEL, RTPROT_RA, RTPROT_REDIRECT)  # the kernel made these routes, and makes them again
+
+
+class _Room:
+    """What hangs on each link of a namespace, by the link's index."""
+
+    def __init__(self, view: NamespaceView) -> None:
+        self.ports: Dict[int, List[Link]] = {}
+        self.above: Dict[int, List[Link]] = {}  # VLANs, macvlans and the like
+        self.routes: Dict[int, List[KernelRoute]] = {}
+        for link in view.links.values():
+            if link.master is not None:
+                self.ports.setdefault(link.master, []).append(link)
+            if link.peer_index is not None and link.peer_netnsid is None and link.kind != "veth":
+                self.above.setdefault(link.peer_index, []).append(link)
+        for route in (*view.routes, *view.beyond):
+            for index in devices(route):
+                self.routes.setdefault(index, []).append(route)
 
 
 class Hangers:
@@ -31,13 +49,15 @@ class Hangers:
         self._sheet = sheet
         self._moved = {(one.netns, one.name) for one in wanted.interfaces if one.bridge is not None}
         self._given: Dict[LinkKey, Set[str]] = {}
-        self._leased: Set[LinkKey] = set()
+        self._rooms: Dict[Optional[str], _Room] = {}
+        ends = [end for veth in cables(previous) for end in veth]
+        # What was moved to a bridge goes back, and what somebody gets by lease is got anew.
+        self._sees_to_itself = {(end.netns, end.name) for end in ends if end.leased} | sheet.leaving
         if remembered:
-            self._remember(previous)
+            self._remember(previous, ends)
 
-    def _remember(self, document: Topology) -> None:
-        ends = [end for veth in cables(document) for end in veth]
-        self._leased.update((end.netns, end.name) for end in ends if end.leased)
+    def _remember(self, document: Topology, ends: List[End]) -> None:
+        """Note which addresses are the document's."""
         values: List[Union[Bridge, End, Interface]] = [*document.bridges, *ends, *document.interfaces]
         for value in values:
             self._given.setdefault((value.netns, value.name), set()).update(value.addresses)
@@ -56,19 +76,58 @@ class Hangers:
                     yield from self._of_link(view, view.links[name])
         for netns in sorted(self._sheet.gone_namespaces):
             yield from self._of_namespace(self._sheet.view.views[netns])
+        yield from self._lost_routes()
+
+    def _lost_routes(self) -> Iterator[str]:
+        """Of links that stay and go down, or lose their last IPv4 address: these take routes along (hazard 26)."""
+        losing = dict.fromkeys(self._sheet.falling, "be taken down")
+        losing.update({key: "lose its last IPv4 address" for key in self._bare() if key not in losing})
+        for (netns, name), words in losing.items():
+            link = self._sheet.link(netns, name)
+            if link is None or not self._sheet.is_ours(netns, link) or (netns, name) in self._sees_to_itself:
+                continue
+            routes = self._through(self._sheet.view.views[netns], link)
+            if words != "be taken down":
+                routes = [route for route in routes if ":" not in route.to]
+            if routes:
+                what = f"{kind_words(link.kind)} {name} ({place(netns)})"
+                told = _listed(map(_words, routes))
+                yield f"{what} can't {words}: routes that aren't ours lead through it: {told}; delete them first"
+
+    def _bare(self) -> List[LinkKey]:
+        """The links that are left without an IPv4 address."""
+        left: Dict[LinkKey, Set[str]] = {}
+        for step in self._sheet.steps:
+            action = step.action
+            if isinstance(action, (AddressAdd, AddressDelete)) and ":" not in action.address:
+                key = (action.netns, action.link)
+                if key not in left:
+                    left[key] = self._ipv4(*key)
+                (left[key].add if isinstance(action, AddressAdd) else left[key].discard)(action.address)
+        return [key for key, addresses in left.items() if not addresses]
+
+    def _ipv4(self, netns: Optional[str], name: str) -> Set[str]:
+        link = self._sheet.link(netns, name)
+        there = self._sheet.view.views[netns].addresses.get(link.index, ()) if link is not None else ()
+        return {entry.address for entry in there if ":" not in entry.address}
+
+    def _through(self, view: NamespaceView, link: Link) -> List[KernelRoute]:
+        """The routes of others that lead through a link."""
+        return [route for route in self._room(view).routes.get(link.index, ()) if self._is_foreign(view.netns, route)]
 
     def _of_link(self, view: NamespaceView, link: Link) -> Iterator[str]:
         netns = view.netns
         what = f"{kind_words(link.kind)} {link.name} ({place(netns)}) can't be removed"
-        ports = [self._called(port) for port in view.links.values() if self._is_port(netns, port, link)]
+        room = self._room(view)
+        ports = [self._called(port) for port in room.ports.get(link.index, ()) if self._is_stranger_port(netns, port)]
         if ports:
             yield f"{what}: ports that aren't ours are plugged into it: {_listed(ports)}; unplug them first"
-        above = [self._called(other) for other in view.links.values() if self._is_above(netns, other, link)]
+        above = [self._called(one) for one in room.above.get(link.index, ()) if not self._goes_along(netns, one)]
         if above:
             yield f"{what}: links that aren't ours are built on it: {_listed(above)}; delete them first"
-        if (netns, link.name) in self._sheet.leaving | self._leased:
-            return  # what was moved here goes back, and what somebody gets by lease is got anew
-        routes = [route for route in view.routes if link.index in devices(route) and self._is_foreign(netns, route)]
+        if (netns, link.name) in self._sees_to_itself:
+            return
+        routes = self._through(view, link)
         if routes:
             yield f"{what}: routes that aren't ours lead through it: {_listed(map(_words, routes))}; delete them first"
         addresses = self._addresses(netns, link, view.addresses.get(link.index, ()))
@@ -78,7 +137,8 @@ class Hangers:
     def _of_namespace(self, view: NamespaceView) -> Iterator[str]:
         what = f"namespace {view.netns} can't be removed"
         ways = {link.index for link in view.links.values() if link.name != "lo"}
-        routes = [one for one in view.routes if not devices(one) & ways and self._is_foreign(view.netns, one)]
+        every = (*view.routes, *view.beyond)
+        routes = [one for one in every if not devices(one) & ways and self._is_foreign(view.netns, one)]
         if routes:
             yield f"{what}: routes that aren't ours are in it: {_listed(map(_words, routes))}; delete them first"
         lo = view.links.get("lo")
@@ -86,17 +146,17 @@ class Hangers:
         if addresses:
             yield f"{what}: addresses that aren't ours are on its lo: {_listed(addresses)}; take them from it first"
 
-    def _is_port(self, netns: Optional[str], port: Link, bridge: Link) -> bool:
+    def _room(self, view: NamespaceView) -> _Room:
+        if view.netns not in self._rooms:
+            self._rooms[view.netns] = _Room(view)
+        return self._rooms[view.netns]
+
+    def _is_stranger_port(self, netns: Optional[str], port: Link) -> bool:
         """Whether it is somebody else's who plugged it in, and is cut off."""
         key = (netns, port.name)
-        if port.master != bridge.index or self._goes_along(netns, port) or key in self._moved:
+        if self._goes_along(netns, port) or key in self._moved:
             return False
         return not any((*key, field) in self._sheet.owned.settings for field in ("bridge", UPLINK))
-
-    def _is_above(self, netns: Optional[str], other: Link, link: Link) -> bool:
-        """Whether it is a VLAN of ``link``, a macvlan or the like."""
-        below = other.peer_index == link.index and other.peer_netnsid is None and other.kind != "veth"
-        return below and not self._goes_along(netns, other)
 
     def _goes_along(self, netns: Optional[str], link: Link) -> bool:
         return (netns, link.name) in self._sheet.gone or self._sheet.is_ours(netns, link)
@@ -130,7 +190,8 @@ class Hangers:
 
 def _words(route: KernelRoute) -> str:
     to = "default" if route.to in ("0.0.0.0/0", "::/0") else route.to
-    return f"{to} via {route.via}" if route.via else to
+    table = f" (table {route.table})" if route.table != TABLE_MAIN else ""
+    return f"{to} via {route.via}{table}" if route.via else to + table
 
 
 def _listed(names: Iterable[str]) -> str:
