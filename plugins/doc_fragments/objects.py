@@ -84,8 +84,7 @@ options:
     type: str
   mtu:
     description:
-      - Largest packet in bytes; at least 1280 where there is an IPv6 address. Left out it is the kernel's choice,
-        that of the smallest port.
+      - Largest packet in bytes; at least 1280 where there is an IPv6 address. By default that of the smallest port.
     type: int
   up:
     description: Whether it is up.
@@ -105,8 +104,7 @@ options:
       - An interface, in the same namespace, that exists already and isn't ours. It becomes a port of the bridge, which
         takes over its addresses, with their lifetimes, and its routes in one step; its MAC address and MTU, too, unless
         told otherwise. So guests on the bridge are on the same LAN as the host.
-      - All of it, and what has come meanwhile, goes back to the interface when this is left out again or the bridge is
-        removed.
+      - All of it, and what has come meanwhile, goes back to the interface when this is left out or the bridge removed.
     type: str
   guests:
     description:

@@ -29,7 +29,6 @@ from .apply.executor import Executor, Hook, Work
 from .apply.interruption import heeded
 from .apply.probing import probed
 from .apply.verify import DAD_SECONDS, await_addresses, number_owned
-from .document.published import still_published
 from .elsewhere import needed_elsewhere
 from .errors import Conflict, HostwireError, InvalidValue, KernelRefused, UndoFailed, VerificationFailed
 from .firewall import Tables
@@ -38,7 +37,6 @@ from .model import Guests, HostView
 from .plan import preflight
 from .plan.actions import Step
 from .plan.emptied import emptied
-from .plan.mtus import mtu_warnings
 from .plan.owned import Owned, SysctlKey, living
 from .plan.planner import Plan, Wish, make_plan
 from .plan.uplinks import attachments
@@ -377,13 +375,7 @@ class Run:
             )  # fmt: skip
             before, rules = documents.dump(there.topology), (there.rules, there.wanted)
         warnings = [*others.hindrances(self.host, picture.wish.firewall, picture.tables, picture.view, plan)]
-        if not self.reading.topology.present:
-            left = still_published(self.reading.topology.published_ports, task.stored.published_ports)
-            warnings += [f"{self.reading.where.path('published_ports', i)}.port: {words}" for i, words in left]
-        if task.target.present:
-            warnings += others.unprotected(picture.wish.unfiltered, picture.view)
-            warnings += preflight.warnings(task.target, picture.view, self.reading.where)
-            warnings += mtu_warnings(task.target, task.stored, picture.view)
+        warnings += others.doubts(self.reading, task, picture.view, picture.wish.unfiltered)
         return Result(
             bool(plan.steps), plan.lines, before, after, tuple(warnings), self._clock.seconds, reachability, *rules
         )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What others have on a host that a document's ports and networks meet: who has a port, and what shuts a way."""
+"""What a document meets on a host: who has a port already, what shuts a way, and what is worth a warning."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import functools
 from typing import Dict, List, Mapping, Optional, Sequence
 
 from . import firewall
-from .document import Where
+from .document import Reading, Where
+from .document.published import still_published
 from .firewall import FirewallWant, Tables
 from .host import Host
 from .model import HostView
+from .plan import preflight
+from .plan.mtus import mtu_warnings
 from .plan.planner import Plan
 from .task import Task
 
@@ -37,6 +40,19 @@ def unprotected(unfiltered: Optional[FirewallWant], view: HostView) -> List[str]
     names = ", ".join(guest.interface for guest in unfiltered.guests)
     words = f"this host forwards packets and has no iptables: nothing keeps others away from who is on {names}"
     return [f"{words}; install iptables and run this again"]
+
+
+def doubts(reading: Reading, task: Task, view: HostView, unfiltered: Optional[FirewallWant]) -> List[str]:
+    """Warnings about the document on this host: what it leaves open, or what can't work."""
+    found = []
+    if not reading.topology.present:
+        left = still_published(reading.topology.published_ports, task.stored.published_ports)
+        found += [f"{reading.where.path('published_ports', i)}.port: {words}" for i, words in left]
+    if task.target.present:
+        found += unprotected(unfiltered, view)
+        found += preflight.warnings(task.target, view, reading.where)
+        found += mtu_warnings(task.target, task.stored, view)
+    return found
 
 
 def hindrances(
