@@ -73,7 +73,7 @@ def test_a_route_that_was_left_behind_is_taken_away() -> None:
     build(None)
     document = bridge(None, uplink="eth0")
     engine.run(document)
-    lan.ip("-6", "route", "append", PREFIX, *"dev eth0 proto kernel metric 256 expires 1000".split())
+    lan.ip("-6", "route", "append", PREFIX, *["dev", "eth0", "proto", "kernel", "metric", "256", "expires", "1000"])
     assert engine.run(document).plan == ("host: eth0: uplink of br0, which takes over 1 route",)
     assert leads(None) == ["br0"]
     assert engine.run(document).plan == ()

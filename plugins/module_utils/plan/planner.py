@@ -37,7 +37,8 @@ class Wish(NamedTuple):
     though this document lets them go, because another one wants them too. ``stored``: what the document is afterwards,
     ``previous``: what it was. ``isolation``: for bridges, whether their ports are to be isolated from each other.
     ``leased``: the ends of cables to which somebody else gives addresses. ``said``: every setting that the document has
-    a value for afterwards. ``elsewhere``: what other documents say that concerns this one.
+    a value for afterwards. ``elsewhere``: what other documents say that concerns this one. ``clashes``: settings that
+    one document says and another one, or the same, can't do with.
     """
 
     topology: Topology
@@ -57,6 +58,7 @@ class Wish(NamedTuple):
     leased: Dict[LinkKey, FrozenSet[str]]
     said: Dict[SysctlKey, str]
     elsewhere: Elsewhere
+    clashes: Tuple[str, ...]
 
 
 class Plan(NamedTuple):
@@ -78,9 +80,11 @@ def make_plan(
 ) -> Plan:
     """Raises Conflict, with all of them and ``conflicts``, if something that isn't ours is in the way."""
     sheet = Sheet(view, owned, machine)
-    sheet.conflicts += conflicts
+    sheet.conflicts += (*conflicts, *wish.clashes)
     sheet.isolation, sheet.leased, sheet.said = wish.isolation, wish.leased, wish.said
+    sheet.elsewhere = {key: word.value for key, word in wish.elsewhere.said.items()}
     sheet.wired = {(entry.netns, entry.bridge) for entry in wish.stored.interfaces if entry.bridge is not None}
+    sheet.uplinks = {(bridge.netns, bridge.uplink) for bridge in wish.stored.bridges if bridge.uplink is not None}
     lent = _find_hairpins(sheet, wish, tables)
     doomed = _doomed(wish, owned)
     wanted = claims(wish.topology, wish.settings, wish.files)
