@@ -154,5 +154,9 @@ options:
     description:
       - Settings of the kernel, of the host itself, by name. One that is no longer named gets the value back that it
         had before.
+      - What the collection sets itself on its links (C(accept_ra), C(arp_ignore), C(rp_filter)) is as a document says
+        here, this one or another of the host. What a document needs, like C(route_localnet) for a port at 127.0.0.1 and
+        C(disable_ipv6) 0 for an IPv6 address, is refused to any other value before anything changes, and so is a
+        setting of an interface that there isn't.
     type: dict
 """

@@ -48,7 +48,8 @@ options:
     description:
       - Settings of the kernel in this namespace, by name. In a name with an interface that has dots of its own, write
         slashes instead of dots, as in V(net/ipv4/conf/eth0.100/rp_filter).
-      - One that is no longer named gets the value back that it had before.
+      - One that is no longer named gets the value back that it had before. What the collection sets itself is as said
+        here, or is refused beforehand where the document can't do with it.
     type: dict
   nameservers:
     description:
@@ -231,7 +232,7 @@ options:
       leased:
         description:
           - Whether somebody in its namespace, like a DHCP client, gives it addresses. Those are left alone, and in
-            a namespace router advertisements are heeded.
+            a namespace router advertisements are heeded, also where it forwards.
         type: bool
         default: false
 """

@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Collection, Dict, Iterable, Iterator, List, Tuple
+from typing import Any, Collection, Dict, Iterable, Iterator, List, Set, Tuple
 
 from . import document as documents
 from . import sysctl
 from .apply.disk import Memory, Store
 from .model import PublishedPort, Topology
 from .plan.around import Elsewhere
-from .plan.firewall import localnet_settings
+from .plan.firewall import firewall_wants, implied_settings, localnet_settings
 from .plan.hairpins import lead_elsewhere
+from .plan.hands import LOCALNET, NEEDED, RP_FILTER, Need, Word, needs_of, words_of
 from .plan.owned import SysctlKey
 
 NOTHING = Elsewhere((), {}, Topology(), False, Topology())
@@ -26,7 +27,9 @@ def elsewhere(stored: Topology, previous: Topology, store: Store) -> Elsewhere:
     Of each other document only the published ports are read; its switches and cables only where a port may lead there.
     """
     ours = (*stored.published_ports, *previous.published_ports)
-    if not (ours or any(getattr(stored, section) for section in _PLUGGED)):
+    words = words_of(stored)
+    concerned = (*_PLUGGED, "interfaces")
+    if not (ours or words or stored.forwarding.ipv6 or any(getattr(stored, section) for section in concerned)):
         return NOTHING
     others = [(name, store.load(name)) for name in store.names() if name != stored.name]
     published = [(name, port) for name, memory in others for port in _published(memory)]
@@ -38,7 +41,29 @@ def elsewhere(stored: Topology, previous: Topology, store: Store) -> Elsewhere:
     guests = Topology()
     if lead_elsewhere(stored, (port for port in stored.published_ports if port.netns is None), ()):
         guests = _united([_read(memory, _GUESTS) for _name, memory in others], _GUESTS)
-    return Elsewhere(ports, _settings(stored, published), plugged, bridged, guests)
+    said = {key: word for name, memory in others for key, word in _said(name, memory)}
+    disputed = {key for key in words if key[1].endswith(NEEDED)}
+    needed = {key: need for name, memory in others for key, need in _needed(name, memory, disputed)}
+    return Elsewhere(ports, _settings(stored, published), plugged, bridged, guests, said, needed)
+
+
+def _said(name: str, memory: Memory) -> Iterator[Tuple[SysctlKey, Word]]:
+    document = memory.document or {}
+    if document.get("sysctls") or any(entry.get("sysctls") for entry in document.get("namespaces", ())):
+        for key, value in words_of(_read(memory, ("sysctls", "namespaces"))).items():
+            yield key, Word(value, name)
+
+
+def _needed(name: str, memory: Memory, disputed: Set[SysctlKey]) -> Iterator[Tuple[SysctlKey, Need]]:
+    """What of these another document needs; what its rules need may also be known from what it has done."""
+    if not disputed or memory.document is None:
+        return
+    topology = documents.read(memory.document).topology
+    known = {key for key, change in memory.owned.sysctls.items() if key[1].endswith((LOCALNET, RP_FILTER))}
+    implied = {*implied_settings(firewall_wants(topology)), *(known - words_of(topology).keys())}
+    for key, need in needs_of(topology, implied, name).items():
+        if key in disputed:
+            yield key, need
 
 
 def _published(memory: Memory) -> Iterator[PublishedPort]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import AbstractSet, Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import AbstractSet, Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple, Union
 
 from . import document as documents
 from . import firewall
@@ -13,18 +13,29 @@ from .document.containers import cables
 from .document.published import ANY
 from .elsewhere import elsewhere
 from .firewall import FirewallWant, leads_loopback_out
-from .model import CONTAINER, TABLE_MAIN, Forwarding, HostView, PublishedPort, Topology
+from .model import (
+    CONTAINER,
+    TABLE_MAIN,
+    Bridge,
+    End,
+    Forwarding,
+    HostView,
+    Interface,
+    PublishedPort,
+    Topology,
+)
 from .observe import Question
 from .plan.addresses import leased_ends
 from .plan.around import Elsewhere
 from .plan.claims import claims, namespaces_in
 from .plan.firewall import Situation, firewall_wants, implied_settings, settings_to_read, settled, switched_on
+from .plan.hands import LOCALNET, NEW_LINKS, Word, clashes, needs_of, words_of
 from .plan.links import no_ipv6
 from .plan.owned import Owned, SysctlKey
 from .plan.planner import Wish
 from .plan.ports import wanted_isolation
 from .plan.redirects import ACCEPT_REDIRECTS, switch_of
-from .plan.settings import LOCALNET, is_switch, wanted_files, wanted_settings
+from .plan.settings import default_of, is_switch, wanted_files, wanted_settings
 from .plan.sheet import Sheet
 from .plan.uplinks import carriers
 
@@ -194,14 +205,18 @@ def _settings_to_read(task: Task, memory: Memory) -> Iterable[SysctlKey]:
     for key in (*wanted, *before, *memory.owned.sysctls):
         if not is_switch(key[1]):
             yield key
+    for netns, path in words_of(task.target):
+        yield netns, default_of(path)
     yield None, ACCEPT_REDIRECTS
     for namespace in (*task.target.namespaces, *task.previous.namespaces):
         if namespace.forwarding.ipv4:
             yield namespace.name, ACCEPT_REDIRECTS
-    for veth in task.target.veths:
-        for end in veth:
-            if end.netns is not None and end.netns.startswith(CONTAINER):
-                yield end.netns, no_ipv6(end)
+    links: List[Union[Bridge, End, Interface]] = [*task.target.bridges, *task.target.interfaces]
+    links += [end for veth in task.target.veths for end in veth]
+    for link in links:
+        if any(":" in address for address in link.addresses):
+            yield link.netns, NEW_LINKS
+            yield link.netns, no_ipv6(link)
     touched = {(interface.netns, interface.name): None for interface in task.target.interfaces}
     touched.update({key[:2]: None for key in memory.owned.addresses})
     for netns, name in touched:
@@ -328,8 +343,10 @@ def make_wish(
     )
     filters = settled(task.wants, task.stored, situation)
     implied = {**dict.fromkeys(task.elsewhere.settings, "1"), **implied_settings(filters)}
-    settings = wanted_settings(task.target, implied)
-    kept = wanted_settings(task.stored, implied)
+    theirs = task.elsewhere.said
+    settings = wanted_settings(task.target, implied, theirs)
+    kept = wanted_settings(task.stored, implied, theirs)
+    own = {key: Word(value) for key, value in words_of(task.stored).items()}
     gone = wanted_settings(task.taken, {})
     if not task.whole:  # what was implied by something else that has changed
         before = settled(task.wants_before, task.previous, situation)
@@ -354,6 +371,7 @@ def make_wish(
         said=kept,
         elsewhere=task.elsewhere,
         remembered=memory.document is not None and not memory.interrupted,
+        clashes=(*clashes({**theirs, **own}, needs_of(task.stored, implied)), *clashes(own, task.elsewhere.needed)),
     )
 
 

@@ -42,7 +42,7 @@ def test_an_address_of_ours_goes_when_the_document_leaves_it_to_somebody_else() 
     run(document("10.7.0.2/24", "10.7.0.3/24", leased=False))
     ip("-n", "red", "address", "add", "10.9.0.7/24", "dev", "eth0")
     predicted = plan_of(document("10.7.0.3/24"))
-    assert predicted == ["red: eth0: accept_ra 0 -> 1", "red: eth0: address 10.7.0.2/24: remove"]
+    assert predicted == ["red: eth0: accept_ra 0 -> 2", "red: eth0: address 10.7.0.2/24: remove"]
     assert addresses("eth0", "red") == ["10.7.0.3/24", "10.9.0.7/24"]
     run(document("10.7.0.3/24", leased=False))
     assert addresses("eth0", "red") == ["10.7.0.3/24"]
@@ -54,11 +54,11 @@ def plan_of(wanted: Dict[str, Any]) -> List[str]:
 
 def test_routers_are_heard_where_addresses_come_from_elsewhere_and_only_there() -> None:
     run(document())
-    assert accept_ra() == "1"
+    assert accept_ra() == "2"
     run(document(leased=False))
     assert accept_ra() == "0"
     run(document())
-    assert accept_ra() == "1"
+    assert accept_ra() == "2"
     here = {"name": "to-red", "leased": True, "peer": {"name": "eth0", "netns": "red"}}
     run({"namespaces": [{"name": "red"}], "veths": [here]})
     assert setting("net/ipv6/conf/to-red/accept_ra") == "0"  # never on the host: CVE-2020-10749

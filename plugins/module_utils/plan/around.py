@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Dict, NamedTuple, Tuple
 
 from ..model import PublishedPort, Topology
+from .hands import Need, Word
 from .owned import SysctlKey
 
 
@@ -15,7 +16,8 @@ class Elsewhere(NamedTuple):
     ``ports``: what they publish. ``settings``: what switches of this document need for those, each with the name of the
     document that puts it back one day. ``plugged``: bridges, cables and taps of the others. ``bridged``: iptables sees
     what bridges forward. ``guests``: cables and routes of the others, if a port of this document leads to a guest that
-    isn't its own.
+    isn't its own. ``said``: settings that they have a word for. ``needed``: settings that this document has a word for
+    and that one of them needs.
     """
 
     ports: Tuple[PublishedPort, ...]
@@ -23,6 +25,8 @@ class Elsewhere(NamedTuple):
     plugged: Topology
     bridged: bool
     guests: Topology
+    said: Dict[SysctlKey, Word] = {}
+    needed: Dict[SysctlKey, Need] = {}
 
 
 def together(topology: Topology, others: Topology) -> Topology:

@@ -22,17 +22,15 @@ from ..firewall import (
 from ..firewall.groups import is_ours, narrower
 from ..firewall.rules import DEVGROUP
 from ..firewall.want import Homes, family_of, within
-from ..model import Forwarding, HostView, LinkKey, NamespaceView, Nexthop, PublishedPort, Topology
-from .actions import BridgeAdd, FlowsForget, LinkChange, TableSet, TapAdd, VethAdd
+from ..model import Forwarding, HostView, NamespaceView, Nexthop, PublishedPort, Topology
+from .actions import FlowsForget, LinkChange, TableSet
 from .answers import answers
 from .around import Elsewhere, together
 from .bridges import DEFAULTS, bystanders, leads_out, ways_of
+from .hands import LOCALNET, LOOSE, RP_FILTER
 from .owned import Owned, SysctlKey
-from .settings import LOCALNET, RP_FILTER
 from .sheet import FILES, GROUP, PROTECT, UNGROUP, UNPROTECT, Sheet, place
 from .ways import LOOPBACK, way_to
-
-LOOSE = "2"  # any interface will do as the way back; Documentation/networking/ip-sysctl.rst
 
 
 def firewall_wants(topology: Topology) -> Dict[Optional[str], FirewallWant]:
@@ -325,12 +323,10 @@ def _plan_groups(
     """Put each link of ours into the group that the rules tell it by: before them as far as it closes something."""
     lacking = tables.lacks(4) | tables.lacks(6) if tables is not None else ()
     groups = link_groups(want) if want is not None and DEVGROUP not in lacking else {}
-    made: Optional[Set[LinkKey]] = None
     for name, group in groups.items():
         have = sheet.link(netns, name)
         if have is None:
-            made = _made(sheet) if made is None else made
-            if (netns, name) in made:
+            if (netns, name) in sheet.made:
                 line = _line_of_group(sheet, netns, name, line)
                 sheet.do(GROUP, line, LinkChange(netns, name, group=group))
         elif have.group != group:
@@ -353,18 +349,6 @@ def _plan_groups(
 def _line_of_group(sheet: Sheet, netns: Optional[str], name: str, line: int) -> int:
     """The line of the rules that change along with a group; one of its own where it was lost alone."""
     return line if line < len(sheet.lines) else sheet.line(f"{place(netns)}: {name}: link group: put right")
-
-
-def _made(sheet: Sheet) -> Set[LinkKey]:
-    """The links that the plan makes."""
-    made: Set[LinkKey] = set()
-    for step in sheet.steps:
-        action = step.action
-        if isinstance(action, (BridgeAdd, VethAdd, TapAdd)):
-            made.add((action.netns, action.name))
-        if isinstance(action, VethAdd):
-            made.add((action.peer_netns, action.peer))
-    return made
 
 
 def _moved(want: Optional[FirewallWant], previous: Optional[FirewallWant]) -> Tuple[PublishedPort, ...]:

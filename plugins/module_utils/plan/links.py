@@ -18,12 +18,14 @@ from .actions import (
     VethAdd,
 )
 from .addresses import plan_addresses, plan_foreign_addresses
+from .hands import ALL_LINKS, DISABLE_IPV6, NEW_LINKS
 from .owned import UNKNOWN, Change, owner_of
 from .ports import join, mend_link
 from .sheet import BEFORE_UP, LINK, MAKE_LINKS, MAKE_NAMESPACES, Sheet, kind_words, place, port_again
 from .uplinks import has_only_own_ports, look_of, plan_bridge_addresses
 
 IPV6_MTU = 1280  # RFC 8200, 5: on a link with less the kernel has no IPv6 at all (hazard 22)
+HEED = "2"  # of accept_ra: advertisements are heeded also where IPv6 is forwarded, or is from one day on
 VETH_MTU = 1500  # ETH_DATA_LEN, linux/if_ether.h: what the kernel gives a new veth
 
 
@@ -64,6 +66,7 @@ def plan_bridges(sheet: Sheet, wanted: Iterable[Bridge]) -> None:
             _mend_bridge_options(sheet, bridge, have)
             want = End(bridge.name, bridge.netns, None, (), mac, mtu if mtu is not None else have.mtu, bridge.up)
             mend(sheet, want, have, hears_routers=bridge.uplink is not None)
+            _allow_ipv6(sheet, bridge)
         plan_bridge_addresses(sheet, bridge, have)
 
 
@@ -74,6 +77,8 @@ def _make_bridge(sheet: Sheet, bridge: Bridge) -> None:
     add = BridgeAdd(netns, name, mac, bridge.stp, bridge.vlan_filtering)
     sheet.do(MAKE_LINKS, line, add, LinkDelete(netns, name))
     refuse_advertisements(sheet, netns, name, line)
+    if _needs_ipv6_allowed(sheet, bridge):
+        sheet.do(BEFORE_UP, line, SysctlSet(netns, no_ipv6(bridge), "0"))
     # The MTU comes behind the ports: each port that joins pulls a bridge's MTU down to its own (hazard 21).
     sheet.do(LINK, line, LinkChange(netns, name, up=bridge.up, mtu=bridge.mtu, alias=sheet.owned.mark))
     sheet.after.links[(netns, name)] = UNKNOWN
@@ -83,7 +88,8 @@ def refuse_advertisements(sheet: Sheet, netns: Optional[str], name: str, line: i
     """A guest must not become the host's IPv6 router (CVE-2020-10749), nor that of one that doesn't ask for any."""
     if sheet.view.views[None].forwarding_ipv6 is None:  # a kernel without IPv6
         return
-    sheet.do(BEFORE_UP, line, SysctlSet(netns, f"net/ipv6/conf/{name}/accept_ra", str(int(heed))))
+    path = f"net/ipv6/conf/{name}/accept_ra"
+    sheet.do(BEFORE_UP, line, SysctlSet(netns, path, sheet.word(netns, path) or (HEED if heed else "0")))
 
 
 def _mend_bridge_options(sheet: Sheet, bridge: Bridge, have: Link) -> None:
@@ -141,7 +147,7 @@ def _make_veth(sheet: Sheet, veth: Veth, a: End, b: End) -> None:
     for end, bridge in ((a, None), (b, b.bridge)):
         if not end.bridge and (end.mtu or VETH_MTU) >= IPV6_MTU:
             refuse_advertisements(sheet, end.netns, end.name, line, _takes_advertisements(end))
-        if _needs_ipv6_allowed(end):
+        if _needs_ipv6_allowed(sheet, end):
             sheet.do(BEFORE_UP, line, SysctlSet(end.netns, no_ipv6(end), "0"))
         join(sheet, line, LinkChange(end.netns, end.name, up=end.up, bridge=bridge, alias=mark), end)
         sheet.after.links[(end.netns, end.name)] = UNKNOWN
@@ -154,9 +160,9 @@ def _words_of_making(veth: Veth) -> str:
     return f"veth {describe(veth)}: create"
 
 
-def no_ipv6(end: End) -> str:
-    """The setting that keeps IPv6 from this end."""
-    return f"net/ipv6/conf/{end.name}/disable_ipv6"
+def no_ipv6(link: Union[Bridge, End, Interface]) -> str:
+    """The setting that keeps IPv6 from this link."""
+    return f"net/ipv6/conf/{link.name}{DISABLE_IPV6}"
 
 
 def _takes_advertisements(end: Union[End, Tap]) -> bool:
@@ -164,15 +170,19 @@ def _takes_advertisements(end: Union[End, Tap]) -> bool:
     return isinstance(end, End) and end.leased and end.netns is not None
 
 
-def _needs_ipv6_allowed(end: End) -> bool:
-    """Docker turns IPv6 off by default in containers whose networks have none; a bridged end has no use for it."""
-    into_container = end.netns is not None and end.netns.startswith(CONTAINER)
-    return into_container and any(":" in address for address in end.addresses)
+def _needs_ipv6_allowed(sheet: Sheet, link: Union[Bridge, End]) -> bool:
+    """Docker turns IPv6 off by default in containers whose networks have none; others do it on their hosts."""
+    if not any(":" in address for address in link.addresses):
+        return False
+    into_container = link.netns is not None and link.netns.startswith(CONTAINER)
+    namespace = sheet.namespace(link.netns)
+    default = namespace.sysctls.get(NEW_LINKS) if namespace is not None else None
+    return into_container or "1" in (default, sheet.word(link.netns, NEW_LINKS))
 
 
-def _allow_ipv6(sheet: Sheet, end: End) -> None:
-    if _needs_ipv6_allowed(end) and sheet.view.views[end.netns].sysctls.get(no_ipv6(end)) == "1":
-        path = no_ipv6(end)
+def _allow_ipv6(sheet: Sheet, end: Union[Bridge, End]) -> None:
+    path = no_ipv6(end)
+    if any(":" in one for one in end.addresses) and sheet.view.views[end.netns].sysctls.get(path) == "1":
         line = sheet.line(f"{place(end.netns)}: {end.name}: disable_ipv6 1 -> 0")
         sheet.do(BEFORE_UP, line, SysctlSet(end.netns, path, "0"), SysctlSet(end.netns, path, "1"))
 
@@ -238,9 +248,10 @@ def mend(sheet: Sheet, want: Union[End, Tap], have: Link, hears_routers: bool = 
         words.append("mark as ours")
         change, undo = change._replace(alias=sheet.owned.mark), undo._replace(alias=have.alias)
     mend_link(sheet, want, have, words, change, undo)
-    heeded = int(_takes_advertisements(want))
-    if not want.bridge and not hears_routers and have.accept_ra not in (None, heeded):
-        path = f"net/ipv6/conf/{name}/accept_ra"
+    path = f"net/ipv6/conf/{name}/accept_ra"
+    heeded = int(HEED) if _takes_advertisements(want) else 0
+    ours = not want.bridge and not hears_routers and sheet.word(netns, path) is None
+    if ours and have.accept_ra not in (None, heeded):
         line = sheet.line(f"{place(netns)}: {name}: accept_ra {have.accept_ra} -> {heeded}")
         sheet.do(BEFORE_UP, line, SysctlSet(netns, path, str(heeded)), SysctlSet(netns, path, str(have.accept_ra)))
 
@@ -275,6 +286,19 @@ def plan_interfaces(sheet: Sheet, wanted: Iterable[Interface]) -> None:
                 sheet.after.settings[key] = Change(sheet.owned.settings[key].before, _word(want))
         empty = have.kind == "bridge" and has_only_own_ports(sheet, netns, name, have)
         plan_foreign_addresses(sheet, netns, name, interface.addresses, have, empty)
+        _refuse_without_ipv6(sheet, interface)
+
+
+def _refuse_without_ipv6(sheet: Sheet, interface: Interface) -> None:
+    """Somebody has turned IPv6 off on an interface that isn't ours, and the document doesn't turn it on."""
+    netns, path = interface.netns, no_ipv6(interface)
+    address = next((one for one in interface.addresses if ":" in one), None)
+    off = address is not None and sheet.view.views[netns].sysctls.get(path) == "1"
+    if off and "0" not in (sheet.word(netns, path), sheet.word(netns, ALL_LINKS)):
+        sheet.conflicts.append(
+            f"{place(netns)}: {interface.name}: address {address}: sysctl {path} is 1, which keeps IPv6 from it; "
+            "say 0 for that in sysctls, or leave the address out"
+        )
 
 
 def _dress_new_loopback(sheet: Sheet, interface: Interface) -> None:

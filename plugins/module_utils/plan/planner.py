@@ -38,8 +38,9 @@ class Wish(NamedTuple):
     though this document lets them go, because another one wants them too. ``stored``: what the document is afterwards,
     ``previous``: what it was. ``isolation``: for bridges, whether their ports are to be isolated from each other.
     ``leased``: the ends of cables to which somebody else gives addresses. ``said``: every setting that the document has
-    a value for afterwards. ``elsewhere``: what other documents say that concerns this one.
-    ``remembered``: ``previous`` is known, and all that was made since.
+    a value for afterwards. ``elsewhere``: what other documents say that concerns this one. ``clashes``: settings that
+    one document says and another one, or the same, can't do with. ``remembered``: ``previous`` is known, and all that
+    was made since.
     """
 
     topology: Topology
@@ -60,6 +61,7 @@ class Wish(NamedTuple):
     said: Dict[SysctlKey, str]
     elsewhere: Elsewhere
     remembered: bool
+    clashes: Tuple[str, ...]
 
 
 class Plan(NamedTuple):
@@ -81,9 +83,11 @@ def make_plan(
 ) -> Plan:
     """Raises Conflict, with all of them and ``conflicts``, if something that isn't ours is in the way."""
     sheet = Sheet(view, owned, machine)
-    sheet.conflicts += conflicts
+    sheet.conflicts += (*conflicts, *wish.clashes)
     sheet.isolation, sheet.leased, sheet.said = wish.isolation, wish.leased, wish.said
+    sheet.elsewhere = {key: word.value for key, word in wish.elsewhere.said.items()}
     sheet.wired = {(entry.netns, entry.bridge) for entry in wish.stored.interfaces if entry.bridge is not None}
+    sheet.uplinks = {(bridge.netns, bridge.uplink) for bridge in wish.stored.bridges if bridge.uplink is not None}
     lent = _find_hairpins(sheet, wish, tables)
     doomed = _doomed(wish, owned)
     wanted = claims(wish.topology, wish.settings, wish.files)

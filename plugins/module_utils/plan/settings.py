@@ -7,17 +7,20 @@ from typing import Container, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from .. import sysctl
 from ..model import Bridge, Forwarding, Namespace, NamespaceView, Topology
-from ..rtnetlink.constants import RTPROT_RA
+from ..suggestion import suggestion
 from . import redirects
 from .actions import Action, FileSet, SysctlSet
+from .advertisements import go_on_hearing, is_our_doing
+from .hands import DISABLE_IPV6, LOCALNET, RP_FILTER, Word, words_of
 from .owned import Change, SysctlKey
-from .sheet import CLOSE, FILES, LINK, OPEN, SYSCTL, Sheet, place
+from .sheet import BEFORE_UP, CLOSE, FILES, OPEN, SYSCTL, Sheet, place
 
-LOCALNET = "/route_localnet"
 ARP_IGNORE = "/arp_ignore"
-RP_FILTER = "/rp_filter"
 IMPLIED = (LOCALNET, ARP_IGNORE)  # of links; 0 on a new one, unless somebody made it another for all
 HEADER = "# Made by hostwire.linux for the document {name!r}: edits will be lost.\n"
+_BUILT_IN = ("net/ipv4/", "net/ipv6/", "net/core/")  # the settings right below, and those of links, need no module
+_PLAIN = 2  # slashes in the path of one right below
+_UNREADABLE = "/stable_secret"  # until it is set
 _SWITCHES = {sysctl.IPV4_FORWARDING: "IPv4 forwarding", sysctl.IPV6_FORWARDING: "IPv6 forwarding"}
 
 
@@ -26,18 +29,24 @@ def is_switch(path: str) -> bool:
     return path in _SWITCHES
 
 
-def wanted_settings(topology: Topology, implied: Mapping[SysctlKey, str]) -> Dict[SysctlKey, str]:
-    """Every setting the document names or implies, with its value. ``implied``: what its packet filters need."""
+def wanted_settings(
+    topology: Topology, implied: Mapping[SysctlKey, str], others: Optional[Mapping[SysctlKey, Word]] = None
+) -> Dict[SysctlKey, str]:
+    """Every setting the document names or implies, with its value. ``implied``: what its packet filters need.
+
+    ``others``: what other documents say; where that is another value, what is only implied here is theirs.
+    """
     wanted: Dict[SysctlKey, str] = dict(implied)
     for bridge in topology.bridges:
         deaf = _deaf(bridge)
         if deaf is not None:
             wanted[(bridge.netns, f"net/ipv4/conf/{bridge.name}{ARP_IGNORE}")] = deaf
+    if others:
+        wanted = {key: value for key, value in wanted.items() if key not in others or others[key].value == value}
     _switches(wanted, None, topology.forwarding)
-    wanted.update({(None, path): value for path, value in topology.sysctls})
     for namespace in topology.namespaces:
         _switches(wanted, namespace.name, namespace.forwarding)
-        wanted.update({(namespace.name, path): value for path, value in namespace.sysctls})
+    wanted.update(words_of(topology))
     return wanted
 
 
@@ -73,6 +82,10 @@ def plan_settings(sheet: Sheet, wanted: Dict[SysctlKey, str]) -> None:
     """Set what differs; remember what it was."""
     for (netns, path), value in wanted.items():
         namespace = sheet.namespace(netns)
+        reason = _why_not(sheet, netns, path)
+        if reason is not None:
+            sheet.conflicts.append(f"{place(netns)}: sysctl {path}: {reason}")
+            continue
         if namespace is None:
             if path not in _SWITCHES or value != "0":  # a new namespace doesn't forward; if it does, verify sees it
                 _set(sheet, netns, path, value, None)
@@ -86,10 +99,32 @@ def plan_settings(sheet: Sheet, wanted: Dict[SysctlKey, str]) -> None:
             _set(sheet, netns, path, value, now)
         elif (netns, path) in sheet.owned.sysctls:
             sheet.after.sysctls[(netns, path)] = Change(sheet.owned.sysctls[(netns, path)].before, value)
+        if path == sysctl.IPV6_FORWARDING and now == value == "1" and is_our_doing(sheet, netns):
+            go_on_hearing(sheet, netns, namespace)
         if path == sysctl.IPV4_FORWARDING and now == value == "1":
             safe = redirects.outdated(sheet, netns)
             if safe is not None:
                 _set(sheet, netns, redirects.ACCEPT_REDIRECTS, safe, "1")
+
+
+def _why_not(sheet: Sheet, netns: Optional[str], path: str) -> Optional[str]:
+    """Why there will be no such setting; None where there will be, or where modules may still bring it."""
+    namespace, link = sheet.namespace(netns), link_in(path)
+    if path in _SWITCHES or link in ("all", "default", "lo"):
+        link = ""
+    if current(namespace, path) is not None and (netns, link) not in sheet.gone:
+        return None
+    made = bool(link) and (netns, link) in sheet.made
+    if link and not made and (namespace is None or sheet.link(netns, link) is None):
+        there = list(namespace.links) if namespace is not None else ["lo"]
+        names = [*there, *(name for where, name in sheet.made if where == netns)]
+        return f'there is no interface named "{link}"{suggestion(link, names)}'
+    builtin = link or path.count("/") == _PLAIN
+    asked = default_of(path) if made else path  # a new link has what all new ones have
+    missing = namespace is not None and namespace.sysctls.get(asked, "") is None
+    if missing and builtin and path.startswith(_BUILT_IN) and not path.endswith(_UNREADABLE):
+        return "this kernel has no such setting"
+    return None
 
 
 def _set(sheet: Sheet, netns: Optional[str], path: str, value: str, now: Optional[str]) -> None:
@@ -122,6 +157,8 @@ def _write(sheet: Sheet, netns: Optional[str], path: str, value: str, now: Optio
 def _stage(path: str, value: str) -> int:
     if path in _SWITCHES:
         return OPEN if value == "1" else CLOSE
+    if path.endswith(DISABLE_IPV6) and value == "0":
+        return BEFORE_UP  # before anything gets an address
     return SYSCTL
 
 
@@ -130,14 +167,8 @@ def _beforehand(sheet: Sheet, netns: Optional[str], path: str, value: str, line:
     namespace = sheet.namespace(netns)
     if namespace is None:
         return
-    if path == sysctl.IPV6_FORWARDING and value == "1":  # deletes the default route from advertisements (hazard 29)
-        uplinks = {route.dev for route in namespace.routes if route.protocol == RTPROT_RA}
-        for link in namespace.links.values():
-            if link.index in uplinks and link.accept_ra != 2:
-                accept = f"net/ipv6/conf/{link.name}/accept_ra"
-                was = str(link.accept_ra or 0)
-                sheet.do(LINK, line, SysctlSet(netns, accept, "2"), SysctlSet(netns, accept, was))
-                sheet.after.sysctls.setdefault((netns, accept), Change(was, "2"))
+    if path == sysctl.IPV6_FORWARDING and value == "1":
+        go_on_hearing(sheet, netns, namespace, line)
 
 
 def without_what_forwarding_needs(

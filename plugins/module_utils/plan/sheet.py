@@ -76,6 +76,7 @@ class Sheet:
         self.steps: List[Step] = []
         self.conflicts: List[str] = []
         self.gone: Set[LinkKey] = set()
+        self.made: Set[LinkKey] = set()
         self._names: Dict[Optional[str], Dict[int, str]] = {}
         self.gone_namespaces: Set[str] = set()
         self.leased: Dict[LinkKey, FrozenSet[str]] = {}  # see addresses.leased_ends
@@ -84,10 +85,12 @@ class Sheet:
         self.hairpins: FrozenSet[LinkKey] = frozenset()
         self.hairpins_before: FrozenSet[LinkKey] = frozenset()
         self.said: Dict[SysctlKey, str] = {}  # every setting that the document has a value for
+        self.elsewhere: Dict[SysctlKey, str] = {}  # the same of other documents
         self.switched: Set[Optional[str]] = set()  # where IPv4 forwarding changes
         # Links that the plan takes down: they lose routes and IPv6 addresses (hazard 23).
         self.falling: Set[LinkKey] = set()
         self.wired: Set[LinkKey] = set()  # bridges onto which the document plugs interfaces that aren't ours
+        self.uplinks: Set[LinkKey] = set()  # interfaces whose work the document has bridges do
         self.leaving: Set[LinkKey] = set()  # bridges that give an uplink back: their routes move or go
 
     def line(self, text: str) -> int:
@@ -98,6 +101,10 @@ class Sheet:
     def do(self, stage: int, line: int, action: Action, *inverse: Action) -> None:
         """Add a step."""
         self.steps.append(Step(stage, action, inverse, line))
+        if isinstance(action, (BridgeAdd, VethAdd, TapAdd)):
+            self.made.add((action.netns, action.name))
+        if isinstance(action, VethAdd):
+            self.made.add((action.peer_netns, action.peer))
 
     def names(self, netns: Optional[str]) -> Dict[int, str]:
         """The names of a namespace's links by their index, as it was read."""
@@ -116,6 +123,10 @@ class Sheet:
         if namespace is None or (netns, name) in self.gone:
             return None
         return namespace.links.get(name)
+
+    def word(self, netns: Optional[str], path: str) -> Optional[str]:
+        """What this document says of a setting, or another one."""
+        return self.said.get((netns, path), self.elsewhere.get((netns, path)))
 
     def stable_mac(self, netns: Optional[str], name: str) -> str:
         """A locally administered MAC address that the link gets on this host whenever it is made (hazards 3, 21)."""
