@@ -92,8 +92,7 @@ options:
     type: bool
     default: true
   stp:
-    description: The spanning tree protocol. With it on, each port is silent for about 30 seconds at first, and a task
-      that plugs one in waits for it.
+    description: The spanning tree protocol. A port is silent for its first 30 seconds then, and a task waits for that.
     type: bool
     default: false
   vlan_filtering:
