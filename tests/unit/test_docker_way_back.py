@@ -64,6 +64,12 @@ def test_absent_is_dockers_own_choice_again(text: Dict[str, Any], address: str, 
     assert planned(then, state="restored").forward.expected.address == address
 
 
+@pytest.mark.parametrize(("cidr", "looked_at"), [("172.17.8.0/24", "172.17.8.0/24"), ("10.9.0.0/26", "")])
+def test_a_range_that_an_old_engine_passes_by_is_not_looked_for(cidr: str, looked_at: str) -> None:
+    now = situation(json_text=json.dumps({"fixed-cidr": cidr}), version="20.10.24")
+    assert planned(now, mtu=1400).back.expected.fixed_cidr == looked_at
+
+
 @pytest.mark.parametrize(("cidr", "kept"), [("fd00:78::/64", True), ("fd00:78::/80", False), ("fd00:79::/64", False)])
 def test_an_ipv6_prefix_that_changes_takes_the_old_address_away(cidr: str, kept: bool) -> None:
     now = situation(json_text='{"ipv6": true, "fixed-cidr-v6": "fd00:78::/64"}')

@@ -14,7 +14,7 @@ from .agreement import OPTIONS_OF_NETWORK
 from .leaning import Leaning, leaning
 from .memory import Expected, Origin, Switch, Texts
 from .situation import Situation
-from .wish import PRESENT, RESTORED, Wish
+from .wish import PRESENT, RESTORED, Wish, outside
 
 # What dockerd takes where nothing is said (libnetwork's ipamutils): these, in this order.
 _BUILT_IN = tuple(f"172.{second}.0.0/16" for second in range(17, 32)) + tuple(
@@ -226,7 +226,7 @@ def _switch(
     final = {name: texts.get(name, configuration.texts.get(name)) for name in start}
     iptables = bool(configuration.value("iptables"))
     expected = addresses._replace(
-        fixed_cidr=str(options.get("fixed-cidr") or ""),
+        fixed_cidr=_range(str(options.get("fixed-cidr") or ""), addresses.address),
         subnet6=str(options.get("fixed-cidr-v6") or "") if options.get("ipv6") and not options.get("bip6") else "",
         options={name: words(options[key]) for key, name in OPTIONS_OF_NETWORK.items() if key in options},
         masquerade=bool(options.get("ip-masq", True)) if iptables else None,
@@ -238,6 +238,11 @@ def _switch(
     )
     kept = ("", addresses.address, addresses.address6)
     return Switch(start, final, tuple(one for one in gone if one not in kept), (), expected)
+
+
+def _range(cidr: str, address: str) -> str:
+    """The range of containers; an engine before 28 passes one by that isn't in docker0's subnet."""
+    return "" if cidr and address and outside(cidr, address, 4) else cidr
 
 
 def _put(*addresses: str) -> Tuple[str, ...]:
