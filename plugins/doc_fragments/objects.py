@@ -48,8 +48,7 @@ options:
     description:
       - Settings of the kernel in this namespace, by name. In a name with an interface that has dots of its own, write
         slashes instead of dots, as in V(net/ipv4/conf/eth0.100/rp_filter).
-      - One that is no longer named gets the value back that it had before. What the collection sets itself is as said
-        here, or is refused beforehand where the document can't do with it.
+      - One that is no longer named gets back what it had before. What a document can't do with is refused beforehand.
     type: dict
   nameservers:
     description:

@@ -11,6 +11,7 @@ import pytest
 
 from ansible_collections.hostwire.linux.plugins.module_utils import engine
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import InvalidValue
+from ansible_collections.hostwire.linux.tests.kernel import lan
 
 Document = Dict[str, Any]
 HOST, GUEST = ["172.17.0.1/24", "fd00:17::1/64"], ["172.17.0.2/24", "fd00:17::2/64"]
@@ -54,7 +55,8 @@ def test_an_mtu_said_at_one_end_holds_at_both(private_host: object, document: Do
     done = engine.run(wanted)
     assert (done.plan, done.warnings) == (predicted.plan, ())
     given = wanted["veths"][0]["peer"]["addresses"]
-    assert all(passes(address.partition("/")[0]) for address in given)
+    for address in given:  # the kernel takes note of a new cable up to a second late
+        lan.until(lambda address=address: passes(address.partition("/")[0]), 5)  # type: ignore[misc]
     again = engine.run(wanted)
     assert (again.plan, again.warnings) == ((), ())
     if end == "there":

@@ -4,7 +4,7 @@ nobody is told, for neither a cable nor a bridge sends "packet too big". Pure.""
 
 from __future__ import annotations
 
-from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Union
+from typing import Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Union
 
 from ..document.containers import cables
 from ..document.links import room, same_mtu
@@ -62,8 +62,9 @@ def _switches(topology: Topology, host: HostView) -> Dict[LinkKey, List[_Sized]]
         if bridge.mtu is not None:
             found.setdefault((bridge.netns, bridge.name), []).append(_Sized(bridge.mtu, bridge.name))
         found.setdefault((bridge.netns, bridge.name), []).extend(_uplink(bridge, host, told))
-    for key, members in found.items():
-        members += [sized for sized in _others(topology.name, key, host) if (key[0], sized.name) not in named]
+    for key, sized in _others(topology.name, host, {netns for netns, _name in found}):
+        if key in found and (key[0], sized.name) not in named:
+            found[key].append(sized)
     return {key: members for key, members in found.items() if members}
 
 
@@ -79,10 +80,12 @@ def _uplink(bridge: Bridge, host: HostView, told: Mapping[LinkKey, Optional[int]
         yield _Sized(told.get((bridge.netns, link.name)) or link.mtu, link.name)
 
 
-def _others(document: str, key: LinkKey, host: HostView) -> Iterator[_Sized]:
-    """Ports that are there and aren't this document's: what it no longer names goes, or has gone."""
-    view = host.views.get(key[0])
-    bridge = view.links.get(key[1]) if view is not None else None
-    for link in view.links.values() if view is not None and bridge is not None else ():
-        if bridge is not None and link.master == bridge.index and owner_of(link.alias) != document:
-            yield _Sized(link.mtu, link.name)
+def _others(document: str, host: HostView, rooms: Iterable[Optional[str]]) -> Iterator[Tuple[LinkKey, _Sized]]:
+    """Ports that are there and aren't this document's, each with its bridge; its own that it no longer names go."""
+    for netns in rooms:
+        view = host.views.get(netns)
+        links = list(view.links.values()) if view is not None else []
+        names = {link.index: link.name for link in links}
+        for link in links:
+            if link.master in names and owner_of(link.alias) != document:
+                yield (netns, names[link.master]), _Sized(link.mtu, link.name)
