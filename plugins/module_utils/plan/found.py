@@ -57,7 +57,10 @@ class _Named(NamedTuple):
 
 
 class Finder:
-    """Looks for objects on a host, by the names that two documents have for them."""
+    """Looks for objects on a host, by the names that two documents have for them.
+
+    A link that is on paper only may have no MAC address yet: then none is told.
+    """
 
     def __init__(self, view: HostView, owned: Owned, previous: Topology, stored: Topology, whole: bool) -> None:
         self._sheet = Sheet(view, owned, "")
@@ -147,7 +150,7 @@ class Finder:
                     bridge.netns,
                     # Of one that does an uplink's work only those that a document names: others are the uplink's.
                     tuple(address for address in found if not carried or address in said),
-                    link.mac if named.says("mac") else None,
+                    (link.mac or None) if named.says("mac") else None,
                     link.mtu if named.says("mtu") else None,
                     link.up,
                     bool(link.stp),
@@ -224,7 +227,7 @@ class Finder:
         return end._replace(
             bridge=self._master(end.netns, link),
             addresses=tuple(address for address in addresses if not end.leased or address in said),
-            mac=link.mac if named.says("mac") else None,
+            mac=(link.mac or None) if named.says("mac") else None,
             mtu=link.mtu if named.says("mtu") or link.mtu != usual_mtu else None,
             up=link.up,
         )
@@ -250,7 +253,7 @@ class Finder:
                 owners = [v.owner for v in named.several if v.owner and self._view.users.get(v.owner) == link.owner]
                 yield tap._replace(
                     bridge=self._master(tap.netns, link),
-                    mac=link.mac if named.says("mac") else None,
+                    mac=(link.mac or None) if named.says("mac") else None,
                     mtu=link.mtu if named.says("mtu") or link.mtu != 1500 else None,
                     up=link.up,
                     owner=None if link.owner is None else owners[0] if owners else str(link.owner),
