@@ -19,7 +19,6 @@ import pytest
 
 from ansible_collections.hostwire.linux.tests.docker.machines import ENGINES, Machine, Machines
 
-
 # What differs little from engine to engine.
 SAMPLED = {
     "test_containers.py",
