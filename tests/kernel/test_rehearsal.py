@@ -318,3 +318,19 @@ def test_what_is_wrong_with_documents_is_said_at_once_with_their_places(private_
     assert (answer["failed"], answer["kind"]) == (True, "invalid")
     for path in ("emptied:", "documents[0].nmae:", "documents[1]", "documents[2].bridges[0].name:"):
         assert any(problem.startswith(path) for problem in answer["problems"]), (path, answer["problems"])
+
+
+def test_a_guest_behind_a_router_and_in_another_network_is_as_it_was_the_second_time(private_host: object) -> None:
+    guest_world.build()
+    ports = [{"port": port, "to_port": 80, "address": "any"} for port in (20007, 20002)]
+    shop = {"network": "shop", "published_ports": ports[:1]}
+    office = {"network": "office", "address": "10.0.2.20/24", "published_ports": ports[1:]}
+    setup = (
+        [
+            {"name": "shop", "mode": "nat", "subnet": "10.0.7.0/24", "transfer": "100.65.7.0/24"},
+            {"name": "office", "mode": "nat_network", "subnet": "10.0.2.0/24"},
+        ],
+        [{"name": "c", "kind": "namespace", "nics": [shop, office]}],
+    )
+    assert foretold_and_done(documents(setup, []))
+    assert not foretold_and_done(documents(setup, []))

@@ -90,7 +90,8 @@ def _present(view: HostView, name: str) -> Iterator[_Nic]:
         for link in room.links.values() if netns is not None else ():
             peer = view.peers.get((netns, link.name))
             end = host.links.get(peer[1]) if peer is not None and peer[0] is None else None
-            if end is not None and owner_of(link.alias) != name:
+            # Of a cable into a namespace that wasn't looked at, an end here may only look like the other one.
+            if end is not None and owner_of(end.alias) == owner_of(link.alias) != name:
                 interface = names.get(end.master or 0, end.name)
                 for address in room.addresses.get(link.index, ()):
                     if within(address.address.partition("/")[0], _LINK_LOCAL):
