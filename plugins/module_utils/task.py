@@ -27,7 +27,7 @@ from .model import (
 from .observe import Question
 from .plan.addresses import leased_ends
 from .plan.around import Elsewhere
-from .plan.claims import claims, namespaces_in
+from .plan.claims import claimed_links, namespaces_in
 from .plan.firewall import Situation, firewall_wants, implied_settings, settings_to_read, settled, switched_on
 from .plan.hands import LOCALNET, NEW_LINKS, Word, clashes, needs_of, words_of
 from .plan.links import no_ipv6
@@ -188,11 +188,12 @@ def questions(task: Task, memory: Memory) -> Dict[Optional[str], Question]:
 
 def _where_links_may_go(task: Task, owned: Owned) -> Set[Optional[str]]:
     """The namespaces in which something of ours may be taken away, or made anew."""
-    kept = claims(task.target, {}, {}).links if task.whole else {}
-    ends = {identity.link_key(end): {*map(identity.link_key, veth)} for veth in task.previous.veths for end in veth}
-    again = {identity.link_key(end) for veth in task.target.veths for end in veth
-             if ends.get(identity.link_key(end), set()) - {*map(identity.link_key, veth)}}  # fmt: skip
-    gone = {key for key in owned.links if key not in kept} if task.whole else {*claims(task.taken, {}, {}).links}
+    again: Set[identity.LinkKey] = set()
+    if task.previous is not task.stored:
+        ends = {identity.link_key(end): {*map(identity.link_key, veth)} for veth in task.previous.veths for end in veth}
+        again = {identity.link_key(end) for veth in task.target.veths for end in veth
+                 if ends.get(identity.link_key(end), set()) - {*map(identity.link_key, veth)}}  # fmt: skip
+    gone = owned.links.keys() - claimed_links(task.target) if task.whole else claimed_links(task.taken)
     rooms = set(owned.namespaces).difference(one.name for one in task.target.namespaces) if task.whole else set()
     return {netns for netns, _name in (*gone, *again)} | rooms | {one.name for one in task.taken.namespaces}
 
@@ -214,7 +215,7 @@ def _settings_to_read(task: Task, memory: Memory) -> Iterable[SysctlKey]:
     links: List[Union[Bridge, End, Interface]] = [*task.target.bridges, *task.target.interfaces]
     links += [end for veth in task.target.veths for end in veth]
     for link in links:
-        if any(":" in address for address in link.addresses):
+        if ":" in "".join(link.addresses):
             yield link.netns, NEW_LINKS
             yield link.netns, no_ipv6(link)
     touched = {(interface.netns, interface.name): None for interface in task.target.interfaces}

@@ -46,6 +46,8 @@ def tell(
     ``before`` is how the host was, ``view`` how it is, ``look`` reads it again: links that have just been made take a
     moment until they carry anything. ``patience`` is in seconds; with 0 that isn't waited for.
     """
+    if not any(key[1] != "lo" for key in _old_links(before, view)):
+        return  # nobody could have known anything
     touched = touched_by(actions)
     news = news_of(touched, before, view)
     began = time.monotonic()

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from typing import Dict, Optional
+from typing import Dict, Optional, Set
 
-from ..document.identity import link_key, route_key
-from ..model import Bridge, Topology
+from ..document.identity import route_key
+from ..model import Bridge, LinkKey, Topology
 from .owned import UNKNOWN, UPLINK, Change, Owned, SysctlKey, nothing
 
 _SETTINGS = ("up", "mtu", "bridge")
@@ -17,14 +17,9 @@ def claims(topology: Topology, settings: Dict[SysctlKey, str], files: Dict[str, 
     claimed = nothing(topology.name)
     for namespace in topology.namespaces:
         claimed.namespaces[namespace.name] = UNKNOWN
+    claimed.links.update(dict.fromkeys(claimed_links(topology), UNKNOWN))
     for bridge in topology.bridges:
         _claim_bridge(claimed, bridge)
-    for veth in topology.veths:
-        for end in veth:
-            if end.name:
-                claimed.links[link_key(end)] = UNKNOWN
-    for tap in topology.taps:
-        claimed.links[link_key(tap)] = UNKNOWN
     for interface in topology.interfaces:
         for address in interface.addresses:
             claimed.addresses[(interface.netns, interface.name, address)] = None
@@ -40,8 +35,15 @@ def claims(topology: Topology, settings: Dict[SysctlKey, str], files: Dict[str, 
     return claimed
 
 
+def claimed_links(topology: Topology) -> Set[LinkKey]:
+    """The links that it names."""
+    found = {(end.netns, end.name) for veth in topology.veths for end in veth if end.name}
+    found.update((bridge.netns, bridge.name) for bridge in topology.bridges)
+    found.update((tap.netns, tap.name) for tap in topology.taps)
+    return found
+
+
 def _claim_bridge(claimed: Owned, bridge: Bridge) -> None:
-    claimed.links[link_key(bridge)] = UNKNOWN
     if bridge.uplink is not None:  # then the bridge's addresses aren't all ours
         claimed.settings[(bridge.netns, bridge.uplink, UPLINK)] = Change("", "")
         claimed.addresses.update({(bridge.netns, bridge.name, address): None for address in bridge.addresses})
@@ -65,7 +67,7 @@ def within(owned: Owned, claimed: Owned) -> Owned:
 
 def interface_claims(owned: Owned, topology: Topology) -> Owned:
     """What is owned of the interfaces that a topology names, whatever properties it names (to take all of it away)."""
-    names = {link_key(interface) for interface in topology.interfaces}
+    names = {(interface.netns, interface.name) for interface in topology.interfaces}
     found = nothing(owned.name)
     found.addresses.update({key: None for key in owned.addresses if key[:2] in names})
     found.settings.update({key: change for key, change in owned.settings.items() if key[:2] in names})

@@ -79,7 +79,7 @@ class Finder:
     def _named(self, section: str, more: Iterable[Any] = ()) -> Iterator[_Named]:
         """Each object once."""
         first, second = (getattr(one, section) for one in self._documents)
-        index = identity.namesakes(section, second)
+        index = identity.namesakes(section, second if first else ())
         said: Set[int] = set()
         for value in first:
             same = index.of(value)

@@ -51,7 +51,8 @@ def words_of(topology: Topology) -> Dict[SysctlKey, str]:
     """Every setting that a document says itself."""
     said: Dict[SysctlKey, str] = {(None, path): value for path, value in topology.sysctls}
     for namespace in topology.namespaces:
-        said.update({(namespace.name, path): value for path, value in namespace.sysctls})
+        if namespace.sysctls:
+            said.update({(namespace.name, path): value for path, value in namespace.sysctls})
     return said
 
 
@@ -76,6 +77,7 @@ def _ipv6_links(topology: Topology) -> List[Tuple[LinkKey, str]]:
     return [
         ((link.netns, link.name), address)
         for link in links
+        if ":" in "".join(link.addresses)
         for address in [one for one in link.addresses if ":" in one][:1]
     ]
 

@@ -172,7 +172,7 @@ def _takes_advertisements(end: Union[End, Tap]) -> bool:
 
 def _needs_ipv6_allowed(sheet: Sheet, link: Union[Bridge, End]) -> bool:
     """Docker turns IPv6 off by default in containers whose networks have none; others do it on their hosts."""
-    if not any(":" in address for address in link.addresses):
+    if ":" not in "".join(link.addresses):
         return False
     into_container = link.netns is not None and link.netns.startswith(CONTAINER)
     namespace = sheet.namespace(link.netns)
@@ -182,7 +182,7 @@ def _needs_ipv6_allowed(sheet: Sheet, link: Union[Bridge, End]) -> bool:
 
 def _allow_ipv6(sheet: Sheet, end: Union[Bridge, End]) -> None:
     path = no_ipv6(end)
-    if any(":" in one for one in end.addresses) and sheet.view.views[end.netns].sysctls.get(path) == "1":
+    if ":" in "".join(end.addresses) and sheet.view.views[end.netns].sysctls.get(path) == "1":
         line = sheet.line(f"{place(end.netns)}: {end.name}: disable_ipv6 1 -> 0")
         sheet.do(BEFORE_UP, line, SysctlSet(end.netns, path, "0"), SysctlSet(end.netns, path, "1"))
 

@@ -89,8 +89,8 @@ def make_plan(
     sheet.wired = {(entry.netns, entry.bridge) for entry in wish.stored.interfaces if entry.bridge is not None}
     sheet.uplinks = {(bridge.netns, bridge.uplink) for bridge in wish.stored.bridges if bridge.uplink is not None}
     lent = _find_hairpins(sheet, wish, tables)
-    doomed = _doomed(wish, owned)
     wanted = claims(wish.topology, wish.settings, wish.files)
+    doomed = _doomed(wish, owned, wanted)
     unwanted = list(doomed.links)
     if wish.whole:
         unwanted += [key for key in removal.marked_links(sheet, wanted.links) if key not in doomed.links]
@@ -156,9 +156,9 @@ def _unmentioned(wish: Wish, doomed: Owned) -> List[AddressKey]:
     return [key for key in doomed.addresses if key[:2] not in mentioned]
 
 
-def _doomed(wish: Wish, owned: Owned) -> Owned:
+def _doomed(wish: Wish, owned: Owned, wanted: Owned) -> Owned:
     if wish.whole:
-        doomed = without(owned, claims(wish.topology, wish.settings, wish.files))
+        doomed = without(owned, wanted)
         return doomed._replace(sysctls=without_what_forwarding_needs(doomed.sysctls, wish.settings))
     passing = {key: change for key, change in owned.sysctls.items() if change.perhaps and change.before == change.after}
     if not wish.taken_settings and wish.taken == Topology(name=wish.taken.name, present=wish.taken.present):

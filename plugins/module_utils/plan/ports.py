@@ -42,7 +42,7 @@ def mend_link(sheet: Sheet, want: Port, have: Link, words: List[str], change: Li
         steps.append((change, undo, *(port_again(netns, have) if moved else ())))  # lost with the bridge
     isolated, hairpin = _wanted(sheet, want), _has_hairpin(sheet, want) if want.bridge else None
     was = (False, False) if moved else (bool(have.isolated), bool(have.hairpin))
-    told = PortChange(netns, name, _unless(was[0], isolated), _unless(was[1], hairpin))
+    told = PortChange(netns, name, None if isolated == was[0] else isolated, None if hairpin == was[1] else hairpin)
     if told.isolated is not None:
         words = [*words, "isolated" if isolated else "not isolated"]
     if told.hairpin is not None:
@@ -54,10 +54,6 @@ def mend_link(sheet: Sheet, want: Port, have: Link, words: List[str], change: Li
         line = sheet.line(f"{place(netns)}: {name}: {', '.join(words)}")
         for action, *inverse in steps:
             sheet.do(LINK, line, action, *inverse)
-
-
-def _unless(now: bool, wanted: Optional[bool]) -> Optional[bool]:
-    return None if wanted == now else wanted
 
 
 def _opposite(value: Optional[bool]) -> Optional[bool]:

@@ -82,7 +82,8 @@ def plan_settings(sheet: Sheet, wanted: Dict[SysctlKey, str]) -> None:
     """Set what differs; remember what it was."""
     for (netns, path), value in wanted.items():
         namespace = sheet.namespace(netns)
-        reason = _why_not(sheet, netns, path)
+        now = current(namespace, path)
+        reason = _why_not(sheet, netns, path) if now is None or sheet.gone else None
         if reason is not None:
             sheet.conflicts.append(f"{place(netns)}: sysctl {path}: {reason}")
             continue
@@ -90,7 +91,6 @@ def plan_settings(sheet: Sheet, wanted: Dict[SysctlKey, str]) -> None:
             if path not in _SWITCHES or value != "0":  # a new namespace doesn't forward; if it does, verify sees it
                 _set(sheet, netns, path, value, None)
             continue
-        now = current(namespace, path)
         if now is None and path in _SWITCHES:
             if value == "1":
                 sheet.conflicts.append(f"{place(netns)}: {_SWITCHES[path]}: this kernel hasn't got the family")

@@ -101,10 +101,10 @@ class Sheet:
     def do(self, stage: int, line: int, action: Action, *inverse: Action) -> None:
         """Add a step."""
         self.steps.append(Step(stage, action, inverse, line))
-        if isinstance(action, (BridgeAdd, VethAdd, TapAdd)):
+        if stage == MAKE_LINKS and isinstance(action, (BridgeAdd, VethAdd, TapAdd)):
             self.made.add((action.netns, action.name))
-        if isinstance(action, VethAdd):
-            self.made.add((action.peer_netns, action.peer))
+            if isinstance(action, VethAdd):
+                self.made.add((action.peer_netns, action.peer))
 
     def names(self, netns: Optional[str]) -> Dict[int, str]:
         """The names of a namespace's links by their index, as it was read."""
