@@ -206,6 +206,10 @@ def test_ipv6_comes_and_goes(machine: Machine) -> None:
     addresses = machine.run("ip", "-6", "address", "show", "docker0")
     assert "fd00:79::1/64" in addresses
     assert "fd00:78::1/64" not in addresses
+    narrower = machine.module("docker_bridge", fixed_cidr_v6="fd00:79::/80")
+    assert narrower["msg"].startswith("fixed_cidr_v6: fd00:79::/80 would leave docker0 its address fd00:79::1/64")
+    change(machine, fixed_cidr_v6="fd00:7a::/80")
+    assert "fd00:7a::1/80" in machine.run("ip", "-6", "address", "show", "docker0")
     change(machine, state="restored")
     assert "fd00:" not in machine.run("ip", "-6", "address", "show", "docker0")
     assert docker0(machine) == ["172.17.0.1/16"]

@@ -53,6 +53,7 @@ class Way(NamedTuple):
 
 WAYS = {
     "just-installed": Way(),
+    "the-same-address-in-a-smaller-subnet": Way(parameters={"bip": f"{OLD}/24"}),
     "foreign-keys": Way({DAEMON_JSON: '{\r\n\t"debug" : false,\r\n\t"labels":["a=1",  "b=2"]\r\n}\r\n'}),
     "bip-in-daemon.json": Way({DAEMON_JSON: '{"bip": "10.9.0.1/24"}'}),
     "bip-in-defaults": Way({DEFAULTS: 'DOCKER_OPTS="--bip=10.9.0.1/24 --debug=false"\n'}),

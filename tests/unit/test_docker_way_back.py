@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import time
 from pathlib import Path
@@ -70,17 +71,47 @@ def test_a_range_that_an_old_engine_passes_by_is_not_looked_for(cidr: str, looke
     assert planned(now, mtu=1400).back.expected.fixed_cidr == looked_at
 
 
-@pytest.mark.parametrize(("cidr", "kept"), [("fd00:78::/64", True), ("fd00:78::/80", False), ("fd00:79::/64", False)])
-def test_an_ipv6_prefix_that_changes_takes_the_old_address_away(cidr: str, kept: bool) -> None:
-    now = situation(json_text='{"ipv6": true, "fixed-cidr-v6": "fd00:78::/64"}')
+def with_ipv6(address6: str = "fd00:78::1/64") -> Situation:
+    """A host whose docker0 has this IPv6 address."""
+    now = situation(json_text='{"ipv6": true, "fixed-cidr-v6": "fd00:78::/64"}', version="28.5.2")
     bridge_network, office = now.engine.networks
-    networks = (bridge_network._replace(subnets=(*bridge_network.subnets, Subnet("fd00:78::/64"))), office)
-    now = now._replace(addresses=(DOCKER0, "fd00:78::1/64"), engine=now.engine._replace(networks=networks))
-    made = planned(now, fixed_cidr_v6=cidr, mtu=1400)
-    assert ("fd00:78::1/64" in made.forward.gone) is not kept
-    assert made.forward.expected.subnet6 == cidr
-    wrong = verify.bridge_problems(now.engine, memory.Expected(subnet6=cidr), now.addresses)
-    assert bool(wrong) is not kept
+    subnet = Subnet(str(ipaddress.ip_interface(address6).network))
+    networks = (bridge_network._replace(subnets=(*bridge_network.subnets, subnet)), office)
+    return now._replace(addresses=(DOCKER0, address6), engine=now.engine._replace(networks=networks))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "field"),
+    [
+        ({"fixed_cidr_v6": "fd00:78::/80"}, "fixed_cidr_v6"),
+        ({"fixed_cidr_v6": "fd00:78::/48"}, "fixed_cidr_v6"),
+        ({"bip6": "fd00:78::1/80"}, "bip6"),
+        ({"fixed_cidr_v6": "fd00:79::/80"}, ""),
+        ({"fixed_cidr_v6": "fd00:78::/64"}, ""),
+        ({"bip6": "fd00:79::1/64", "fixed_cidr_v6": "fd00:79::/64"}, ""),
+    ],
+)
+def test_docker_does_not_change_the_prefix_length_alone(
+    monkeypatch: pytest.MonkeyPatch, parameters: Dict[str, str], field: str
+) -> None:
+    now = with_ipv6()
+    if field:
+        said = checked(now, monkeypatch, **parameters)
+        assert f"{field}: {parameters[field]} would leave docker0 its address fd00:78::1/64" in said
+        return
+    monkeypatch.setattr(preflight, "objections", lambda _now, _plan: [])
+    monkeypatch.setattr(preflight, "_check_disk", lambda _plan, _found: None)
+    preflight.check(wish.read_wish(parameters), now, planned(now, **parameters))
+
+
+def test_another_ipv6_subnet_has_to_be_there_in_the_end() -> None:
+    made = planned(with_ipv6(), fixed_cidr_v6="fd00:79::/80")
+    assert made.forward.gone == ("fd00:78::1/64",)
+    assert made.forward.expected.subnet6 == "fd00:79::/80"
+    assert made.back.expected.subnet6 == ""
+    engine = with_ipv6().engine
+    assert verify.bridge_problems(engine, memory.Expected(subnet6="fd00:79::/80"), (DOCKER0, "fd00:78::1/64"))
+    assert not verify.bridge_problems(engine, memory.Expected(subnet6="fd00:79::/80"), (DOCKER0, "fd00:79::1/80"))
 
 
 @pytest.mark.parametrize(

@@ -201,7 +201,7 @@ def _keeps6(address6: str, options: Mapping[str, Any]) -> bool:
     if options.get("bip6"):
         return interface == ipaddress.ip_interface(str(options["bip6"]))
     if options.get("fixed-cidr-v6"):
-        return interface.network == ipaddress.ip_network(str(options["fixed-cidr-v6"]), strict=False)
+        return interface.ip in ipaddress.ip_network(str(options["fixed-cidr-v6"]), strict=False)
     return bool(options.get("ipv6"))
 
 
@@ -227,7 +227,7 @@ def _switch(
     iptables = bool(configuration.value("iptables"))
     expected = addresses._replace(
         fixed_cidr=_range(str(options.get("fixed-cidr") or ""), addresses.address),
-        subnet6=str(options.get("fixed-cidr-v6") or "") if options.get("ipv6") and not options.get("bip6") else "",
+        subnet6=_subnet6(now, options),
         options={name: words(options[key]) for key, name in OPTIONS_OF_NETWORK.items() if key in options},
         masquerade=bool(options.get("ip-masq", True)) if iptables else None,
         subnets={
@@ -238,6 +238,14 @@ def _switch(
     )
     kept = ("", addresses.address, addresses.address6)
     return Switch(start, final, tuple(one for one in gone if one not in kept), (), expected)
+
+
+def _subnet6(now: Situation, options: Mapping[str, Any]) -> str:
+    """docker0's IPv6 subnet, where it is known: an address that fits is kept with the prefix length that it has."""
+    cidr = str(options.get("fixed-cidr-v6") or "")
+    if not cidr or not options.get("ipv6") or options.get("bip6"):
+        return ""
+    return "" if now.address6 and _keeps6(now.address6, options) else cidr
 
 
 def _range(cidr: str, address: str) -> str:

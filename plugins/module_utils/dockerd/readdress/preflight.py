@@ -84,10 +84,23 @@ def _check_values(wish: Wish, now: Situation, plan: Plan, found: _Found) -> None
     ):
         if cidr and bip and not (wish.value("fixed-cidr") and wish.value("bip") and family == 4):
             found.invalid.extend(outside(str(cidr), str(bip), family))
+    for key in ("bip6", "fixed-cidr-v6"):
+        if now.address6 and wish.value(key) and _other_length(now.address6, str(wish.value(key))):
+            found.conflict.append(
+                f"{BY_KEY[key].parameter}: {wish.value(key)} would leave docker0 its address {now.address6} but for the"
+                " prefix length, which Docker doesn't change; take a subnet with another first address"
+            )
     if wish.value("ipv6") and not options.get("fixed-cidr-v6") and release < _IPV6_BY_ITSELF:
         found.invalid.append(
             f"ipv6: Docker {now.engine.version} needs a subnet for it: give fixed_cidr_v6, like fd00:225::/64"
         )
+
+
+def _other_length(address6: str, wished: str) -> bool:
+    """Whether an address or subnet that is wished for has this address, with another prefix length."""
+    old, new = ipaddress.ip_interface(address6), ipaddress.ip_interface(wished)
+    same = old.ip == new.ip or (new.ip == new.network.network_address and old.ip in new.network)
+    return same and old.network.prefixlen != new.network.prefixlen
 
 
 def _check_overlaps(wish: Wish, now: Situation, plan: Plan, found: _Found) -> None:
