@@ -106,7 +106,8 @@ problems:
   type: list
   elements: str
   sample:
-    - "via: no connected subnet of namespace blue has the gateway 192.168.99.5; there are 192.168.15.0/24 on eth0"
+    - "via: no connected subnet of namespace blue has the gateway 192.168.99.5; there are 192.168.15.0/24 on eth0;
+      where it is on the wire of eth0 all the same, add the route {to: 192.168.99.5/32, dev: eth0}"
 kind:
   description:
     - What kind of failure it is.

@@ -45,6 +45,7 @@ _FILES = {
     "shadow": "root:*:20000:0:99999:7:::\n",
     "hosts": "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n",
     "hostname": "private\n",
+    "resolv.conf": "",  # a namespace's own is mounted over it
     "nsswitch.conf": "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n",
     "machine-id": f"{'0' * 31}1\n",
 }
@@ -60,6 +61,7 @@ def _template() -> str:
     for name, text in _FILES.items():
         Path(directory, name).write_text(text)
     Path(directory, "shadow").chmod(0o600)
+    Path(directory, "sysctl.d").mkdir()
     if Path("/etc", _LOADER).exists():
         shutil.copy("/etc/" + _LOADER, directory)
     if Path("/etc", _CHOICES).is_dir():

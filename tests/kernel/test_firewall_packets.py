@@ -303,8 +303,8 @@ def test_a_namespace_masquerades_publishes_and_hides(world: int) -> None:
     )
     assert apply(want, netns="wan") == (
         "namespace wan: protect guests on lan0: add",
-        "namespace wan: publish tcp any:8080 -> 172.31.0.2:80: add",
         "namespace wan: masquerade 172.31.0.0/24: add",
+        "namespace wan: publish tcp any:8080 -> 172.31.0.2:80: add",
     )
     with listening("inner", 80) as inner, listening(None, 80) as host:
         assert call("inner", "10.9.0.1", 80, host) == "10.9.0.2"

@@ -10,7 +10,19 @@ from __future__ import annotations
 from typing import Dict, Iterable, Iterator, List, Optional, Set, Union
 
 from ..document.containers import cables
-from ..model import TABLE_MAIN, Address, Bridge, End, Interface, KernelRoute, Link, LinkKey, NamespaceView, Topology
+from ..model import (
+    CONTAINER,
+    TABLE_MAIN,
+    Address,
+    Bridge,
+    End,
+    Interface,
+    KernelRoute,
+    Link,
+    LinkKey,
+    NamespaceView,
+    Topology,
+)
 from ..rtnetlink.constants import IFA_F_PERMANENT, RT_SCOPE_LINK, RTPROT_KERNEL, RTPROT_RA, RTPROT_REDIRECT
 from .actions import AddressAdd, AddressDelete
 from .owned import UPLINK, owner_of
@@ -52,7 +64,9 @@ class Hangers:
         self._rooms: Dict[Optional[str], _Room] = {}
         ends = [end for veth in cables(previous) for end in veth]
         # What was moved to a bridge goes back, and what somebody gets by lease is got anew.
-        self._sees_to_itself = {(end.netns, end.name) for end in ends if end.leased} | sheet.leaving
+        # So is it with a guest whose end the document gives no address.
+        alone = [end for end in ends if end.leased or (end.netns is not None and not end.addresses)]
+        self._sees_to_itself = {(end.netns, end.name) for end in alone} | sheet.leaving
         if remembered:
             self._remember(previous, ends)
 
@@ -125,8 +139,8 @@ class Hangers:
         above = [self._called(one) for one in room.above.get(link.index, ()) if not self._goes_along(netns, one)]
         if above:
             yield f"{what}: links that aren't ours are built on it: {_listed(above)}; delete them first"
-        if (netns, link.name) in self._sees_to_itself:
-            return
+        if (netns, link.name) in self._sees_to_itself or (netns or "").startswith(CONTAINER):
+            return  # what a container has on a cable of ours is its own
         routes = self._through(view, link)
         if routes:
             yield f"{what}: routes that aren't ours lead through it: {_listed(map(_words, routes))}; delete them first"
