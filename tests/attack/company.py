@@ -120,7 +120,7 @@ table inet firewalld {
     ct status dnat accept
     iifname "lo" accept
     ct state invalid drop
-    meta l4proto { icmp, ipv6-icmp } accept
+    meta l4proto { 1, 58 } accept
     tcp dport 22 accept
     reject with icmpx type admin-prohibited
   }
@@ -130,7 +130,7 @@ table inet firewalld {
     ct status dnat accept
     iifname "lo" accept
     ct state invalid drop
-    meta l4proto { icmp, ipv6-icmp } accept
+    meta l4proto { 1, 58 } accept
     reject with icmpx type admin-prohibited
   }
 }
