@@ -187,7 +187,7 @@ class Finder:
 
     def _ports(self, bridge: Bridge) -> Iterator[Link]:
         """The ports that the last document, or this one, plugs into a switch, as far as they are there."""
-        document = next(one for one in self._documents if bridge in one.bridges)
+        (document, *_same) = (one for one in self._documents if bridge in one.bridges)
         ports: List[Union[End, Tap]] = [end for veth in cables(document) for end in veth]
         for port in (*ports, *document.taps):
             link = self._sheet.link(*link_key(port)) if (port.netns, port.bridge) == link_key(bridge) else None

@@ -65,7 +65,7 @@ def present(
         sysctls=found.sysctls(None, [previous.sysctls, stored.sysctls]),
         probes=previous.probes,
     )
-    told = {(netns, label) for netns, label in _told(previous, stored)}
+    told = set(_told(previous, stored))
     wanted = {(netns, label) for netns, labels in after.items() for label in labels} - told
     stand = {(netns, label) for netns, labels in there.items() for label, stands in labels.items() if stands} - told
     return Present(topology, _words(stand), _words(wanted))
