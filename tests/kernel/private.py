@@ -39,9 +39,10 @@ def _mount(source: str, target: str, kind: str, flags: int = 0, options: str = "
 # Files of a host on which nobody has set anything up.
 _FILES = {
     "passwd": "root:x:0:0:root:/root:/bin/sh\n"
+    "daemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin\n"
     "sshd:x:100:65534::/run/sshd:/usr/sbin/nologin\n"
     "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
-    "group": "root:x:0:\nnogroup:x:65534:\n",
+    "group": "root:x:0:\ndaemon:x:1:\nnogroup:x:65534:\n",
     "shadow": "root:*:20000:0:99999:7:::\n",
     "hosts": "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n",
     "hostname": "private\n",
