@@ -70,12 +70,7 @@ attributes:
       - hostwire.linux.hostwire
 """
 
-    ON_CONTROLLER = r"""
-options:
-  hosts:
-    description: The hosts to report on. All hosts of the play if left out, those that failed earlier included.
-    type: list
-    elements: str
+    ACTION = r"""
 attributes:
   check_mode:
     description: Says what would change without changing anything.
@@ -86,6 +81,15 @@ attributes:
   action:
     description: Runs on the controller and never connects to a host.
     support: full
+"""
+
+    ON_CONTROLLER = r"""
+options:
+  hosts:
+    description: The hosts to report on. All hosts of the play if left out, those that failed earlier included.
+    type: list
+    elements: str
+attributes:
   bypass_host_loop:
     description: Runs once for all hosts of the play.
     support: full

@@ -13,6 +13,11 @@ IPV6_FORWARDING = "net/ipv6/conf/all/forwarding"
 BRIDGE_NF = "net/bridge/bridge-nf-call-iptables"  # exists once br_netfilter is loaded
 
 
+def accept_ra(link: str) -> str:
+    """The setting that tells whether a link heeds router advertisements."""
+    return f"net/ipv6/conf/{link}/accept_ra"
+
+
 def read(path: str) -> Optional[str]:
     """The value, white space folded; None if the kernel has no such setting."""
     try:

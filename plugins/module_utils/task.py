@@ -10,6 +10,7 @@ from . import firewall
 from .apply.disk import Memory, Store
 from .document import Reading, identity
 from .document.containers import cables
+from .document.prefix import has_ipv6
 from .document.published import ANY
 from .elsewhere import elsewhere
 from .firewall import FirewallWant, leads_loopback_out
@@ -215,7 +216,7 @@ def _settings_to_read(task: Task, memory: Memory) -> Iterable[SysctlKey]:
     links: List[Union[Bridge, End, Interface]] = [*task.target.bridges, *task.target.interfaces]
     links += [end for veth in task.target.veths for end in veth]
     for link in links:
-        if ":" in "".join(link.addresses):
+        if has_ipv6(link.addresses):
             yield link.netns, NEW_LINKS
             yield link.netns, no_ipv6(link)
     touched = {(interface.netns, interface.name): None for interface in task.target.interfaces}

@@ -44,6 +44,7 @@ options:
     type: bool
     default: false
 extends_documentation_fragment:
+  - hostwire.linux.attributes.action
   - hostwire.linux.attributes.on_controller
 attributes:
   diff_mode:

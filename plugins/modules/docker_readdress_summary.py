@@ -31,6 +31,7 @@ options:
     type: bool
     default: false
 extends_documentation_fragment:
+  - hostwire.linux.attributes.action
   - hostwire.linux.attributes.on_controller
   - hostwire.linux.attributes.no_diff
 notes:

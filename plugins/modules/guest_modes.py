@@ -26,6 +26,7 @@ options:
     type: str
     default: guest_modes_result
 extends_documentation_fragment:
+  - hostwire.linux.attributes.action
   - hostwire.linux.attributes.on_controller
   - hostwire.linux.attributes.no_diff
 seealso:

@@ -22,6 +22,7 @@ options:
     type: str
     default: reachability_result
 extends_documentation_fragment:
+  - hostwire.linux.attributes.action
   - hostwire.linux.attributes.on_controller
   - hostwire.linux.attributes.no_diff
 notes:

@@ -23,17 +23,8 @@ options:
     type: str
     required: true
     choices: [topology, router, guest_network, name_service, docker_bridge, dnsmasq]
-attributes:
-  check_mode:
-    description: Says what would change without changing anything.
-    support: full
-  idempotent:
-    description: Run a second time with the same options it changes nothing.
-    support: full
-  action:
-    description: Runs on the controller and never connects to a host.
-    support: full
 extends_documentation_fragment:
+  - hostwire.linux.attributes.action
   - hostwire.linux.attributes.no_diff
 seealso:
   - module: hostwire.linux.topology

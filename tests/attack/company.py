@@ -112,29 +112,25 @@ COMMIT
 """
 
 # A zone that takes in ssh and forwards nothing but what is established or translated; behind all of iptables.
-_FIREWALLD = """
+_FIREWALLD_CHAIN = """
 table inet firewalld {
-  chain filter_INPUT {
-    type filter hook input priority filter + 10; policy accept;
+  chain filter_%s {
+    type filter hook %s priority filter + 10; policy accept;
     ct state { established, related } accept
     ct status dnat accept
     iifname "lo" accept
     ct state invalid drop
     meta l4proto { 1, 58 } accept
-    tcp dport 22 accept
-    reject with icmpx type admin-prohibited
-  }
-  chain filter_FORWARD {
-    type filter hook forward priority filter + 10; policy accept;
-    ct state { established, related } accept
-    ct status dnat accept
-    iifname "lo" accept
-    ct state invalid drop
-    meta l4proto { 1, 58 } accept
+    %s
     reject with icmpx type admin-prohibited
   }
 }
 """
+_FIREWALLD = _FIREWALLD_CHAIN % ("INPUT", "input", "tcp dport 22 accept") + _FIREWALLD_CHAIN % (
+    "FORWARD",
+    "forward",
+    "",
+)
 
 _DOCKER_NAT = """
 *nat

@@ -22,7 +22,7 @@ from .uplinks import attachments
 def go_on_hearing(sheet: Sheet, netns: Optional[str], namespace: NamespaceView, line: Optional[int] = None) -> None:
     """Tell the links that lead out to listen on, as a part of the plan's ``line``, or each with a line of its own."""
     for link in _deafened(sheet, netns, namespace):
-        path, was = f"net/ipv6/conf/{link.name}/accept_ra", str(link.accept_ra or 0)
+        path, was = sysctl.accept_ra(link.name), str(link.accept_ra or 0)
         if sheet.word(netns, path) is not None:
             continue
         here = sheet.line(f"{place(netns)}: {link.name}: accept_ra {was} -> 2") if line is None else line

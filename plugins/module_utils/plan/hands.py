@@ -20,6 +20,7 @@ from __future__ import annotations
 from typing import Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Union
 
 from ..document.containers import cables
+from ..document.prefix import has_ipv6
 from ..model import Bridge, End, Interface, LinkKey, Topology
 from .owned import SysctlKey
 from .sheet import place
@@ -77,7 +78,7 @@ def _ipv6_links(topology: Topology) -> List[Tuple[LinkKey, str]]:
     return [
         ((link.netns, link.name), address)
         for link in links
-        if ":" in "".join(link.addresses)
+        if has_ipv6(link.addresses)
         for address in [one for one in link.addresses if ":" in one][:1]
     ]
 

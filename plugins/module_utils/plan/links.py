@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from typing import Any, Iterable, List, Optional, Tuple, Union
 
+from .. import sysctl
 from ..document.links import same_mtu
+from ..document.prefix import has_ipv6
 from ..model import CONTAINER, Bridge, End, Interface, Link, Namespace, Tap, Veth
 from .actions import (
     BridgeAdd,
@@ -88,7 +90,7 @@ def refuse_advertisements(sheet: Sheet, netns: Optional[str], name: str, line: i
     """A guest must not become the host's IPv6 router (CVE-2020-10749), nor that of one that doesn't ask for any."""
     if sheet.view.views[None].forwarding_ipv6 is None:  # a kernel without IPv6
         return
-    path = f"net/ipv6/conf/{name}/accept_ra"
+    path = sysctl.accept_ra(name)
     sheet.do(BEFORE_UP, line, SysctlSet(netns, path, sheet.word(netns, path) or (HEED if heed else "0")))
 
 
@@ -172,7 +174,7 @@ def _takes_advertisements(end: Union[End, Tap]) -> bool:
 
 def _needs_ipv6_allowed(sheet: Sheet, link: Union[Bridge, End]) -> bool:
     """Docker turns IPv6 off by default in containers whose networks have none; others do it on their hosts."""
-    if ":" not in "".join(link.addresses):
+    if not has_ipv6(link.addresses):
         return False
     into_container = link.netns is not None and link.netns.startswith(CONTAINER)
     namespace = sheet.namespace(link.netns)
@@ -182,7 +184,7 @@ def _needs_ipv6_allowed(sheet: Sheet, link: Union[Bridge, End]) -> bool:
 
 def _allow_ipv6(sheet: Sheet, end: Union[Bridge, End]) -> None:
     path = no_ipv6(end)
-    if ":" in "".join(end.addresses) and sheet.view.views[end.netns].sysctls.get(path) == "1":
+    if has_ipv6(end.addresses) and sheet.view.views[end.netns].sysctls.get(path) == "1":
         line = sheet.line(f"{place(end.netns)}: {end.name}: disable_ipv6 1 -> 0")
         sheet.do(BEFORE_UP, line, SysctlSet(end.netns, path, "0"), SysctlSet(end.netns, path, "1"))
 
@@ -248,7 +250,7 @@ def mend(sheet: Sheet, want: Union[End, Tap], have: Link, hears_routers: bool = 
         words.append("mark as ours")
         change, undo = change._replace(alias=sheet.owned.mark), undo._replace(alias=have.alias)
     mend_link(sheet, want, have, words, change, undo)
-    path = f"net/ipv6/conf/{name}/accept_ra"
+    path = sysctl.accept_ra(name)
     heeded = int(HEED) if _takes_advertisements(want) else 0
     ours = not want.bridge and not hears_routers and sheet.word(netns, path) is None
     if ours and have.accept_ra not in (None, heeded):

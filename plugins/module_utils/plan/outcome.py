@@ -27,7 +27,6 @@ from .redirects import ACCEPT_REDIRECTS
 from .settings import IMPLIED, default_of, link_in
 from .sheet import devices
 
-_ACCEPT_RA = "net/ipv6/conf/{}/accept_ra"
 _KERNEL_METRIC = {4: 0, 6: 256}  # of connected routes; IP6_RT_PRIO_ADDRCONF, net/ip6_route.h
 _NOTHING = Baggage((), (), (), 0, ())
 
@@ -282,7 +281,7 @@ def _sysctl_set(draft: _Draft, action: act.SysctlSet) -> None:
         if path == sysctl.IPV4_FORWARDING and room.forwarding[path] != now and ACCEPT_REDIRECTS in room.sysctls:
             room.sysctls[ACCEPT_REDIRECTS] = str(int(not now))  # hazard 30; if that was another, the next step says it
         room.forwarding[path] = now
-    elif link in room.links and path == _ACCEPT_RA.format(link):
+    elif link in room.links and path == sysctl.accept_ra(link):
         room.links[link] = room.links[link]._replace(accept_ra=int(action.value))
     else:
         room.sysctls[path] = action.value

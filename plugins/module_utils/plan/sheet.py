@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 from typing import Dict, FrozenSet, List, Optional, Sequence, Set, Tuple
 
+from .. import sysctl
 from ..model import CONTAINER, HostView, KernelRoute, Link, LinkKey, NamespaceView
 from ..rtnetlink.constants import ROUTE_PROTOCOL, RT_SCOPE_LINK, RTN_UNICAST, RTPROT_KERNEL, RTPROT_RA
 from .actions import (
@@ -191,7 +192,7 @@ class Sheet:
         dress = LinkChange(netns, link.name, link.up, mtu=link.mtu, alias=link.alias or None, group=link.group or None)
         actions: List[Action] = [dress]
         if link.accept_ra is not None:
-            actions.append(SysctlSet(netns, f"net/ipv6/conf/{link.name}/accept_ra", str(link.accept_ra)))
+            actions.append(SysctlSet(netns, sysctl.accept_ra(link.name), str(link.accept_ra)))
         if master:  # by itself, for the bridge may be made again only after this link: then it fetches its ports
             actions += self.replug(netns, link, master)
         # If it leaves, only what the document gave it: the rest isn't here any more.

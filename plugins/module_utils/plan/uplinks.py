@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from typing import Iterable, List, NamedTuple, Optional, Set, Tuple
 
+from .. import sysctl
 from ..model import Baggage, Bridge, Link, LinkKey, Topology
 from .actions import SysctlSet, UplinkAttach, UplinkDetach
 from .addresses import plan_addresses, plan_foreign_addresses
 from .owned import UPLINK, Change, Owned, SettingKey, owner_of
 from .sheet import ATTACH, DETACH, SYSCTL, Sheet, place
 
-_ACCEPT_RA = "net/ipv6/conf/{}/accept_ra"
 DEFAULT_MTU = 1500  # ETH_DATA_LEN, linux/if_ether.h: of a bridge without ports
 
 
@@ -144,7 +144,7 @@ def _attach(sheet: Sheet, bridge: Bridge, nic: Link) -> None:
 
 def _hear_as_it_was(sheet: Sheet, bridge: Bridge, nic: str, line: int) -> None:
     """A bridge takes over its uplink's settings; one that this run puts back is put back there, too."""
-    key, path = (bridge.netns, _ACCEPT_RA.format(nic)), _ACCEPT_RA.format(bridge.name)
+    key, path = (bridge.netns, sysctl.accept_ra(nic)), sysctl.accept_ra(bridge.name)
     change = sheet.owned.sysctls.get(key)
     if change is not None and key not in sheet.after.sysctls and sheet.word(bridge.netns, path) is None:
         values = (change.before, change.after)
