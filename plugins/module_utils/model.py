@@ -235,7 +235,9 @@ class Link(NamedTuple):
     IFLA_LINK and IFLA_LINK_NETNSID. ``running`` is IFF_RUNNING. ``accept_ra`` is the IPv6 setting, None without IPv6.
     ``owner`` is the user id that may open a tap. ``isolated``: whether it is a port that hands no frames to other
     isolated ports, and ``hairpin``: whether it is given back the frames that came through it; None if it is no bridge's
-    port. ``group`` is IFLA_GROUP; see firewall.groups for ours.
+    port. ``group`` is IFLA_GROUP; see firewall.groups for ours. ``checking``: whether the kernel has
+    begun to check its IPv6 addresses for duplicates, which it does from the first carrier since the link went up
+    (IF_READY), and goes on with although the carrier is lost again.
     """
 
     index: int  # type: ignore[assignment]
@@ -257,6 +259,7 @@ class Link(NamedTuple):
     isolated: Optional[bool] = None
     hairpin: Optional[bool] = None
     group: int = 0
+    checking: bool = False
 
 
 class Address(NamedTuple):

@@ -82,6 +82,37 @@ def test_one_that_waits_for_a_carrier_is_made_usable(private_host: object) -> No
     assert engine.run({"bridges": [SWITCH]}).plan == ()
 
 
+def test_one_that_is_being_checked_although_the_carrier_is_lost_is_left_to_that(private_host: object) -> None:
+    """The kernel ends a check that it has begun; a run that says "usable at once" would be at work for nothing."""
+    engine.run({"bridges": [SWITCH]})
+    for command in (
+        "link add v0 type veth peer name v1",
+        "link set v0 master br0 up",
+        "link set v1 up",
+    ):
+        subprocess.run(["ip", *command.split()], check=True)
+    await_state("br0", "UP")
+    subprocess.run(["ip", "link", "delete", "v0"], check=True)
+    await_state("br0", "DOWN")
+    for address in ADDRESSES[1:]:
+        subprocess.run(["ip", "address", "delete", address, "dev", "br0"], check=True)
+        subprocess.run(["ip", "address", "add", address, "dev", "br0"], check=True)
+    assert flags("br0") == ["tentative", "tentative"]
+    began = time.monotonic()
+    assert engine.run({"bridges": [SWITCH]}, check=True).plan == ()
+    while flags("br0") != ["", ""]:
+        assert time.monotonic() - began < 20
+        time.sleep(0.05)
+
+
+def await_state(link: str, state: str) -> None:
+    """Await the operational state of a link, which follows its carrier up to a second later."""
+    with subprocess.Popen(["ip", "monitor", "link", "dev", link], stdout=subprocess.PIPE) as monitor:
+        while f"state {state} " not in subprocess.check_output(["ip", "link", "show", link], text=True):
+            assert monitor.stdout is not None and monitor.stdout.readline()
+        monitor.terminate()
+
+
 @pytest.mark.parametrize("there", [True, False])
 def test_where_somebody_else_is_plugged_in_it_is_checked(private_host: object, there: bool) -> None:
     """Who has the address already is found, and all is undone: see hazard 28 for a cable."""

@@ -36,7 +36,7 @@ def number_owned(owned: Owned, view: HostView) -> Owned:
 def await_addresses(owned: Owned, look: Callable[[], HostView], limit: float = DAD_SECONDS) -> HostView:
     """Look until no IPv6 address of ours is tentative any more (hazard 28); VerificationFailed for a duplicate.
 
-    An address on a link without carrier is not waited for: its check begins when somebody plugs in. ``limit`` is in
+    An address on a link that has had no carrier is not waited for: its check begins when somebody plugs in. ``limit`` is in
     seconds; with 0 nothing is waited for at all.
     """
     began = time.monotonic()
@@ -48,7 +48,7 @@ def await_addresses(owned: Owned, look: Callable[[], HostView], limit: float = D
                 raise VerificationFailed(
                     f"{where}: {link.name}: address {address.address}: somebody else on this network has it"
                 )
-            if link.running or time.monotonic() - began < min(CARRIER_SECONDS, limit):
+            if link.checking or time.monotonic() - began < min(CARRIER_SECONDS, limit):
                 waiting.append(f"{where}: {link.name}: address {address.address}: still being checked for duplicates")
         if not waiting or not limit:
             return view

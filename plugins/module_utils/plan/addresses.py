@@ -48,7 +48,7 @@ def plan_addresses(
         for entry in present
         if (_counts(entry, wanted) if given is None else entry.address in wanted or entry.address in given)
     }
-    if unchecked and not have.running:
+    if unchecked and not have.checking:
         _make_usable(sheet, netns, link, [judged[address] for address in wanted if address in judged])
     _exchange(sheet, netns, link, wanted, judged, present, unchecked)
 

@@ -11,6 +11,7 @@ from ..model import Link
 from .channel import BATCH, Channel
 from .constants import (
     DEVCONF_ACCEPT_RA,
+    IF_READY,
     IFF_RUNNING,
     IFF_UP,
     IFLA_ADDRESS,
@@ -26,6 +27,7 @@ from .constants import (
     IFLA_IFALIAS,
     IFLA_IFNAME,
     IFLA_INET6_CONF,
+    IFLA_INET6_FLAGS,
     IFLA_INFO_DATA,
     IFLA_INFO_KIND,
     IFLA_INFO_SLAVE_DATA,
@@ -78,7 +80,7 @@ _SHAPES = Shapes(
     }
 )
 _FAMILIES = Shapes({_AF_INET6: "s"})
-_INET6 = Shapes({IFLA_INET6_CONF: "s"})
+_INET6 = Shapes({IFLA_INET6_CONF: "s", IFLA_INET6_FLAGS: "I"})
 _INFO = Shapes({IFLA_INFO_KIND: "s", IFLA_INFO_DATA: "s", IFLA_INFO_SLAVE_KIND: "s", IFLA_INFO_SLAVE_DATA: "s"})
 _PORT = Shapes({IFLA_BRPORT_ISOLATED: "s", IFLA_BRPORT_MODE: "s"})
 _Info = Tuple[Optional[str], Optional[bool], Optional[bool], Optional[int], Optional[bool], Optional[bool]]
@@ -128,6 +130,7 @@ def _parse(buffer: bytearray, start: int, end: int) -> Link:
         buffer, start + _IFINFO.size, end
     )
     kind, stp, vlan_filtering, owner, isolated, hairpin = _parse_info(info) if info else _NO_INFO
+    accept_ra, checking = _parse_inet6(families) if families else (None, False)
     return Link(
         index,
         _word(name),
@@ -141,13 +144,14 @@ def _parse(buffer: bytearray, start: int, end: int) -> Link:
         _parse_names(properties) if properties else (),
         peer,
         netnsid,
-        _parse_accept_ra(families) if families else None,
+        accept_ra,
         stp,
         vlan_filtering,
         owner,
         isolated,
         hairpin,
         group or 0,
+        checking,
     )
 
 
@@ -195,12 +199,13 @@ def _parse_names(properties: bytes) -> Tuple[str, ...]:
     return tuple(c_string(buffer, begin, stop) for number, begin, stop in found if number == IFLA_ALT_IFNAME)
 
 
-def _parse_accept_ra(families: bytes) -> Optional[int]:
+def _parse_inet6(families: bytes) -> Tuple[Optional[int], bool]:
     (inet6,) = _FAMILIES.read(families, 0, len(families))
     if inet6 is None:
-        return None
-    (conf,) = _INET6.read(inet6, 0, len(inet6))
-    return int(unpack_u32(conf, 4 * DEVCONF_ACCEPT_RA)[0]) if conf else None
+        return None, False
+    conf, flags = _INET6.read(inet6, 0, len(inet6))
+    accept_ra = int(unpack_u32(conf, 4 * DEVCONF_ACCEPT_RA)[0]) if conf else None
+    return accept_ra, flags is not None and flags & IF_READY != 0
 
 
 def _mac(value: str) -> bytes:
