@@ -367,11 +367,13 @@ class Run:
         rules: Tuple[Tuple[str, ...], ...] = ((), ())
         if plan.steps:
             from .plan.present import present  # loaded when it is needed: most runs change nothing
+            from .plan.touched import touched_by
 
             wish = picture.wish
             there = present(
                 task.previous, task.stored, picture.view, memory.owned, picture.tables,
-                wish.firewall, wish.firewall_before, task.whole,
+                wish.firewall, wish.firewall_before,
+                touched_by(step.action for step in plan.steps) if task.whole else None,
             )  # fmt: skip
             before, rules = documents.dump(there.topology), (there.rules, there.wanted)
         warnings = [*others.hindrances(self.host, picture.wish.firewall, picture.tables, picture.view, plan)]

@@ -8,7 +8,7 @@ from typing import Dict, Iterable, Mapping, NamedTuple, Optional, Tuple
 from . import files, sysctl, tap
 from . import netns as namespaces
 from .errors import MissingOnHost
-from .model import TABLE_MAIN, Baggage, HostView, Link, NamespaceView
+from .model import TABLE_MAIN, Baggage, HostView, KernelRoute, Link, NamespaceView
 from .peers import find_peers
 from .rtnetlink.addresses import read_addresses
 from .rtnetlink.channel import Channel
@@ -59,8 +59,7 @@ def _view(netns: Optional[str], inode: int, question: Question) -> NamespaceView
     with Channel() as channel:
         links = read_links(channel)
         addresses = read_addresses(channel)
-        routes = read_routes(channel, question.tables)
-        others = read_all_routes(channel) if question.beyond else ()
+        routes, others = _routes(channel, question)
         forwarding_ipv4, forwarding_ipv6 = read_forwarding(channel)
         baggage = _baggage(channel, links, question.carriers) if question.carriers else {}
     return NamespaceView(
@@ -73,8 +72,20 @@ def _view(netns: Optional[str], inode: int, question: Question) -> NamespaceView
         forwarding_ipv6,
         _settings(question.sysctls, links),
         baggage,
-        tuple(route for route in others if route.table not in question.tables),
+        others,
     )
+
+
+def _routes(channel: Channel, question: Question) -> Tuple[Tuple[KernelRoute, ...], Tuple[KernelRoute, ...]]:
+    """The routes of the tables that are asked for, table by table, and those beyond if these matter.
+
+    The kernel's own routes to a namespace's addresses matter to nobody.
+    """
+    if not question.beyond:
+        return read_routes(channel, question.tables), ()
+    every = read_all_routes(channel, local=False)
+    asked = tuple(route for table in question.tables for route in every if route.table == table)
+    return asked, tuple(route for route in every if route.table not in question.tables)
 
 
 def _baggage(channel: Channel, links: Mapping[str, Link], carriers: Iterable[str]) -> Dict[str, Baggage]:

@@ -155,3 +155,21 @@ def test_a_lost_state_file_hides_no_link_that_goes(private_host: Path) -> None:
     )
     Path("/var/lib/hostwire/main.state").unlink()
     assert foretold(NOTHING).before == made.after
+
+
+@pytest.mark.parametrize("kept", ["a", "b"])
+@pytest.mark.parametrize("netns", [None, "room"])
+def test_what_somebody_removed_is_not_told_as_there_though_nothing_is_done_about_it(
+    private_host: Path, netns: str | None, kept: str
+) -> None:
+    rooms = [{"name": name} for name in ("room", "a", "b")]
+    cables = {
+        name: {"name": f"v{name}", **({"netns": netns} if netns else {}), "peer": {"name": "eth0", "netns": name}}
+        for name in ("a", "b")
+    }
+    apply({"namespaces": rooms, "veths": [*cables.values()]})
+    gone = "a" if kept == "b" else "b"
+    subprocess.run(["ip", "-n", gone, "link", "delete", "eth0"], check=True)
+    result = foretold({"namespaces": rooms, "veths": [cables[kept]], "forwarding": {"ipv4": True}})
+    assert [veth["name"] for veth in result.before["veths"]] == [f"v{kept}"]
+    assert [namespace["name"] for namespace in result.before["namespaces"]] == ["a", "b", "room"]

@@ -108,8 +108,9 @@ def test_one_that_is_being_checked_although_the_carrier_is_lost_is_left_to_that(
 def await_state(link: str, state: str) -> None:
     """Await the operational state of a link, which follows its carrier up to a second later."""
     with subprocess.Popen(["ip", "monitor", "link", "dev", link], stdout=subprocess.PIPE) as monitor:
+        assert monitor.stdout is not None
         while f"state {state} " not in subprocess.check_output(["ip", "link", "show", link], text=True):
-            assert monitor.stdout is not None and monitor.stdout.readline()
+            assert monitor.stdout.readline()
         monitor.terminate()
 
 

@@ -34,18 +34,27 @@ from .owned import Owned
 from .removal import marked_links
 from .settings import current, is_switch
 from .sheet import Sheet, is_our_route
+from .touched import Touched
 
 _TYPES = {number: word for word, number in TYPES.items()}
 
 
 class _Named(NamedTuple):
-    """The same object as the last document and as this one names it, or one of them; in this order."""
+    """The same object as the last document and as this one names it, or one of them; in this order.
+
+    ``wanted``: whether this one does.
+    """
 
     several: Tuple[Any, ...]
+    wanted: bool = False
 
     def first(self) -> Any:
         """As it was named when it was made."""
         return self.several[0]
+
+    def stays(self) -> bool:
+        """Whether this document names it as the last one did, if that one did."""
+        return self.wanted and all(value == self.several[0] for value in self.several[1:])
 
     def says(self, field: str) -> bool:
         """Whether a field is spoken of at all."""
@@ -59,15 +68,19 @@ class _Named(NamedTuple):
 class Finder:
     """Looks for objects on a host, by the names that two documents have for them.
 
+    ``touched``: what a plan for the whole document touches, so that all else is as it says; None if it is for a part.
     A link that is on paper only may have no MAC address yet: then none is told.
     """
 
-    def __init__(self, view: HostView, owned: Owned, previous: Topology, stored: Topology, whole: bool) -> None:
+    def __init__(
+        self, view: HostView, owned: Owned, previous: Topology, stored: Topology, touched: Optional[Touched]
+    ) -> None:
+        self._touched = touched
         self._sheet = Sheet(view, owned, "")
         self._view = view
         self._owned = owned
         self._documents = (previous, stored)
-        self._unnamed = self._marked() if whole else []
+        self._unnamed = self._marked() if touched is not None else []
 
     def _marked(self) -> List[Tuple[LinkKey, Link]]:
         """Links of ours that neither document names."""
@@ -84,10 +97,12 @@ class Finder:
         for value in first:
             same = index.of(value)
             said.update(map(id, same))
-            yield _Named((value, *same))
-        for value in (*second, *more):
+            yield _Named((value, *same), bool(same))
+        for value in second:
             if id(value) not in said:
-                yield _Named((value,))
+                yield _Named((value,), True)
+        for value in more:
+            yield _Named((value,))
 
     def namespaces(self) -> Iterator[Namespace]:
         """Those that were made, with what their files say."""
@@ -98,6 +113,9 @@ class Finder:
             if name in done or not self._sheet.is_our_namespace(name):
                 continue
             done.add(name)
+            if self._touched is not None and name not in self._touched.rooms and named.stays():
+                yield named.first()
+                continue
             yield Namespace(
                 name,
                 self.forwarding(name, [value.forwarding for value in named.several]),
@@ -203,12 +221,19 @@ class Finder:
                 more[netns, name] = Veth(End(name, netns), End(peer[1], peer[0]))
         done = set()
         for named in self._named("veths", more.values()):
+            if named.stays() and self._is_untouched(named.first()):
+                done.add(frozenset(map(link_key, named.first())))
+                yield named.first()
+                continue
             for veth in named.several:
                 same = [value for value in named.several if {*map(link_key, value)} == {*map(link_key, veth)}]
                 there = self._veth(veth, same)
                 if there is not None and frozenset(map(link_key, there)) not in done:
                     done.add(frozenset(map(link_key, there)))
                     yield there
+
+    def _is_untouched(self, veth: Veth) -> bool:
+        return self._touched is not None and not any(self._touched.has_link(*link_key(end)) for end in veth)
 
     def _veth(self, veth: Veth, same: List[Veth]) -> Optional[Veth]:
         ends: List[End] = []

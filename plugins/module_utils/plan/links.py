@@ -183,8 +183,10 @@ def _needs_ipv6_allowed(sheet: Sheet, link: Union[Bridge, End]) -> bool:
 
 
 def _allow_ipv6(sheet: Sheet, end: Union[Bridge, End]) -> None:
+    if not has_ipv6(end.addresses):
+        return
     path = no_ipv6(end)
-    if has_ipv6(end.addresses) and sheet.view.views[end.netns].sysctls.get(path) == "1":
+    if sheet.view.views[end.netns].sysctls.get(path) == "1":
         line = sheet.line(f"{place(end.netns)}: {end.name}: disable_ipv6 1 -> 0")
         sheet.do(BEFORE_UP, line, SysctlSet(end.netns, path, "0"), SysctlSet(end.netns, path, "1"))
 
@@ -207,13 +209,14 @@ def usable(sheet: Sheet, netns: Optional[str], name: str, kind: str) -> Optional
     if namespace is None:
         return None
     have = sheet.link(netns, name)
-    what = f"{kind_words(kind)} {name}: {place(netns)} has a link"
     if have is None:
         for other in namespace.links.values():
             if name in other.altnames and (netns, other.name) not in sheet.gone:
+                what = f"{kind_words(kind)} {name}: {place(netns)} has a link"
                 sheet.conflicts.append(f'{what} "{other.name}" with this altname already')
         return None
     if not sheet.is_ours(netns, have):
+        what = f"{kind_words(kind)} {name}: {place(netns)} has a link"
         sheet.conflicts.append(
             f"{what} of this name already ({kind_words(have.kind)}), and {_way_out(have, netns, kind)}"
         )
@@ -229,8 +232,7 @@ def mend(sheet: Sheet, want: Union[End, Tap], have: Link, hears_routers: bool = 
     """Bring one of our links into agreement. ``hears_routers``: it does as its uplink did."""
     netns, name = want.netns, want.name
     words: List[str] = []
-    change = LinkChange(netns, name)
-    undo = LinkChange(netns, name)
+    change = undo = LinkChange(netns, name)
     if want.up != have.up:
         words.append("up" if want.up else "down")
         change, undo = change._replace(up=want.up), undo._replace(up=have.up)
@@ -250,10 +252,11 @@ def mend(sheet: Sheet, want: Union[End, Tap], have: Link, hears_routers: bool = 
         words.append("mark as ours")
         change, undo = change._replace(alias=sheet.owned.mark), undo._replace(alias=have.alias)
     mend_link(sheet, want, have, words, change, undo)
-    path = sysctl.accept_ra(name)
     heeded = int(HEED) if _takes_advertisements(want) else 0
-    ours = not want.bridge and not hears_routers and sheet.word(netns, path) is None
-    if ours and have.accept_ra not in (None, heeded):
+    if want.bridge or hears_routers or have.accept_ra in (None, heeded):
+        return
+    path = sysctl.accept_ra(name)
+    if sheet.word(netns, path) is None:
         line = sheet.line(f"{place(netns)}: {name}: accept_ra {have.accept_ra} -> {heeded}")
         sheet.do(BEFORE_UP, line, SysctlSet(netns, path, str(heeded)), SysctlSet(netns, path, str(have.accept_ra)))
 

@@ -42,12 +42,12 @@ def mend_link(sheet: Sheet, want: Port, have: Link, words: List[str], change: Li
         steps.append((change, undo, *(port_again(netns, have) if moved else ())))  # lost with the bridge
     isolated, hairpin = _wanted(sheet, want), _has_hairpin(sheet, want) if want.bridge else None
     was = (False, False) if moved else (bool(have.isolated), bool(have.hairpin))
-    told = PortChange(netns, name, None if isolated == was[0] else isolated, None if hairpin == was[1] else hairpin)
-    if told.isolated is not None:
-        words = [*words, "isolated" if isolated else "not isolated"]
-    if told.hairpin is not None:
-        words = [*words, "hairpin" if hairpin else "no hairpin"]
-    if told != PortChange(netns, name):
+    if isolated not in (None, was[0]) or hairpin not in (None, was[1]):
+        told = PortChange(netns, name, None if isolated == was[0] else isolated, None if hairpin == was[1] else hairpin)
+        if told.isolated is not None:
+            words = [*words, "isolated" if isolated else "not isolated"]
+        if told.hairpin is not None:
+            words = [*words, "hairpin" if hairpin else "no hairpin"]
         back = PortChange(netns, name, _opposite(told.isolated), _opposite(told.hairpin))
         steps.append((told, *([] if moved else [back])))
     if steps:

@@ -14,6 +14,7 @@ from ..model import (
 )
 from .found import Finder
 from .owned import Owned
+from .touched import Touched
 
 Wants = Mapping[Optional[str], FirewallWant]
 
@@ -37,15 +38,15 @@ def present(
     tables: Mapping[Optional[str], Tables],
     wants: Wants,
     wants_before: Wants,
-    whole: bool = True,
+    touched: Optional[Touched],
 ) -> Present:
     """The objects that are there and ours of those that the last document (``previous``) or this one names.
 
     With the values that they have. An entry of the packet filter is there if all its rules stand. ``wants`` and
-    ``wants_before``: what the two ask of the packet filters. ``whole``: what bears the document's mark and is named by
-    neither counts as named, too.
+    ``wants_before``: what the two ask of the packet filters. ``touched``: what the plan for a whole document touches;
+    with one, what bears the document's mark and is named by neither counts as named, too. None: it is for a part.
     """
-    found = Finder(view, owned, previous, stored, whole)
+    found = Finder(view, owned, previous, stored, touched)
     before, after = _standing(tables, wants_before), _standing(tables, wants)
     there = {netns: {**after.get(netns, {}), **before.get(netns, {})} for netns in {*before, *after}}
     topology = Topology(

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Dict, FrozenSet, List, Optional, Sequence, Set, Tuple
+from typing import Dict, FrozenSet, Iterable, List, Optional, Sequence, Set, Tuple
 
 from .. import sysctl
 from ..model import CONTAINER, HostView, KernelRoute, Link, LinkKey, NamespaceView
@@ -79,6 +79,7 @@ class Sheet:
         self.gone: Set[LinkKey] = set()
         self.made: Set[LinkKey] = set()
         self._names: Dict[Optional[str], Dict[int, str]] = {}
+        self._through: Dict[Optional[str], Dict[int, List[KernelRoute]]] = {}
         self.gone_namespaces: Set[str] = set()
         self.leased: Dict[LinkKey, FrozenSet[str]] = {}  # see addresses.leased_ends
         self.isolation: Dict[LinkKey, bool] = {}  # bridges, and whether their ports are to be isolated; see ports
@@ -113,6 +114,13 @@ class Sheet:
         if found is None:
             found = self._names[netns] = {link.index: link.name for link in self.view.views[netns].links.values()}
         return found
+
+    def through(self, netns: Optional[str], link: Link) -> Sequence[KernelRoute]:
+        """The routes that lead through a link, as they were read."""
+        found = self._through.get(netns)
+        if found is None:
+            found = self._through[netns] = by_device(self.view.views[netns].routes)
+        return found.get(link.index, ())
 
     def namespace(self, netns: Optional[str]) -> Optional[NamespaceView]:
         """The namespace as it will be after what the plan takes away: None if there is none then."""
@@ -205,8 +213,8 @@ class Sheet:
             return actions
         return actions + [
             self.remake_route(netns, route)
-            for route in namespace.routes
-            if link.index in devices(route) and route.protocol not in (RTPROT_KERNEL, RTPROT_RA)
+            for route in self.through(netns, link)
+            if route.protocol not in (RTPROT_KERNEL, RTPROT_RA)
         ]
 
     def replug(self, netns: Optional[str], link: Link, bridge: str) -> List[Action]:
@@ -235,6 +243,16 @@ class Sheet:
 def devices(route: KernelRoute) -> Set[int]:
     """The indexes of the links that a route leads through."""
     return {dev for _via, dev, _weight in route.nexthops if dev} | ({route.dev} if route.dev else set())
+
+
+def by_device(routes: Iterable[KernelRoute]) -> Dict[int, List[KernelRoute]]:
+    """These routes by the index of each link that they lead through."""
+    found: Dict[int, List[KernelRoute]] = {}
+    for route in routes:
+        for index in devices(route) if route.nexthops else (route.dev,):
+            if index:
+                found.setdefault(index, []).append(route)
+    return found
 
 
 def kind_words(kind: Optional[str]) -> str:

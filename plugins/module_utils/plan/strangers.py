@@ -7,7 +7,7 @@ namespace of ours. (Links of others in such a namespace: see removal.)
 
 from __future__ import annotations
 
-from typing import Dict, Iterable, Iterator, List, Optional, Set, Union
+from typing import Dict, Iterable, Iterator, List, Optional, Set, Tuple, Union
 
 from ..document.containers import cables
 from ..model import (
@@ -26,7 +26,7 @@ from ..model import (
 from ..rtnetlink.constants import IFA_F_PERMANENT, RT_SCOPE_LINK, RTPROT_KERNEL, RTPROT_RA, RTPROT_REDIRECT
 from .actions import AddressAdd, AddressDelete
 from .owned import UPLINK, owner_of
-from .sheet import Sheet, devices, is_our_route, kind_words, place
+from .sheet import Sheet, by_device, devices, is_our_route, kind_words, place
 
 _SHOWN = 5  # of each kind; the rest is counted
 _LOOPBACK = ("127.0.0.1/8", "::1/128")
@@ -39,15 +39,12 @@ class _Room:
     def __init__(self, view: NamespaceView) -> None:
         self.ports: Dict[int, List[Link]] = {}
         self.above: Dict[int, List[Link]] = {}  # VLANs, macvlans and the like
-        self.routes: Dict[int, List[KernelRoute]] = {}
+        self.beyond = by_device(view.beyond)
         for link in view.links.values():
             if link.master is not None:
                 self.ports.setdefault(link.master, []).append(link)
             if link.peer_index is not None and link.peer_netnsid is None and link.kind != "veth":
                 self.above.setdefault(link.peer_index, []).append(link)
-        for route in (*view.routes, *view.beyond):
-            for index in devices(route):
-                self.routes.setdefault(index, []).append(route)
 
 
 class Hangers:
@@ -111,8 +108,10 @@ class Hangers:
     def _bare(self) -> List[LinkKey]:
         """The links that are left without an IPv4 address."""
         left: Dict[LinkKey, Set[str]] = {}
-        for step in self._sheet.steps:
-            action = step.action
+        actions = [step.action for step in self._sheet.steps]
+        if not any(isinstance(action, AddressDelete) for action in actions):
+            return []
+        for action in actions:
             if isinstance(action, (AddressAdd, AddressDelete)) and ":" not in action.address:
                 key = (action.netns, action.link)
                 if key not in left:
@@ -127,26 +126,33 @@ class Hangers:
 
     def _through(self, view: NamespaceView, link: Link) -> List[KernelRoute]:
         """The routes of others that lead through a link."""
-        return [route for route in self._room(view).routes.get(link.index, ()) if self._is_foreign(view.netns, route)]
+        every = (*self._sheet.through(view.netns, link), *self._room(view).beyond.get(link.index, ()))
+        return [route for route in every if self._is_foreign(view.netns, route)]
 
     def _of_link(self, view: NamespaceView, link: Link) -> Iterator[str]:
+        """A line for each kind of thing that hangs on a link which is to go."""
+        for thing, hangers, deed in self._hanging(view, link):
+            what = f"{kind_words(link.kind)} {link.name} ({place(view.netns)}) can't be removed"
+            yield f"{what}: {thing}: {_listed(hangers)}; {deed}"
+
+    def _hanging(self, view: NamespaceView, link: Link) -> Iterator[Tuple[str, List[str], str]]:
+        """What hangs on the link, and what is to be done with it."""
         netns = view.netns
-        what = f"{kind_words(link.kind)} {link.name} ({place(netns)}) can't be removed"
         room = self._room(view)
         ports = [self._called(port) for port in room.ports.get(link.index, ()) if self._is_stranger_port(netns, port)]
         if ports:
-            yield f"{what}: ports that aren't ours are plugged into it: {_listed(ports)}; unplug them first"
+            yield "ports that aren't ours are plugged into it", ports, "unplug them first"
         above = [self._called(one) for one in room.above.get(link.index, ()) if not self._goes_along(netns, one)]
         if above:
-            yield f"{what}: links that aren't ours are built on it: {_listed(above)}; delete them first"
+            yield "links that aren't ours are built on it", above, "delete them first"
         if (netns, link.name) in self._sees_to_itself or (netns or "").startswith(CONTAINER):
             return  # what a container has on a cable of ours is its own
         routes = self._through(view, link)
         if routes:
-            yield f"{what}: routes that aren't ours lead through it: {_listed(map(_words, routes))}; delete them first"
+            yield "routes that aren't ours lead through it", [*map(_words, routes)], "delete them first"
         addresses = self._addresses(netns, link, view.addresses.get(link.index, ()))
         if addresses:
-            yield f"{what}: addresses that aren't ours are on it: {_listed(addresses)}; take them from it first"
+            yield "addresses that aren't ours are on it", addresses, "take them from it first"
 
     def _of_namespace(self, view: NamespaceView) -> Iterator[str]:
         what = f"namespace {view.netns} can't be removed"

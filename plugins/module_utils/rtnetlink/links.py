@@ -69,8 +69,13 @@ _SHAPES = Shapes(
         IFLA_IFNAME: "s",
         IFLA_MTU: "I",
         IFLA_ADDRESS: "s",
-        IFLA_LINKINFO: "s",
-        IFLA_AF_SPEC: "s",
+        IFLA_LINKINFO: {
+            IFLA_INFO_KIND: "s",
+            IFLA_INFO_DATA: "s",
+            IFLA_INFO_SLAVE_KIND: "s",
+            IFLA_INFO_SLAVE_DATA: {IFLA_BRPORT_ISOLATED: "s", IFLA_BRPORT_MODE: "s"},  # of a bridge's port
+        },
+        IFLA_AF_SPEC: {_AF_INET6: {IFLA_INET6_FLAGS: "I", IFLA_INET6_CONF: "s"}},
         IFLA_MASTER: "I",
         IFLA_LINK: "I",
         IFLA_LINK_NETNSID: "I",
@@ -79,13 +84,14 @@ _SHAPES = Shapes(
         IFLA_GROUP: "I",
     }
 )
-_FAMILIES = Shapes({_AF_INET6: "s"})
-_INET6 = Shapes({IFLA_INET6_CONF: "s", IFLA_INET6_FLAGS: "I"})
-_INFO = Shapes({IFLA_INFO_KIND: "s", IFLA_INFO_DATA: "s", IFLA_INFO_SLAVE_KIND: "s", IFLA_INFO_SLAVE_DATA: "s"})
-_PORT = Shapes({IFLA_BRPORT_ISOLATED: "s", IFLA_BRPORT_MODE: "s"})
-_Info = Tuple[Optional[str], Optional[bool], Optional[bool], Optional[int], Optional[bool], Optional[bool]]
-_NO_INFO: _Info = (None, None, None, None, None, None)
-_PORT_STATE = Shapes({IFLA_BRPORT_STATE: "s"})
+_PORTS = Shapes(
+    {
+        IFLA_IFNAME: "s",
+        IFLA_MASTER: "I",
+        IFLA_LINKINFO: {IFLA_INFO_SLAVE_KIND: "s", IFLA_INFO_SLAVE_DATA: {IFLA_BRPORT_STATE: "s"}},
+    }
+)
+_BRIDGE = b"bridge\0"
 _ALL = _IFINFO.pack(0, 0, 0, 0, 0) + u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
 
 
@@ -116,25 +122,22 @@ def read_port_states(channel: Channel) -> List[Tuple[str, int, int]]:
 
 
 def _parse_port_state(buffer: bytearray, start: int, end: int) -> Optional[Tuple[str, int, int]]:
-    name, _mtu, _mac, info, _families, bridge, *_rest = _SHAPES.read(buffer, start + _IFINFO.size, end)
-    _kind, _data, master, port = _INFO.read(info, 0, len(info)) if info else (None, None, None, None)
-    if not port or master != b"bridge\0":
-        return None
-    (state,) = _PORT_STATE.read(port, 0, len(port))
-    return _word(name), bridge, state[0] if state else 0
+    name, bridge, master, state = _PORTS.read(buffer, start + _IFINFO.size, end)
+    return (_word(name), bridge, state[0] if state else 0) if master == _BRIDGE else None
 
 
 def _parse(buffer: bytearray, start: int, end: int) -> Link:
     _family, _device, index, flags, _change = _IFINFO.unpack_from(buffer, start)
-    name, mtu, mac, info, families, master, peer, netnsid, alias, properties, group = _SHAPES.read(
-        buffer, start + _IFINFO.size, end
-    )
-    kind, stp, vlan_filtering, owner, isolated, hairpin = _parse_info(info) if info else _NO_INFO
-    accept_ra, checking = _parse_inet6(families) if families else (None, False)
+    (
+        name, mtu, mac, kind, data, port_of, isolated, hairpin, inet6_flags, inet6_conf,
+        master, peer, netnsid, alias, properties, group,
+    ) = _SHAPES.read(buffer, start + _IFINFO.size, end)  # fmt: skip
+    word, stp, vlan_filtering, owner = _parse_kind(kind, data)
+    is_port = port_of == _BRIDGE
     return Link(
         index,
         _word(name),
-        kind,
+        word,
         flags & IFF_UP != 0,
         flags & IFF_RUNNING != 0,
         mtu,
@@ -144,30 +147,19 @@ def _parse(buffer: bytearray, start: int, end: int) -> Link:
         _parse_names(properties) if properties else (),
         peer,
         netnsid,
-        accept_ra,
+        int(unpack_u32(inet6_conf, 4 * DEVCONF_ACCEPT_RA)[0]) if inet6_conf else None,
         stp,
         vlan_filtering,
         owner,
-        isolated,
-        hairpin,
+        isolated == b"\1" if is_port else None,
+        hairpin == b"\1" if is_port else None,
         group or 0,
-        checking,
+        inet6_flags is not None and inet6_flags & IF_READY != 0,
     )
 
 
 def _word(text: bytes) -> str:
     return text[:-1].decode(errors="backslashreplace")  # see c_string
-
-
-def _parse_info(info: bytes) -> _Info:
-    """Kind, STP, VLAN filtering, a tap's owner, a port's isolation and its hairpin mode out of IFLA_LINKINFO."""
-    kind, data, master, port = _INFO.read(info, 0, len(info))
-    isolated: Optional[bool] = None
-    hairpin: Optional[bool] = None
-    if port and master == b"bridge\0":
-        flags = _PORT.read(port, 0, len(port))
-        isolated, hairpin = (flag == b"\1" for flag in flags)
-    return (*_parse_kind(kind, data), isolated, hairpin)
 
 
 @functools.lru_cache(maxsize=256)
@@ -197,15 +189,6 @@ def _parse_names(properties: bytes) -> Tuple[str, ...]:
     buffer = bytearray(properties)
     found = attributes(buffer, 0, len(buffer))
     return tuple(c_string(buffer, begin, stop) for number, begin, stop in found if number == IFLA_ALT_IFNAME)
-
-
-def _parse_inet6(families: bytes) -> Tuple[Optional[int], bool]:
-    (inet6,) = _FAMILIES.read(families, 0, len(families))
-    if inet6 is None:
-        return None, False
-    conf, flags = _INET6.read(inet6, 0, len(inet6))
-    accept_ra = int(unpack_u32(conf, 4 * DEVCONF_ACCEPT_RA)[0]) if conf else None
-    return accept_ra, flags is not None and flags & IF_READY != 0
 
 
 def _mac(value: str) -> bytes:

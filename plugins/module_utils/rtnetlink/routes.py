@@ -17,6 +17,7 @@ from .constants import (
     RT_SCOPE_LINK,
     RT_SCOPE_NOWHERE,
     RT_SCOPE_UNIVERSE,
+    RT_TABLE_LOCAL,
     RT_TABLE_UNSPEC,
     RTA_DST,
     RTA_GATEWAY,
@@ -34,6 +35,7 @@ from .constants import (
     RTN_PROHIBIT,
     RTN_UNICAST,
     RTN_UNREACHABLE,
+    RTPROT_KERNEL,
 )
 from .shapes import Shapes
 from .wire import Message, attribute, attributes, u32
@@ -80,10 +82,19 @@ def _read_table(channel: Channel, table: int) -> List[KernelRoute]:
     return [route for route in routes if route is not None and route.table == table and not route.flags & RTM_F_CLONED]
 
 
-def read_all_routes(channel: Channel) -> Tuple[KernelRoute, ...]:
-    """The routes of every table, both families; what is only cached is left out."""
-    routes = channel.dump(RTM_GETROUTE, _RTMSG.pack(0, 0, 0, 0, RT_TABLE_UNSPEC, 0, 0, 0, 0), _parse)
+def read_all_routes(channel: Channel, local: bool = True) -> Tuple[KernelRoute, ...]:
+    """The routes of every table, both families; what is only cached is left out.
+
+    ``local``: with those that the kernel keeps for each address of the namespace itself.
+    """
+    parse = _parse if local else _parse_but_local
+    routes = channel.dump(RTM_GETROUTE, _RTMSG.pack(0, 0, 0, 0, RT_TABLE_UNSPEC, 0, 0, 0, 0), parse)
     return tuple(route for route in routes if route is not None and not route.flags & RTM_F_CLONED)
+
+
+def _parse_but_local(buffer: bytearray, start: int, end: int) -> Optional[KernelRoute]:
+    _family, _length, _src, _tos, table, protocol, *_rest = _RTMSG.unpack_from(buffer, start)
+    return None if table == RT_TABLE_LOCAL and protocol == RTPROT_KERNEL else _parse(buffer, start, end)
 
 
 def _parse(buffer: bytearray, start: int, end: int) -> Optional[KernelRoute]:
