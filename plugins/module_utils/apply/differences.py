@@ -112,7 +112,8 @@ def _route_subject(to: str, table: int, metric: int) -> str:
 
 
 def _link_facts(link: Link, names: Dict[int, str]) -> Tuple[object, ...]:
-    return (link.kind, link.up, link.mtu, names.get(link.master or 0), link.alias, *link[13:])
+    named = (link.kind, link.up, link.mtu, names.get(link.master or 0), link.alias)
+    return (*named, link.stp, link.vlan_filtering, link.owner, link.isolated, link.hairpin, link.group)
 
 
 def is_made(address: Address) -> bool:
