@@ -24,8 +24,9 @@ from typing import (
 
 from . import document as documents
 from . import others, privilege
+from .apply.descriptors import Descriptors
 from .apply.disk import Memory, machine_id
-from .apply.executor import Executor, Hook, Work
+from .apply.executor import Executor, Hook, Started, Work
 from .apply.interruption import heeded
 from .apply.probing import probed
 from .apply.verify import DAD_SECONDS, await_addresses, number_owned
@@ -35,8 +36,9 @@ from .firewall import Tables
 from .host import Host
 from .model import Guests, HostView
 from .plan import preflight
-from .plan.actions import Step
+from .plan.actions import TableSet
 from .plan.emptied import emptied
+from .plan.intent import intended
 from .plan.owned import Owned, SysctlKey, living
 from .plan.planner import Plan, Wish, make_plan
 from .plan.uplinks import attachments
@@ -236,11 +238,13 @@ class Run:
         if not plan.steps and not task.target.probes:
             self.remember(task, memory, plan.owned)
             return ()
-        started: List[Tuple[Plan, Executor]] = []
+        started: List[Started] = []
+        reserve = Descriptors()
         try:
             if plan.steps:
                 with self._clock.measuring("apply"):
-                    self.host.store.journal(self._name, task.document, plan.owned, plan.steps)
+                    intent = intended(plan.owned, plan.steps)
+                    self.host.store.journal(self._name, task.document, intent, plan.steps)
                     self._carry_out(plan, started)
             with self._clock.measuring("verify"):
                 self._await_spanning_trees(task)
@@ -250,13 +254,24 @@ class Run:
             self.remember(task, memory, owned)
             self.host.store.drop_journal(self._name)  # also where nothing new is to be remembered: something was mended
         except BaseException as error:
-            self._undo(task, memory, picture, started, error)
-            raise
+            reserve.release()
+            reason = _reason(error)
+            left = self._undo(task, memory, picture, started)
+            if left:
+                words = [f"{reason}", "and not all could be put back:", *left, "the next run goes on from there"]
+                raise UndoFailed(words) from error
+            if started and isinstance(reason, HostwireError):
+                reason.append("everything was put back as it was")
+            if reason is error:
+                raise
+            raise reason from error
+        finally:
+            reserve.release()
         return reachability
 
-    def _carry_out(self, plan: Plan, started: List[Tuple[Plan, Executor]]) -> None:
+    def _carry_out(self, plan: Plan, started: List[Started]) -> None:
         with Executor(hook=self._hook, check=self._check) as executor:
-            started.append((plan, executor))
+            started.append(Started(plan, executor))
             executor.run([Work(step.action, _subject(plan.lines, step.line)) for step in plan.steps])
 
     def _await_spanning_trees(self, task: Task) -> None:
@@ -266,7 +281,7 @@ class Run:
 
             await_forwarding(bridges, self._check)
 
-    def _verify(self, task: Task, memory: Memory, picture: Picture, started: List[Tuple[Plan, Executor]]) -> Owned:
+    def _verify(self, task: Task, memory: Memory, picture: Picture, started: List[Started]) -> Owned:
         """Plan again from what is read back: nothing may be left to do. What our own changes took along is put back.
 
         And tell the neighbours, before anybody tries whether it works.
@@ -281,7 +296,7 @@ class Run:
             again = self._plan(task, memory._replace(owned=owned), view).plan
             if not again.steps:
                 self._refuse_restarted(again.owned)
-                actions = [step.action for done, _executor in started for step in done.steps]
+                actions = [step.action for one in started for step in one.plan.steps]
                 tell(actions, picture.view, view, lambda seen=seen: self._look_on(task, seen), self._dad_seconds)  # type: ignore[misc]
                 return number_owned(again.owned, view)
             if attempt == SETTLING_ROUNDS:
@@ -299,46 +314,20 @@ class Run:
             if over:
                 raise Conflict(over)
 
-    def _undo(
-        self,
-        task: Task,
-        memory: Memory,
-        picture: Picture,
-        started: Sequence[Tuple[Plan, Executor]],
-        error: BaseException,
-    ) -> None:
-        """Take everything back, last first, and look whether the host is as it was."""
-        from .apply.announcing import tell
-        from .apply.differences import differences
-        from .apply.undo import take_back  # loaded when it is needed: see firewall
+    def _undo(self, task: Task, memory: Memory, picture: Picture, started: Sequence[Started]) -> Tuple[str, ...]:
+        """Take everything back, and what is remembered with it; what is left, in words."""
+        from .apply.way_back import Seen, go_back  # loaded when it is needed: see firewall
 
-        failures: List[str] = []
-        for plan, executor in reversed(started):
-            failures += take_back(plan.steps, executor.done, plan.lines)
-        if started:
-            for _round in range(2):  # giving addresses back in their order may take routes along once more
-                failures += self._mend(task, memory, picture, started)
+        filtered = any(isinstance(step.action, TableSet) for one in started for step in one.plan.steps)
+
+        def see() -> Seen:
             view = self.host.look(task, memory)
-            actions = [action for step in _done(started) for action in step.inverse]
-            tell(actions, view, view, lambda: self.host.look(task, memory), self._dad_seconds)
-            left = differences(picture.view, view, _done(started))
-            if left:
-                raise UndoFailed([f"{error}", "and not all could be put back:", *left, *failures]) from error
-        if memory.interrupted:  # what an earlier run left is still there
-            self.host.store.journal(self._name, memory.document or {}, memory.owned, ())
-        else:
-            self.host.store.drop_journal(self._name)
-        if isinstance(error, HostwireError) and started:
-            error.append("everything was put back as it was")
+            return Seen(view, self.host.tables(picture.wish, view, memory) if filtered else picture.tables)
 
-    def _mend(
-        self, task: Task, memory: Memory, picture: Picture, started: Sequence[Tuple[Plan, Executor]]
-    ) -> List[str]:
-        """Put back what went along with the steps that were undone."""
-        from .apply.undo import do_tolerantly, mend
-
-        view = self.host.look(task, memory)
-        return do_tolerantly([Work(action, "undo") for action in mend(picture.view, view, _done(started))])
+        left: Tuple[str, ...] = ()
+        if started:
+            left = go_back(started, Seen(picture.view, picture.tables), see, self._dad_seconds)
+        return (*left, *self.host.store.put_back(self._name, memory, not left))
 
     def remember(self, task: Task, memory: Memory, owned: Owned) -> None:
         """Note what the document owns from now on."""
@@ -387,8 +376,11 @@ def _subject(lines: Sequence[str], line: int) -> str:
     return lines[line] if line < len(lines) else "a step"
 
 
-def _done(started: Sequence[Tuple[Plan, Executor]]) -> List[Step]:
-    return [plan.steps[position] for plan, executor in started for position in executor.done]
+def _reason(error: BaseException) -> BaseException:
+    """Why a run failed; what the system said while it was read back is told in words, too."""
+    if isinstance(error, OSError):
+        return KernelRefused("reading back what was done", error.errno or errno.EIO, error.strerror)
+    return error
 
 
 def _may_delete_namespaces(task: Task, owned: Owned) -> bool:

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from typing import Dict, Iterable, List, Optional, Sequence, Set, Tuple
+from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
+from ..firewall.tables import Tables, own_lines
 from ..model import Address, HostView, KernelRoute, Link, LinkKey, NamespaceView
 from ..plan.actions import (
     Action,
@@ -44,6 +45,21 @@ def differences(before: HostView, after: HostView, steps: Sequence[Step]) -> Lis
     for path, text in before.files.items():
         if after.files.get(path) != text:
             found.append(f"file {path}: differs")
+    return found
+
+
+def rule_differences(before: Mapping[Optional[str], Tables], after: Mapping[Optional[str], Tables]) -> List[str]:
+    """In which packet filters the collection's own rules are other ones than before, in words."""
+    found: List[str] = []
+    for netns, tables in before.items():
+        now = after[netns].rulesets if netns in after else {}
+        for key in sorted({*tables.rulesets, *now}):
+            was, there = own_lines(tables.rulesets.get(key, {})), own_lines(now.get(key, {}))
+            where = f"{place(netns)}: {'iptables' if key[1] == 4 else 'ip6tables'}-{key[0]}"
+            for words, lines in (("left over", there - was), ("gone", was - there)):
+                if lines:
+                    rules = f"{len(lines)} rules of ours are" if len(lines) > 1 else "a rule of ours is"
+                    found.append(f"{where}: {rules} {words}: {min(lines)}" + (" and so on" if len(lines) > 1 else ""))
     return found
 
 

@@ -10,7 +10,7 @@ import os
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from .. import files, state_directory
-from ..errors import Conflict, KernelRefused
+from ..errors import Conflict, HostwireError, KernelRefused
 from ..plan.actions import Action, Step, decode, encode
 from ..plan.owned import Change, Owned, SysctlKey, from_plain, merge, nothing, to_plain
 from ..state_directory import unwritable
@@ -21,12 +21,14 @@ _VERSION = 1
 class Memory(NamedTuple):
     """What is known of a document from earlier runs: ``document`` is the last one applied, as a canonical dict.
 
-    ``interrupted``: a run was killed half-way, and what it may have made is counted as owned.
+    ``interrupted``: a run was killed half-way, and what it may have made is counted as owned. ``record``: the text of
+    the state file.
     """
 
     owned: Owned
     document: Optional[Dict[str, Any]]
     interrupted: bool
+    record: Optional[str] = None
 
 
 class Store:
@@ -47,14 +49,15 @@ class Store:
 
     def load(self, name: str) -> Memory:
         """What is known of the document. After a reboot nothing that lived in the kernel is owned any more."""
-        state = self._read(f"{name}.state")
+        record = state_directory.read(self._path(f"{name}.state"))
+        state = self._parsed(f"{name}.state", record)
         owned, document = nothing(name), None
         if state is not None:
             owned, document = _alive(from_plain(state["owned"]), state["boot"]), state["document"]
         journal = self._read(f"{name}.journal")
         if journal is None:
-            return Memory(owned, document, False)
-        return Memory(merge(owned, _alive(from_plain(journal["owned"]), journal["boot"])), document, True)
+            return Memory(owned, document, False, record)
+        return Memory(merge(owned, _alive(from_plain(journal["owned"]), journal["boot"])), document, True, record)
 
     def journal(self, name: str, document: Dict[str, Any], owned: Owned, steps: Tuple[Step, ...]) -> None:
         """Put a run's intent on disk: what it will own, each step, its inverse. Returns once it is there for good."""
@@ -75,6 +78,28 @@ class Store:
         else:
             self._write(f"{name}.state", {"document": document, "owned": to_plain(owned), "boot": boot_id()})
         self.drop_journal(name)
+
+    def put_back(self, name: str, memory: Memory, whole: bool) -> Tuple[str, ...]:
+        """A run failed: remember what was remembered before it; what can't be, in words.
+
+        ``whole``: it was undone. Otherwise its journal stays, and the next run goes on from there.
+        """
+        try:
+            if state_directory.read(self._path(f"{name}.state")) != memory.record:
+                self._restore(f"{name}.state", memory.record)
+            if whole and memory.interrupted:  # what an earlier run left is still there
+                self.journal(name, memory.document or {}, memory.owned, ())
+            elif whole:
+                self.drop_journal(name)
+        except (HostwireError, OSError) as error:
+            return (f"what is remembered of it: {error}",)
+        return ()
+
+    def _restore(self, entry: str, text: Optional[str]) -> None:
+        if text is None:
+            files.remove(self._path(entry))
+        else:
+            files.write(self._path(entry), text, 0o600)
 
     def bequeath(self, heir: str, sysctls: Dict[SysctlKey, Change]) -> bool:
         """Another document inherits these settings, with what they were before anybody touched them.
@@ -97,7 +122,9 @@ class Store:
         return os.path.join(self._directory, name)
 
     def _read(self, name: str) -> Optional[Dict[str, Any]]:
-        text = state_directory.read(self._path(name))
+        return self._parsed(name, state_directory.read(self._path(name)))
+
+    def _parsed(self, name: str, text: Optional[str]) -> Optional[Dict[str, Any]]:
         if text is None:
             return None
         try:

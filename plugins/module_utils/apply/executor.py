@@ -14,9 +14,12 @@ from ..errors import HostwireError, KernelRefused
 from ..firewall.groups import doomed
 from ..model import PublishedPort
 from ..plan import actions as act
-from ..rtnetlink import addresses, links, routes
+from ..plan.planner import Plan
+from ..plan.sheet import place
+from ..rtnetlink import addresses, links
 from ..rtnetlink.channel import BATCH, Channel, Refusal
 from ..rtnetlink.wire import Message
+from .messages import BUILDERS, Here
 
 # What an inverse may meet when its step was never done, or half: the thing is gone already, or there already, or (the
 # last) it is a property of a bridge's port and the link isn't one: its bridge, once it is back, sets that again.
@@ -57,8 +60,8 @@ class _Pending(NamedTuple):
     gone: Optional[int]  # the errno that says it is so already
 
 
-class Executor:
-    """Does work in order. ``done`` lists the positions of what has been done, also after a failure.
+class Executor(Here):
+    """Does work in order. ``begun`` lists the positions of what has been done, wholly or perhaps, also after a failure.
 
     ``tolerant``: what is so already counts as done. Use as a context manager: it holds sockets.
     """
@@ -66,7 +69,7 @@ class Executor:
     def __init__(
         self, tolerant: bool = False, hook: Optional[Hook] = None, check: Callable[[], None] = lambda: None
     ) -> None:
-        self.done: List[int] = []
+        self.begun: List[int] = []
         self._tolerant = tolerant
         self._hook = hook
         self._check = check  # called between steps: raises where the run is to stop
@@ -112,7 +115,7 @@ class Executor:
     def _one(self, position: int, work: Work) -> None:
         if self._hook is not None:
             self._hook(position, "before")
-        build = _MESSAGES.get(type(work.action))
+        build = BUILDERS.get(type(work.action))
         if build is not None:
             self._enter(work.action.netns)
             try:
@@ -134,8 +137,11 @@ class Executor:
             self._hook(position, "after")
 
     def _deed(self, position: int, work: Work) -> None:
-        """What isn't netlink."""
+        """What isn't netlink. It counts as begun before it is, for whoever fails may have done a part of it."""
         action = work.action
+        makes = isinstance(action, (act.NetnsAdd, act.TapAdd))  # whole or not at all; what is there already isn't ours
+        if not makes:
+            self.begun.append(position)
         try:
             if isinstance(action, act.SysctlSet):
                 self._enter(action.netns)
@@ -165,7 +171,8 @@ class Executor:
             if self._tolerant and (not isinstance(error, KernelRefused) or error.errno in _ALREADY_SO):
                 return
             raise
-        self.done.append(position)
+        if makes:
+            self.begun.append(position)
 
     def _create(self, name: str) -> None:
         if self._prepared:
@@ -191,7 +198,10 @@ class Executor:
                 raise
             raise KernelRefused(f"namespace {netns}", errno.ENOENT) from None
         self._where = netns
-        self._channel = Channel()
+        try:
+            self._channel = Channel()
+        except OSError as error:
+            raise KernelRefused(f"{place(netns)}: open a netlink socket", error.errno or 0) from error
 
     def _leave(self) -> None:
         """Finish what is pending, come home."""
@@ -214,8 +224,10 @@ class Executor:
             if not pending or self._channel is None:
                 return
             answers = self._channel.transact([entry.message for entry in pending])
-        except BaseException:  # nobody knows how much was done: all of it may have to be undone
-            self.done += [entry.position for entry in pending]
+        except BaseException as error:  # nobody knows how much was done: all of it may have to be undone
+            self.begun += [entry.position for entry in pending]
+            if isinstance(error, OSError):
+                raise KernelRefused(pending[0].subject, error.errno or 0, "it didn't answer") from error
             raise
         finally:
             for fd in opened:
@@ -223,7 +235,7 @@ class Executor:
         failed: Optional[Tuple[_Pending, Refusal]] = None
         for entry, refusal in zip(pending, answers):
             if refusal is None or refusal.errno == entry.gone or (self._tolerant and refusal.errno in _ALREADY_SO):
-                self.done.append(entry.position)
+                self.begun.append(entry.position)
             elif failed is None:
                 failed = (entry, refusal)
         if failed is not None:
@@ -269,13 +281,25 @@ class Executor:
             positions.append(first + offset)
             self._pending.append(_Pending(first + offset, message, subject, errno.ENODEV))
             self.forget(name)
-        marked = len(self.done)
+        marked = len(self.begun)
         self._flush()
         if not positions:
             return
-        self.done[marked:] = positions  # from here on it may be that they are gone
+        self.begun[marked:] = positions  # from here on it may be that they are gone
         self._pending.append(_Pending(first, links.delete_group(group), work[0].subject, errno.ENODEV))
         self._flush()
+
+
+class Started(NamedTuple):
+    """A plan that a run has begun to carry out."""
+
+    plan: Plan
+    executor: Executor
+
+    @property
+    def begun(self) -> List[act.Step]:
+        """The steps of which something may be done."""
+        return [self.plan.steps[position] for position in sorted(set(self.executor.begun))]
 
 
 def _run_of_deletes(work: Sequence[Work], start: int) -> int:
@@ -302,91 +326,3 @@ def _set_file(action: act.FileSet) -> None:
     else:
         files.make_directory(os.path.dirname(action.path))
         files.write(action.path, action.text)
-
-
-def _bridge_add(executor: Executor, action: act.BridgeAdd) -> Message:
-    executor.forget(action.name)
-    return links.add_bridge(action.name, action.mac, action.stp, action.vlan_filtering)
-
-
-def _veth_add(executor: Executor, action: act.VethAdd) -> Message:
-    master = executor.index(action.bridge) if action.bridge else None  # may flush, and then nothing is in flux
-    executor.forget(action.name)
-    executor.forget(action.peer)
-    peer_netns = executor.descriptor(action.peer_netns)
-    return links.add_veth(
-        action.name, action.mac, action.mtu, action.peer, action.peer_mac, action.peer_mtu, peer_netns, master
-    )
-
-
-def _link_delete(executor: Executor, action: act.LinkDelete) -> Message:
-    message = links.delete_link(executor.index(action.name))
-    executor.forget(action.name)
-    return message
-
-
-def _link_change(executor: Executor, action: act.LinkChange) -> Message:
-    master = None
-    if action.bridge is not None:
-        master = executor.index(action.bridge) if action.bridge else 0
-    index = executor.index(action.name)
-    return links.change_link(index, action.up, action.mac, action.mtu, master, action.alias, action.group)
-
-
-def _bridge_change(executor: Executor, action: act.BridgeChange) -> Message:
-    return links.change_bridge(executor.index(action.name), action.stp, action.vlan_filtering)
-
-
-def _port_change(executor: Executor, action: act.PortChange) -> Message:
-    return links.change_port(executor.index(action.name), action.isolated, action.hairpin)
-
-
-def _address_add(executor: Executor, action: act.AddressAdd) -> Message:
-    return addresses.add_address(executor.index(action.link), action.address, action.unchecked)
-
-
-def _address_delete(executor: Executor, action: act.AddressDelete) -> Message:
-    return addresses.delete_address(executor.index(action.link), action.address)
-
-
-def _hops(executor: Executor, hops: Sequence[act.Hop]) -> List[Tuple[Optional[str], Optional[int], int]]:
-    return [(via, executor.index(dev) if dev else None, weight) for via, dev, weight in hops]
-
-
-def _route_add(executor: Executor, action: act.RouteAdd) -> Message:
-    dev = executor.index(action.dev) if action.dev else None
-    hops = _hops(executor, action.nexthops)
-    return routes.add_route(
-        action.to,
-        action.via,
-        dev,
-        action.metric,
-        action.table,
-        action.type,
-        hops,
-        action.protocol,
-        action.prefsrc,
-        action.scope,
-    )
-
-
-def _route_delete(executor: Executor, action: act.RouteDelete) -> Message:
-    dev = executor.index(action.dev) if action.dev else None
-    hops = _hops(executor, action.nexthops)
-    return routes.delete_route(
-        action.to, action.via, dev, action.metric, action.table, action.type, hops, action.protocol
-    )
-
-
-_MESSAGES: Dict[type, Callable[..., Message]] = {
-    act.BridgeAdd: _bridge_add,
-    act.VethAdd: _veth_add,
-    act.LinkDelete: _link_delete,
-    act.LinkChange: _link_change,
-    act.BridgeChange: _bridge_change,
-    act.PortChange: _port_change,
-    act.AddressAdd: _address_add,
-    act.AddressDelete: _address_delete,
-    act.RouteAdd: _route_add,
-    act.RouteDelete: _route_delete,
-}

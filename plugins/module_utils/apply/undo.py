@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Iterable, List, Optional, Sequence
+from typing import Dict, Iterable, List, Optional, Sequence
 
 from ..document.prefix import known_prefix
 from ..errors import HostwireError
@@ -16,16 +16,15 @@ from .differences import is_made, link_names, route_facts, touched_links
 from .executor import Executor, Work
 
 
-def take_back(steps: Sequence[Step], done: Iterable[int], lines: Sequence[str]) -> List[str]:
-    """Undo the steps at these positions; what could not be undone, in words."""
-    failures: List[str] = []
-    for position in sorted(set(done), reverse=True):
+def take_back(steps: Sequence[Step], positions: Iterable[int], lines: Sequence[str]) -> Dict[int, List[str]]:
+    """Undo the steps at these positions, in this order; those of which a part could not be undone, and why."""
+    failures: Dict[int, List[str]] = {}
+    for position in positions:
         step = steps[position]
-        work = [
-            Work(_at_once(action), f"undo of: {lines[step.line] if step.line < len(lines) else ''}")
-            for action in step.inverse
-        ]
-        failures += do_tolerantly(work)
+        subject = f"undo of: {lines[step.line] if step.line < len(lines) else 'a step'}"
+        words = do_tolerantly([Work(_at_once(action), subject) for action in step.inverse])
+        if words:
+            failures[position] = words
     return failures
 
 
@@ -35,12 +34,17 @@ def _at_once(action: Action) -> Action:
 
 
 def do_tolerantly(work: Sequence[Work]) -> List[str]:
-    """Do what can be done; why the rest can't, in words."""
+    """Do what can be done, each by itself where it can't be done together; why the rest can't, in words.
+
+    Sockets are new each time: an old one may be what is broken.
+    """
     try:
         with Executor(tolerant=True) as executor:
             executor.run(work)
-    except HostwireError as error:
-        return list(error.problems)
+    except (HostwireError, OSError) as error:
+        if len(work) > 1:
+            return [words for one in work for words in do_tolerantly([one])]
+        return list(error.problems) if isinstance(error, HostwireError) else [f"{work[0].subject}: {error}"]
     return []
 
 

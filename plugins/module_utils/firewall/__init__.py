@@ -43,6 +43,7 @@ __all__ = [
     "restore",
     "standing",
     "warnings",
+    "written_again",
 ]
 
 
@@ -81,6 +82,16 @@ def changes(
     from . import difference
 
     return difference.changes(tables, want, previous, owner, netns)
+
+
+def written_again(tables: Tables) -> List[Tuple[str, int, str]]:
+    """What makes these rules again where there are none: backend, family and text for :func:`restore`."""
+    from .difference import UNDO
+    from .tables import whole
+
+    return [
+        (backend, family, UNDO + whole(ruleset)) for (backend, family), ruleset in tables.rulesets.items() if ruleset
+    ]
 
 
 def standing(tables: Tables, want: FirewallWant) -> Dict[str, bool]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from typing import Dict, FrozenSet, List, NamedTuple, Optional, Tuple
+from typing import Dict, FrozenSet, List, NamedTuple, Optional, Set, Tuple
 
 from ..errors import Conflict
 
@@ -19,6 +19,7 @@ GO_ON = (
     "AUDIT", "CHECKSUM", "CLASSIFY", "CONNMARK", "CONNSECMARK", "CT", "DSCP", "HL", "LED", "LOG", "MARK", "NFLOG",
     "NOTRACK", "RATEEST", "SECMARK", "SET", "TCPMSS", "TEE", "TOS", "TRACE", "TTL", "ULOG",
 )  # fmt: skip
+_BUILT_IN = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
 _TARGET = re.compile(r" -[jg] (\S+)")
 _INCOMPATIBLE = re.compile(r"# Table `(\S+)' is incompatible")
 _DROPS = re.compile(r"^:(\S+) DROP", re.MULTILINE)
@@ -66,6 +67,28 @@ def owned_marks(lines: List[str]) -> List[Optional[str]]:
         return found
     matches = [MARK.search(line) for line in lines]
     return [match.group(1) if match else None for match in matches]
+
+
+def own_lines(ruleset: Ruleset) -> Set[str]:
+    """The rules that the collection made, whichever document, each behind its table; where they stand isn't said."""
+    return {
+        f"{table}: {line}"
+        for table, chains in ruleset.items()
+        for chain, lines in chains.items()
+        for line in lines
+        if MARK.search(line) or OWN_CHAIN.fullmatch(chain)
+    }
+
+
+def whole(ruleset: Ruleset) -> str:
+    """What ``iptables-restore --noflush`` makes this ruleset of where there is none, but for policies."""
+    lines: List[str] = []
+    for table, chains in ruleset.items():
+        lines.append(f"*{table}")
+        lines += (f":{chain} - [0:0]" for chain in chains if chain not in _BUILT_IN)
+        lines += (line for rules in chains.values() for line in rules)
+        lines.append("COMMIT")
+    return "\n".join([*lines, ""])
 
 
 def rank_of(line: str) -> int:

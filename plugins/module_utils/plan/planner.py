@@ -96,7 +96,7 @@ def make_plan(
         unwanted += [key for key in removal.marked_links(sheet, wanted.links) if key not in doomed.links]
     take_uplinks(sheet, wish.topology, wish.whole, unwanted)
     removal.take_links(sheet, unwanted)
-    removal.take_namespaces(sheet, doomed.namespaces, processes)
+    removal.take_namespaces(sheet, doomed.namespaces, processes, tables)
     removal.take_interface_settings(sheet, doomed.settings)
     take_foreign_addresses(sheet, _unmentioned(wish, doomed))
     take_routes(sheet, doomed.routes)

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Container, Dict, Iterable, List, Optional
+from typing import Any, Container, Dict, Iterable, List, Mapping, Optional
 
+from ..firewall import Tables, written_again
 from ..model import Link, LinkKey, NamespaceView
 from ..netns import Process
 from ..rtnetlink.constants import RTN_BLACKHOLE, RTN_PROHIBIT, RTN_UNREACHABLE, RTPROT_KERNEL
-from .actions import Action, AddressAdd, LinkChange, NetnsAdd, NetnsDelete, SysctlSet
+from .actions import Action, AddressAdd, LinkChange, NetnsAdd, NetnsDelete, SysctlSet, TableSet
 from .owned import UPLINK, SettingKey
 from .redirects import ACCEPT_REDIRECTS
 from .settings import current
@@ -44,7 +45,12 @@ def marked_links(sheet: Sheet, wanted: Container[LinkKey]) -> List[LinkKey]:
     ]
 
 
-def take_namespaces(sheet: Sheet, unwanted: Iterable[str], processes: Dict[int, List[Process]]) -> None:
+def take_namespaces(
+    sheet: Sheet,
+    unwanted: Iterable[str],
+    processes: Dict[int, List[Process]],
+    tables: Mapping[Optional[str], Tables],
+) -> None:
     """Delete namespaces of ours, unless somebody lives in one (hazard 18) or has put something of his own there."""
     for name in unwanted:
         namespace = sheet.namespace(name)
@@ -67,7 +73,7 @@ def take_namespaces(sheet: Sheet, unwanted: Iterable[str], processes: Dict[int, 
         ours = [link.name for link in namespace.links.values() if link.name != "lo" and sheet.is_ours(name, link)]
         take_links(sheet, [(name, link) for link in ours if (name, link) not in sheet.gone])
         line = sheet.line(f"namespace {name}: remove")
-        sheet.do(TAKE_NAMESPACES, line, NetnsDelete(name), *_remake(sheet, name, namespace))
+        sheet.do(TAKE_NAMESPACES, line, NetnsDelete(name), *_remake(sheet, name, namespace, tables.get(name)))
         sheet.gone_namespaces.add(name)
         sheet.after.namespaces.pop(name, None)
         for part in sheet.after.keyed:
@@ -84,8 +90,11 @@ def _is_stranger(sheet: Sheet, netns: str, link: Link) -> bool:
     )
 
 
-def _remake(sheet: Sheet, name: str, namespace: NamespaceView) -> List[Action]:
-    """A namespace as it was, but for its links, which their own inverses make."""
+def _remake(sheet: Sheet, name: str, namespace: NamespaceView, tables: Optional[Tables]) -> List[Action]:
+    """A namespace as it was, but for its links, which their own inverses make.
+
+    What protects stands before it forwards.
+    """
     actions: List[Action] = [NetnsAdd(name)]
     lo = namespace.links.get("lo")
     if lo is not None:
@@ -93,6 +102,8 @@ def _remake(sheet: Sheet, name: str, namespace: NamespaceView) -> List[Action]:
         for address in namespace.addresses.get(lo.index, ()):
             if address.address not in ("127.0.0.1/8", "::1/128"):
                 actions.append(AddressAdd(name, "lo", address.address))
+    if tables is not None:
+        actions += [TableSet(name, *again) for again in written_again(tables)]
     for path in ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding", *namespace.sysctls):
         value = current(namespace, path)
         if value not in (None, "0") or (value == "0" and path == ACCEPT_REDIRECTS):  # the others begin with 0

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The way back of a run that failed: all of it is undone and seen to be so, or what is left is said."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+from ..errors import HostwireError
+from ..firewall import Tables
+from ..model import HostView
+from ..plan.actions import Action, Step
+from .announcing import tell
+from .differences import differences, rule_differences
+from .executor import Started, Work
+from .undo import do_tolerantly, mend, take_back
+
+_ATTEMPTS = 3  # at what a single fault may have kept from being done, or seen
+_MANY = 20  # lines that may be told of what perhaps is left
+
+
+class Seen(NamedTuple):
+    """The host, and the packet filters of the namespaces in which the run wants rules or has some."""
+
+    view: HostView
+    tables: Dict[Optional[str], Tables]
+
+
+def go_back(started: Sequence[Started], before: Seen, see: Callable[[], Seen], patience: float) -> Tuple[str, ...]:
+    """Undo what was begun. What is left in words: nothing where all is seen to be as it was ``before``.
+
+    ``see`` looks at the host; ``patience`` is how long, in seconds, links may take until they can be announced on.
+    """
+    steps = [step for one in started for step in one.begun]
+    failures = _taken_back(started)
+    try:
+        now = _insistently(see)
+        for _attempt in range(_ATTEMPTS):
+            amends = mend(before.view, now.view, steps)
+            if amends:
+                failures = [*do_tolerantly([Work(action, "undo") for action in amends]), *failures]
+                now = _insistently(see)
+            left = [*differences(before.view, now.view, steps), *rule_differences(before.tables, now.tables)]
+            if not left:
+                _announce(steps, now, see, patience)
+                return ()
+    except (HostwireError, OSError) as error:
+        return (f"what is there can't be read: {in_words(error)}", *_perhaps(started), *failures)
+    return (*left, *dict.fromkeys(failures))
+
+
+def _taken_back(started: Sequence[Started]) -> List[str]:
+    """Undo step by step, last first. A step of which a part failed is tried again; why it still can't be undone."""
+    failures: List[str] = []
+    for one in reversed(started):
+        positions: List[int] = sorted(set(one.executor.begun), reverse=True)
+        for _attempt in range(_ATTEMPTS):
+            failed = take_back(one.plan.steps, positions, one.plan.lines)
+            positions = list(failed)
+            if not failed:
+                break
+        failures += [words for several in failed.values() for words in several]
+    return failures
+
+
+def _insistently(see: Callable[[], Seen]) -> Seen:
+    """A fault that happens once doesn't keep anybody from seeing what is there."""
+    for _attempt in range(_ATTEMPTS - 1):
+        with contextlib.suppress(HostwireError, OSError):
+            return see()
+    return see()
+
+
+def _announce(steps: Sequence[Step], now: Seen, see: Callable[[], Seen], patience: float) -> None:
+    """Tell the neighbours; where that fails they find out by themselves."""
+    actions: List[Action] = [action for step in steps for action in step.inverse]
+    with contextlib.suppress(HostwireError, OSError):
+        tell(actions, now.view, now.view, lambda: see().view, patience)
+
+
+def _perhaps(started: Sequence[Started]) -> List[str]:
+    """What was begun, where nobody can see how much of it is left."""
+    lines = dict.fromkeys(
+        one.plan.lines[step.line] for one in started for step in one.begun if step.line < len(one.plan.lines)
+    )
+    told = [f"perhaps left: {line}" for line in lines]
+    more = len(told) - _MANY
+    return [*told[:_MANY], f"and {more} more"] if more > 0 else told
+
+
+def in_words(error: BaseException) -> str:
+    """An error as one line."""
+    return "; ".join(error.problems) if isinstance(error, HostwireError) else str(error)

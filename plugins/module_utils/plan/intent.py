@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run may leave wherever it ends, its way back included."""
+
+from __future__ import annotations
+
+from typing import Iterable
+
+from .actions import BridgeAdd, NetnsAdd, Step, TapAdd, VethAdd
+from .owned import UNKNOWN, Owned, copy
+
+
+def intended(owned: Owned, steps: Iterable[Step]) -> Owned:
+    """What is owned after the steps, and what undoing them would make anew: of that nobody knows the numbers."""
+    found = copy(owned)
+    for step in steps:
+        for action in step.inverse:
+            if isinstance(action, VethAdd):
+                found.links[action.netns, action.name] = UNKNOWN
+                found.links[action.peer_netns, action.peer] = UNKNOWN
+            elif isinstance(action, (BridgeAdd, TapAdd)):
+                found.links[action.netns, action.name] = UNKNOWN
+            elif isinstance(action, NetnsAdd):
+                found.namespaces[action.netns] = UNKNOWN
+    return found
