@@ -15,11 +15,13 @@ from ..model import CONTAINER
 from ..suggestion import suggestion
 from ..visible import visible
 from .prefix import (
+    A_NETWORK,
     Ip,
     Prefix,
     is_loopback,
     parse_ip,
     parse_prefix,
+    why_not_a_network,
     why_not_a_prefix,
     why_not_an_ip,
     why_not_on_a_link,
@@ -285,11 +287,11 @@ class Fields:
                 found.append(prefix.text)
         return tuple(found)
 
-    def network(self, key: str, text: str) -> Optional[Prefix]:
+    def network(self, key: str, text: str, like: str = A_NETWORK) -> Optional[Prefix]:
         """A network as a prefix without host bits, from the text of field ``key``."""
         prefix = parse_prefix(text)
         if prefix is None:
-            self.problem(key, f"{shown(text)} {why_not_a_prefix(text)}")
+            self.problem(key, f"{shown(text)} {why_not_a_network(text, like)}")
             return None
         if prefix.number != prefix.first:
             width = 32 if prefix.family == 4 else 128
