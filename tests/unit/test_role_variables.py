@@ -96,6 +96,7 @@ def test_what_another_variable_is_made_of_is_no_slip() -> None:
     assert len(unknown_variables("topology", {**parts, "note": "about topology_site_routes"})) == 2
 
 
+DESK = "192.168.56.0/24"
 TOLD: list[tuple[str, dict[str, Any], list[str]]] = [
     ("topology", {"topology_document": "x"}, ['topology_document: "x" is not a mapping of fields']),
     (
@@ -133,6 +134,16 @@ TOLD: list[tuple[str, dict[str, Any], list[str]]] = [
         "guest_network",
         {"guest_network_guests": [{"name": "a", "nics": [{"network": "x"}]}]},
         ["guest_network_guests[0].nics[0].network: no network"],
+    ),
+    (
+        "guest_network",
+        {"guest_network_networks": [{"name": "a", "mode": "host_only"}, {"name": "b", "mode": "host_only"}]},
+        [f"guest_network_networks[1].subnet: {DESK} overlaps {DESK}, in guest_network_networks[0].subnet;"],
+    ),
+    (
+        "router",
+        {"router_published_ports": [{"port": 80, "to": "10.0.0.2:80"}, {"port": 80, "to": "10.0.0.3:80"}]},
+        ["router_published_ports[1].port: tcp 80 on 127.0.0.1 is published already, in router_published_ports[0]"],
     ),
     (
         "name_service",
