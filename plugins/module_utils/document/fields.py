@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..model import CONTAINER
-from ..suggestion import suggestion
+from ..suggestion import as_field, suggestion
 from ..visible import visible
 from .prefix import (
     A_NETWORK,
@@ -382,7 +382,8 @@ class Fields:
 def open_mapping(value: object, path: str, known: FrozenSet[str], problems: List[str]) -> Optional[Fields]:
     """The fields of a mapping, unknown keys noted; None if it isn't a mapping."""
     if not isinstance(value, Mapping):
-        problems.append(f"{path or 'document'}: {shown(value)} is not a mapping of fields ({', '.join(sorted(known))})")
+        fields = f"({', '.join(sorted(known))}){as_field(value, known)}"
+        problems.append(f"{path or 'document'}: {shown(value)} is not a mapping of fields {fields}")
         return None
     if not known.issuperset(value):
         for key in value:
