@@ -87,6 +87,16 @@ def test_the_result_of_a_module_and_what_is_somebody_elses_may_have_such_names()
     assert len(unknown_variables("router", given)) == 1
 
 
+@pytest.mark.parametrize(
+    ("others", "said"),
+    [("router_id", '"router_id" is not a list; say it like [router_of_mine]'), (5, "5 is not a list;")],
+)
+def test_the_list_of_somebody_elses_variables_is_a_list(others: Any, said: str) -> None:
+    first, second = unknown_variables("router", {"router_id": "192.0.2.1"}, others)
+    assert first.startswith(f"hostwire_other_variables: {said}")
+    assert second.startswith("router_id: ")
+
+
 def test_what_another_variable_is_made_of_is_no_slip() -> None:
     template = "{{ topology_site_routes + topology_rack_routes }}"
     parts: dict[str, Any] = {"topology_site_routes": [], "topology_rack_routes": []}
