@@ -174,6 +174,11 @@ TOLD: list[tuple[str, dict[str, Any], list[str]]] = [
             "name_service_document: has to be a mapping",
         ],
     ),
+    (
+        "name_service",
+        {"name_service_records": [{"name": "a", "address": "10.0.0.1"}, {"name": "a", "address": "10.0.0.2"}]},
+        ['name_service_records[1]: "a" is 10.0.0.2 here and 10.0.0.1 in name_service_records[0]; keep one of them'],
+    ),
     ("name_service", {"name_service_mode": "dns"}, ["name_service_listen: needs at least one address"]),
     ("docker_bridge", {"docker_bridge_state": "gone"}, ['docker_bridge_state: "gone" is none of']),
     ("docker_bridge", {"docker_bridge_taken": 5}, ["docker_bridge_taken: 5 is no list of subnets"]),

@@ -196,9 +196,10 @@ def _tried(work: Callable[[], object], names: Mapping[str, str], problems: List[
 def _renamed(error: object, names: Mapping[str, str]) -> Iterable[str]:
     """Each line of an error, with the field's name replaced by that of the variable: of the field that it is about, and
     of one that it compares it with."""
-    field = re.compile(rf"(^|, in )({'|'.join(names)})(?=[:\[.])")
+    words = "|".join(names)
+    field = re.compile(rf"^({words})(?=[:\[.])|(?<=\bin )({words})(?=\[)")
     for line in str(error).splitlines():
-        yield field.sub(lambda found: found[1] + names[found[2]], line)
+        yield field.sub(lambda found: names[found[0]], line) if names else line
 
 
 _JUDGES: Dict[str, Judge] = {
