@@ -51,9 +51,15 @@ def run_all(
 
 def _refuse_problems(runs: Sequence[Run]) -> None:
     """All that is wrong with the documents themselves."""
-    problems = [f"documents[{number}].{problem}" for number, run in enumerate(runs) for problem in run.reading.problems]
+    problems = [_placed(number, problem) for number, run in enumerate(runs) for problem in run.reading.problems]
     if problems:
         raise InvalidValue(problems)
+
+
+def _placed(number: int, problem: str) -> str:
+    """A line about a field of a document, or about the whole of it, in a list of them."""
+    path = f"documents[{number}]"
+    return path + problem[len("document") :] if problem.startswith("document:") else f"{path}.{problem}"
 
 
 def _rehearse(runs: Sequence[Run], state_dir: str, check: bool, emptied: frozenset[str]) -> List[_Rehearsed]:

@@ -167,6 +167,8 @@ def test_an_interface_without_ipv6_gets_no_address_of_it_unless_that_is_said() -
     [
         (words(ipv4__conf__br9__rp_filter=1), 'no interface named "br9"; did you mean "br0"?'),
         (words(ipv4__conf__br0__rp_filtr=1), "no such setting"),
+        (words(ipv4__conf__all__rp_filtr=1), "no such setting"),
+        (words(ipv4__neigh__default__gc_thresh9=1), "no such setting"),
         (words(ipv4__tcp_sin_retries=1), "no such setting"),
         ({"namespaces": [{"name": "g", "sysctls": {"net.ipv4.conf.eth9.rp_filter": 1}}]}, 'no interface named "eth9"'),
     ],

@@ -316,7 +316,7 @@ def test_the_module_tells_of_each_document_and_shows_what_changes(private_host: 
 def test_what_is_wrong_with_documents_is_said_at_once_with_their_places(private_host: object) -> None:
     answer = call("topologies", documents=[{"nmae": "rooms"}, "red", {"bridges": [{"name": "-x"}]}], emptied=["red"])
     assert (answer["failed"], answer["kind"]) == (True, "invalid")
-    for path in ("emptied:", "documents[0].nmae:", "documents[1]", "documents[2].bridges[0].name:"):
+    for path in ("emptied:", "documents[0].nmae:", 'documents[1]: "red" is not', "documents[2].bridges[0].name:"):
         assert any(problem.startswith(path) for problem in answer["problems"]), (path, answer["problems"])
 
 

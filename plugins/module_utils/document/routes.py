@@ -117,7 +117,7 @@ def _destination(fields: Fields, default_family: int) -> Optional[Tuple[int, str
     text = fields.text("to", "where the route leads, like 192.168.2.0/24 or default")
     if text == "default":
         return default_family, _DEFAULT[default_family]
-    prefix = fields.network("to", text) if text else None
+    prefix = fields.network("to", text, "192.168.2.0/24 or default") if text else None
     return (prefix.family, prefix.text) if prefix else None
 
 

@@ -42,14 +42,16 @@ def plan_namespaces(sheet: Sheet, wanted: Iterable[Namespace]) -> None:
             sheet.do(LINK, line, LinkChange(name, "lo", up=True, alias=sheet.owned.mark))
             sheet.after.namespaces[name] = UNKNOWN
             continue
+        lo = view.links.get("lo")
         if not sheet.is_our_namespace(name):
+            owner = owner_of(lo.alias) if lo is not None else None
+            whose = "exists and isn't ours" if owner is None else f"belongs to the document {owner!r}"
+            way = "remove it first" if owner is None else "take it out of that one first"
             sheet.conflicts.append(
-                f'namespace "{name}" exists and isn\'t ours: take it off the list of namespaces to use it as it is, '
-                "or remove it first"
+                f'namespace "{name}" {whose}: take it off the list of namespaces to use it as it is, or {way}'
             )
             continue
         sheet.after.namespaces[name] = view.inode
-        lo = view.links.get("lo")
         if lo is not None and not (lo.up and lo.alias == sheet.owned.mark):
             line = sheet.line(f"{name}: lo: up")
             undo = LinkChange(name, "lo", up=lo.up, alias=lo.alias)

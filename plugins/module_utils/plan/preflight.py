@@ -165,6 +165,8 @@ def _unknown_namespaces(scene: _Scene) -> Iterator[str]:
         ]
     named += [(f"{where.path('probes', i)}.from", probe.source) for i, probe in enumerate(topology.probes)]
     for path, netns in named:
+        if netns in where.spoken:
+            continue
         if netns in scene.going:
             yield (
                 f'{path}: the namespace "{netns}" goes, for the document no longer names it; name it among namespaces'
@@ -192,6 +194,8 @@ def _unknown_bridges(scene: _Scene) -> Iterator[str]:
     for link in scene.links:
         key = (link.netns, link.bridge or "")
         if link.bridge is None or key in made or key in others or not _can_tell(scene, link.netns):
+            continue
+        if link.bridge in scene.where.spoken:
             continue
         there = _foreign_links(scene, link.netns)
         found = there.get(link.bridge)
@@ -236,7 +240,7 @@ def _unknown_interfaces(scene: _Scene) -> Iterator[str]:
     ]
     there: Dict[Optional[str], Set[str]] = {}
     for path, netns, name in named:
-        if name == "lo" or name in made.get(netns, ()) or not _can_tell(scene, netns):
+        if name == "lo" or name in where.spoken or name in made.get(netns, ()) or not _can_tell(scene, netns):
             continue
         if netns not in there:
             there[netns] = set(_foreign_links(scene, netns))

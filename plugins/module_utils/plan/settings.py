@@ -110,6 +110,7 @@ def plan_settings(sheet: Sheet, wanted: Dict[SysctlKey, str]) -> None:
 def _why_not(sheet: Sheet, netns: Optional[str], path: str) -> Optional[str]:
     """Why there will be no such setting; None where there will be, or where modules may still bring it."""
     namespace, link = sheet.namespace(netns), link_in(path)
+    of_links = bool(link)
     if path in _SWITCHES or link in ("all", "default", "lo"):
         link = ""
     if current(namespace, path) is not None and (netns, link) not in sheet.gone:
@@ -119,7 +120,7 @@ def _why_not(sheet: Sheet, netns: Optional[str], path: str) -> Optional[str]:
         there = list(namespace.links) if namespace is not None else ["lo"]
         names = [*there, *(name for where, name in sheet.made if where == netns)]
         return f'there is no interface named "{link}"{suggestion(link, names)}'
-    builtin = link or path.count("/") == _PLAIN
+    builtin = of_links or path.count("/") == _PLAIN
     asked = default_of(path) if made else path  # a new link has what all new ones have
     missing = namespace is not None and namespace.sysctls.get(asked, "") is None
     if missing and builtin and path.startswith(_BUILT_IN) and not path.endswith(_UNREADABLE):
