@@ -23,12 +23,13 @@ from typing import (
 )
 
 from . import document as documents
+from . import netns as namespaces
 from . import others, privilege
-from .apply.descriptors import Descriptors
 from .apply.disk import Memory, machine_id
 from .apply.executor import Executor, Hook, Started, Work
 from .apply.interruption import heeded
 from .apply.probing import probed
+from .apply.reserve import Reserve
 from .apply.verify import DAD_SECONDS, await_addresses, number_owned
 from .elsewhere import needed_elsewhere
 from .errors import Conflict, HostwireError, InvalidValue, KernelRefused, UndoFailed, VerificationFailed
@@ -189,6 +190,8 @@ class Run:
 
     def carry_out(self, prepared: Prepared) -> Result:
         """Do it."""
+        if prepared.memory.interrupted:
+            namespaces.clear(prepared.memory.owned.namespaces)
         with heeded() as self._check:
             reachability = self._apply(*prepared)
         return self._result(*prepared, reachability)
@@ -239,34 +242,29 @@ class Run:
             self.remember(task, memory, plan.owned)
             return ()
         started: List[Started] = []
-        reserve = Descriptors()
-        try:
-            if plan.steps:
-                with self._clock.measuring("apply"):
-                    intent = intended(plan.owned, plan.steps)
-                    self.host.store.journal(self._name, task.document, intent, plan.steps)
-                    self._carry_out(plan, started)
-            with self._clock.measuring("verify"):
-                self._await_spanning_trees(task)
-                owned = self._verify(task, memory, picture, started) if plan.steps else plan.owned
-                reachability = probed(task.target)
-            self._check()
-            self.remember(task, memory, owned)
-            self.host.store.drop_journal(self._name)  # also where nothing new is to be remembered: something was mended
-        except BaseException as error:
-            reserve.release()
-            reason = _reason(error)
-            left = self._undo(task, memory, picture, started)
-            if left:
-                words = [f"{reason}", "and not all could be put back:", *left, "the next run goes on from there"]
-                raise UndoFailed(words) from error
-            if started and isinstance(reason, HostwireError):
-                reason.append("everything was put back as it was")
-            if reason is error:
-                raise
-            raise reason from error
-        finally:
-            reserve.release()
+        with Reserve() as reserve:
+            try:
+                return self._attempt(task, memory, picture, started)
+            except BaseException as error:
+                reserve.release()
+                reason = self._undo(error, task, memory, picture, started, reserve.go_home)
+                if reason is error:
+                    raise
+                raise reason from error
+
+    def _attempt(self, task: Task, memory: Memory, picture: Picture, started: List[Started]) -> Tuple[ProbeResult, ...]:
+        plan = picture.plan
+        if plan.steps:
+            with self._clock.measuring("apply"):
+                self.host.store.journal(self._name, task.document, intended(plan.owned, plan.steps), plan.steps)
+                self._carry_out(plan, started)
+        with self._clock.measuring("verify"):
+            self._await_spanning_trees(task)
+            owned = self._verify(task, memory, picture, started) if plan.steps else plan.owned
+            reachability = probed(task.target)
+        self._check()
+        self.remember(task, memory, owned)
+        self.host.store.drop_journal(self._name)  # also where nothing new is to be remembered: something was mended
         return reachability
 
     def _carry_out(self, plan: Plan, started: List[Started]) -> None:
@@ -314,8 +312,16 @@ class Run:
             if over:
                 raise Conflict(over)
 
-    def _undo(self, task: Task, memory: Memory, picture: Picture, started: Sequence[Started]) -> Tuple[str, ...]:
-        """Take everything back, and what is remembered with it; what is left, in words."""
+    def _undo(
+        self,
+        error: BaseException,
+        task: Task,
+        memory: Memory,
+        picture: Picture,
+        started: Sequence[Started],
+        go_home: Callable[[], None],
+    ) -> BaseException:
+        """Take everything back, and what is remembered with it. What the run is to end with then."""
         from .apply.way_back import Seen, go_back  # loaded when it is needed: see firewall
 
         filtered = any(isinstance(step.action, TableSet) for one in started for step in one.plan.steps)
@@ -326,8 +332,9 @@ class Run:
 
         left: Tuple[str, ...] = ()
         if started:
-            left = go_back(started, Seen(picture.view, picture.tables), see, self._dad_seconds)
-        return (*left, *self.host.store.put_back(self._name, memory, not left))
+            left = go_back(started, Seen(picture.view, picture.tables), see, self._dad_seconds, go_home)
+        left += self.host.store.put_back(self._name, memory, not left)
+        return _reason(error, left, bool(started))
 
     def remember(self, task: Task, memory: Memory, owned: Owned) -> None:
         """Note what the document owns from now on."""
@@ -376,10 +383,14 @@ def _subject(lines: Sequence[str], line: int) -> str:
     return lines[line] if line < len(lines) else "a step"
 
 
-def _reason(error: BaseException) -> BaseException:
-    """Why a run failed; what the system said while it was read back is told in words, too."""
+def _reason(error: BaseException, left: Sequence[str], begun: bool) -> BaseException:
+    """Why a run failed, and what has become of what it had begun."""
     if isinstance(error, OSError):
-        return KernelRefused("reading back what was done", error.errno or errno.EIO, error.strerror)
+        error = KernelRefused("reading back what was done", error.errno or errno.EIO, error.strerror)
+    if left:
+        return UndoFailed([f"{error}", "and not all could be put back:", *left, "the next run goes on from there"])
+    if begun and isinstance(error, HostwireError):
+        error.append("everything was put back as it was")
     return error
 
 

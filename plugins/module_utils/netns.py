@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import errno
 import os
+import stat
 from typing import Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional
 
 from .errors import Conflict, KernelRefused, MissingOnHost
@@ -106,6 +107,30 @@ def inside_path(path: str, subject: str = "") -> Iterator[None]:
             _setns(home, _CLONE_NEWNET)
     finally:
         os.close(home)
+
+
+class Home:
+    """The namespace that the thread is in now, to come back to."""
+
+    def __init__(self) -> None:
+        self._descriptor = os.open(_THREAD, os.O_RDONLY | os.O_CLOEXEC)
+        self._inode = os.fstat(self._descriptor).st_ino
+
+    def duplicate(self) -> int:
+        """Another descriptor of it, for the caller to close."""
+        return os.dup(self._descriptor)
+
+    def enter(self) -> None:
+        """Be there, if the thread isn't. Raises KernelRefused."""
+        try:
+            if os.stat(_THREAD).st_ino != self._inode:
+                _setns(self._descriptor, _CLONE_NEWNET)
+        except OSError as error:
+            raise KernelRefused("return to the namespace that the run began in", error.errno or 0) from error
+
+    def close(self) -> None:
+        """Forget it."""
+        os.close(self._descriptor)
 
 
 class Tour:
@@ -209,6 +234,18 @@ def create(name: str) -> None:
         raise
     finally:
         os.close(home)
+
+
+def clear(names: Iterable[str]) -> None:
+    """Remove what a killed run of ours left of these: a file that no namespace is mounted on (hazard 16)."""
+    there = inodes()
+    for name in names:
+        path = f"{DIRECTORY}/{name}"
+        if name not in there and name not in _lent:
+            with contextlib.suppress(OSError):
+                status = os.lstat(path)
+                if stat.S_ISREG(status.st_mode) and not status.st_size:
+                    os.unlink(path)
 
 
 def prepare_directory() -> None:

@@ -3,12 +3,22 @@
 
 from __future__ import annotations
 
-from typing import Dict, Iterable, List, Optional, Sequence
+from typing import Callable, Dict, Iterable, List, Optional, Sequence
 
 from ..document.prefix import known_prefix
 from ..errors import HostwireError
 from ..model import Address, HostView, Link, NamespaceView
-from ..plan.actions import Action, AddressAdd, AddressDelete, LinkChange, PortChange, Step, SysctlSet
+from ..plan.actions import (
+    Action,
+    AddressAdd,
+    AddressDelete,
+    LinkChange,
+    PortChange,
+    Step,
+    SysctlSet,
+    UplinkAttach,
+    UplinkDetach,
+)
 from ..plan.owned import nothing
 from ..plan.sheet import Sheet, devices
 from ..rtnetlink.constants import IFA_F_SECONDARY, RTPROT_KERNEL
@@ -16,15 +26,27 @@ from .differences import is_made, link_names, route_facts, touched_links
 from .executor import Executor, Work
 
 
-def take_back(steps: Sequence[Step], positions: Iterable[int], lines: Sequence[str]) -> Dict[int, List[str]]:
-    """Undo the steps at these positions, in this order; those of which a part could not be undone, and why."""
+def take_back(
+    steps: Sequence[Step], positions: Iterable[int], lines: Sequence[str], go_home: Callable[[], None]
+) -> Dict[int, List[str]]:
+    """Undo the steps at these positions, in this order; those of which a part could not be undone, and why.
+
+    ``go_home`` is called before each: one that failed may have failed elsewhere. Behind an interface's move that could
+    not be undone all stays, for it bears the host's own connection.
+    """
     failures: Dict[int, List[str]] = {}
+    barred = False
     for position in positions:
+        if barred:
+            failures[position] = []
+            continue
+        go_home()
         step = steps[position]
         subject = f"undo of: {lines[step.line] if step.line < len(lines) else 'a step'}"
         words = do_tolerantly([Work(_at_once(action), subject) for action in step.inverse])
         if words:
             failures[position] = words
+            barred = isinstance(step.action, (UplinkAttach, UplinkDetach))
     return failures
 
 

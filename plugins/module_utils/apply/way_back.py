@@ -26,40 +26,51 @@ class Seen(NamedTuple):
     tables: Dict[Optional[str], Tables]
 
 
-def go_back(started: Sequence[Started], before: Seen, see: Callable[[], Seen], patience: float) -> Tuple[str, ...]:
+def go_back(
+    started: Sequence[Started], before: Seen, see: Callable[[], Seen], patience: float, go_home: Callable[[], None]
+) -> Tuple[str, ...]:
     """Undo what was begun. What is left in words: nothing where all is seen to be as it was ``before``.
 
-    ``see`` looks at the host; ``patience`` is how long, in seconds, links may take until they can be announced on.
+    ``see`` looks at the host; ``patience`` is how long, in seconds, links may take until they can be announced on;
+    ``go_home`` brings the thread to the host's namespace.
     """
     steps = [step for one in started for step in one.begun]
-    failures = _taken_back(started)
+    failures: List[str] = []
+
+    def seen() -> Seen:
+        go_home()
+        return see()
+
     try:
-        now = _insistently(see)
+        failures += _taken_back(started, go_home)
+        now = _insistently(seen)
         for _attempt in range(_ATTEMPTS):
-            amends = mend(before.view, now.view, steps)
+            amends = [] if failures else mend(before.view, now.view, steps)
             if amends:
-                failures = [*do_tolerantly([Work(action, "undo") for action in amends]), *failures]
-                now = _insistently(see)
+                failures += do_tolerantly([Work(action, "undo") for action in amends])
+                now = _insistently(seen)
             left = [*differences(before.view, now.view, steps), *rule_differences(before.tables, now.tables)]
             if not left:
-                _announce(steps, now, see, patience)
+                _announce(steps, now, seen, patience)
                 return ()
     except (HostwireError, OSError) as error:
-        return (f"what is there can't be read: {in_words(error)}", *_perhaps(started), *failures)
+        return (f"what is there can't be seen: {in_words(error)}", *_perhaps(started), *failures)
     return (*left, *dict.fromkeys(failures))
 
 
-def _taken_back(started: Sequence[Started]) -> List[str]:
+def _taken_back(started: Sequence[Started], go_home: Callable[[], None]) -> List[str]:
     """Undo step by step, last first. A step of which a part failed is tried again; why it still can't be undone."""
     failures: List[str] = []
     for one in reversed(started):
         positions: List[int] = sorted(set(one.executor.begun), reverse=True)
         for _attempt in range(_ATTEMPTS):
-            failed = take_back(one.plan.steps, positions, one.plan.lines)
+            failed = take_back(one.plan.steps, positions, one.plan.lines, go_home)
             positions = list(failed)
             if not failed:
                 break
         failures += [words for several in failed.values() for words in several]
+        if failed and not all(failed.values()):
+            break  # an interface stays where it is, and so does what an earlier plan made
     return failures
 
 
