@@ -47,6 +47,36 @@ def test_25_an_address_with_another_prefix_length_does_not_stay_beside_ours() ->
     assert addresses("eth0", "red") == ["10.50.0.2/16"]
 
 
+@pytest.mark.parametrize("ours", [True, False], ids=["ours", "anothers"])
+@pytest.mark.parametrize("address", ["192.0.2.9", "2001:db8::9"])
+def test_25_an_address_is_given_another_prefix_length(address: str, ours: bool) -> None:
+    short, long = (24, 25) if ours else (25, 24)
+    if not ours:
+        world.build_surroundings()
+
+    def document(length: int) -> Document:
+        sections = cable(f"{address}/{length}") if ours else {}
+        sections["interfaces" if not ours else "bridges"] = [
+            {"name": "br0" if ours else "eth0", "addresses": [f"{address}/{length}".replace(".9/", ".200/")]}
+        ]
+        return sections
+
+    run(document(short))
+    before = world.image()
+    wanted = document(long)
+    planned = engine.run(wanted, check=True).plan
+    assert run(wanted).plan == planned
+    assert not run(wanted).changed
+    run(document(short))
+    assert world.differences(before, world.image()) == []
+
+
+def test_25_an_ipv6_address_moves_to_another_link_with_another_prefix_length() -> None:
+    run({**cable("2001:db8::9/64"), "bridges": [{"name": "br0"}]})
+    run({**cable(), "bridges": [{"name": "br0", "addresses": ["2001:db8::9/80"]}]})
+    assert (addresses("eth0", "red"), addresses("br0")) == ([], ["2001:db8::9/80"])
+
+
 def test_26_taking_a_primary_address_leaves_its_secondaries_on_our_link() -> None:
     run(cable("10.50.0.1/24", "10.50.0.2/24", "10.50.0.3/24"))
     run(cable("10.50.0.2/24", "10.50.0.3/24"))

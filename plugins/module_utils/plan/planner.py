@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
+from ..document.prefix import known_prefix
 from ..errors import Conflict
 from ..firewall import FirewallWant, Tables
 from ..model import HostView, LinkKey, Topology
@@ -174,15 +175,20 @@ def _doomed(wish: Wish, owned: Owned, wanted: Owned) -> Owned:
 
 
 def _leaving_first(steps: List[Step]) -> List[Step]:
-    """An IPv6 address that moves leaves its old link first: the new one asks whether somebody has it (hazard 28)."""
+    """An IPv6 address that moves, or gets another prefix length, leaves its place first.
+
+    The new link asks whether somebody has it (hazard 28), and no link takes it twice (hazard 25).
+    """
     arriving = {
-        step.action.address for step in steps if isinstance(step.action, AddressAdd) and ":" in step.action.address
+        known_prefix(step.action.address).ip
+        for step in steps
+        if isinstance(step.action, AddressAdd) and ":" in step.action.address
     }
     if not arriving:
         return steps
     return [
         step._replace(stage=LEAVE)
-        if isinstance(step.action, AddressDelete) and step.action.address in arriving
+        if isinstance(step.action, AddressDelete) and known_prefix(step.action.address).ip in arriving
         else step
         for step in steps
     ]
