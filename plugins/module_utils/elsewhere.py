@@ -10,7 +10,7 @@ from . import sysctl
 from .apply.disk import Memory, Store
 from .model import PublishedPort, Topology
 from .plan.around import Elsewhere
-from .plan.firewall import firewall_wants, implied_settings, localnet_settings
+from .plan.filters import firewall_wants, implied_settings, localnet_settings
 from .plan.hairpins import lead_elsewhere
 from .plan.hands import LOCALNET, NEEDED, RP_FILTER, Need, Word, needs_of, words_of
 from .plan.owned import SysctlKey

@@ -30,12 +30,12 @@ def rivals(host: Host, task: Task, where: Where, view: HostView, tables: Mapping
 
 
 def unprotected(unfiltered: Optional[FirewallWant], view: HostView) -> List[str]:
-    """A warning where packets are forwarded and there is no packet filter to tell it which.
+    """A warning where packets are forwarded, and go on to be, and there is no packet filter to tell it which.
 
     ``unfiltered``: networks of which nothing is said and for which there are no rules.
     """
     here = view.views[None]
-    if unfiltered is None or not (here.forwarding_ipv4 or here.forwarding_ipv6):
+    if unfiltered is None or not unfiltered.forwards or not (here.forwarding_ipv4 or here.forwarding_ipv6):
         return []
     names = ", ".join(guest.interface for guest in unfiltered.guests)
     words = f"this host forwards packets and has no iptables: nothing keeps others away from who is on {names}"

@@ -29,7 +29,15 @@ from .observe import Question
 from .plan.addresses import leased_ends
 from .plan.around import Elsewhere
 from .plan.claims import claimed_links, namespaces_in
-from .plan.firewall import Situation, firewall_wants, implied_settings, settings_to_read, settled, switched_on
+from .plan.filters import (
+    Situation,
+    firewall_wants,
+    implied_settings,
+    on_host,
+    settings_to_read,
+    switched_on,
+    with_rules,
+)
 from .plan.hands import LOCALNET, NEW_LINKS, Word, clashes, needs_of, words_of
 from .plan.links import no_ipv6
 from .plan.owned import Owned, SysctlKey
@@ -338,12 +346,12 @@ def make_wish(
         view,
         memory.owned,
         elsewhere,
-        firewall.installed,
         task.wants_before,
         kept_for_others,
         task.elsewhere,
     )
-    filters = settled(task.wants, task.stored, situation)
+    seen = on_host(task.wants, task.stored, situation)
+    filters = with_rules(seen, firewall.installed)
     implied = {**dict.fromkeys(task.elsewhere.settings, "1"), **implied_settings(filters)}
     theirs = task.elsewhere.said
     settings = wanted_settings(task.target, implied, theirs)
@@ -351,7 +359,7 @@ def make_wish(
     own = {key: Word(value) for key, value in words_of(task.stored).items()}
     gone = wanted_settings(task.taken, {})
     if not task.whole:  # what was implied by something else that has changed
-        before = settled(task.wants_before, task.previous, situation)
+        before = with_rules(on_host(task.wants_before, task.previous, situation), firewall.installed)
         gone.update(wanted_settings(task.previous, implied_settings(before)))
     taken = {key: value for key, value in gone.items() if key not in kept}
     return Wish(
@@ -364,7 +372,7 @@ def make_wish(
         taken_files=wanted_files(task.taken.name, task.taken.namespaces),
         firewall=filters,
         firewall_before=task.wants_before,
-        unfiltered=task.wants.get(None) if None not in filters else None,
+        unfiltered=seen.get(None) if None not in filters else None,
         inherited=kept_for_others,
         stored=task.stored,
         previous=task.previous,

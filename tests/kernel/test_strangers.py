@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.hostwire.linux.plugins.module_utils import engine
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict
 from ansible_collections.hostwire.linux.tests.kernel.steps import NOTHING, Document, apply, inside, refused_alike
 

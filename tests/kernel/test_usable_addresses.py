@@ -109,7 +109,8 @@ def await_state(link: str, state: str) -> None:
     """Await the operational state of a link, which follows its carrier up to a second later."""
     with subprocess.Popen(["ip", "monitor", "link", "dev", link], stdout=subprocess.PIPE) as monitor:
         while f"state {state} " not in subprocess.check_output(["ip", "link", "show", link], text=True):
-            assert monitor.stdout is not None and monitor.stdout.readline()
+            assert monitor.stdout is not None
+            assert monitor.stdout.readline()
         monitor.terminate()
 
 

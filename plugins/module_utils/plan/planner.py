@@ -15,7 +15,7 @@ from .actions import AddressAdd, AddressDelete, Step
 from .addresses import take_foreign_addresses
 from .around import Elsewhere, together
 from .claims import claims, interface_claims, namespaces_in, within, without
-from .firewall import plan_firewall, plan_groups
+from .firewall import plan_firewall
 from .hairpins import hairpins
 from .links import plan_bridges, plan_interfaces, plan_namespaces, plan_veths
 from .owned import AddressKey, Owned, SysctlKey, nothing
@@ -113,8 +113,7 @@ def make_plan(
     plan_interfaces(sheet, wish.topology.interfaces)
     plan_uplinks(sheet, wish.topology.bridges)
     plan_routes(sheet, wish.topology.routes)
-    plan_firewall(sheet, tables, wish.firewall, wish.firewall_before)
-    plan_groups(sheet, wish.unfiltered)
+    plan_firewall(sheet, tables, wish.firewall, wish.firewall_before, wish.unfiltered)
     plan_settings(sheet, wish.settings)
     plan_files(sheet, wish.files)
     take_files(sheet, doomed.files)
