@@ -87,6 +87,20 @@ def test_the_result_of_a_module_and_what_is_somebody_elses_may_have_such_names()
     assert len(unknown_variables("router", given)) == 1
 
 
+@pytest.mark.parametrize(
+    ("listed", "told"),
+    [
+        (5, "hostwire_other_variables: "),
+        ("router_id", "hostwire_other_variables: "),
+        ({"router_id": 1}, "hostwire_other_variables: "),
+        (["router_zone", ["router_id"]], "hostwire_other_variables[1]: "),
+    ],
+)
+def test_a_list_of_somebody_elses_variables_that_is_none_is_told(listed: Any, told: str) -> None:
+    lines = unknown_variables("router", {"router_id": "192.0.2.1"}, listed)
+    assert [line.startswith(begin) for line, begin in zip(lines, (told, "router_id: "))] == [True, True]
+
+
 def test_what_another_variable_is_made_of_is_no_slip() -> None:
     template = "{{ topology_site_routes + topology_rack_routes }}"
     parts: dict[str, Any] = {"topology_site_routes": [], "topology_rack_routes": []}
