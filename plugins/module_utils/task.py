@@ -7,7 +7,7 @@ from typing import AbstractSet, Any, Dict, Iterable, Iterator, List, NamedTuple,
 
 from . import document as documents
 from . import firewall
-from .apply.disk import Memory, Store
+from .apply.disk import Memory, Records
 from .document import Reading, identity
 from .document.containers import cables
 from .document.prefix import has_ipv6
@@ -70,7 +70,7 @@ class Task(NamedTuple):
     elsewhere: Elsewhere
 
 
-def make_task(reading: Reading, memory: Memory, fragment: bool, store: Store) -> Task:
+def make_task(reading: Reading, memory: Memory, fragment: bool, records: Records) -> Task:
     """A whole document replaces the last one; a fragment is merged into it, or cut out of it."""
     topology = reading.topology
     nothing = Topology(name=topology.name)
@@ -80,7 +80,7 @@ def make_task(reading: Reading, memory: Memory, fragment: bool, store: Store) ->
         previous = target if document == memory.document else _previous(memory, nothing)
         wants = firewall_wants(target)
         before = wants if previous is target else firewall_wants(previous)
-        around = elsewhere(target, previous, store)
+        around = elsewhere(target, previous, records)
         return Task(_wired(target), nothing, target, document, previous, wants, before, True, around)
     previous = _previous(memory, nothing)
     if topology.present:
@@ -88,7 +88,7 @@ def make_task(reading: Reading, memory: Memory, fragment: bool, store: Store) ->
     else:
         stored, target, taken = cut(previous, topology), nothing, named_by(topology, previous, memory.owned)
     wants, before = firewall_wants(stored), firewall_wants(previous)
-    document, around = documents.dump(stored), elsewhere(stored, previous, store)
+    document, around = documents.dump(stored), elsewhere(stored, previous, records)
     return Task(_wired(target), _wired(taken), stored, document, previous, wants, before, False, around)
 
 
@@ -107,7 +107,7 @@ def containers_remembered(owned: Owned) -> List[str]:
 
 
 def _previous(memory: Memory, nothing: Topology) -> Topology:
-    return documents.read(memory.document).topology if memory.document is not None else nothing
+    return documents.read(memory.document, rules=False).topology if memory.document is not None else nothing
 
 
 def merged(whole: Topology, part: Topology) -> Topology:
@@ -256,17 +256,17 @@ def owners(task: Task) -> List[str]:
     return [tap.owner for topology in topologies for tap in topology.taps if tap.owner is not None]
 
 
-def heirs(task: Task, memory: Memory, store: Store) -> Dict[SysctlKey, str]:
+def heirs(task: Task, memory: Memory, records: Records) -> Dict[SysctlKey, str]:
     """Which other document wants a setting, too, that this one lets go: it stays, and that one puts it back one day."""
     kept = {**task.elsewhere.settings, **wanted_settings(task.stored, implied_settings(task.wants))}
     # What came along with a switch goes with it.
     switches = {key: switch_of(key) or key for key in memory.owned.sysctls if key not in kept}
     going = {key: switch for key, switch in switches.items() if switch not in kept}
     found: Dict[SysctlKey, str] = {}
-    for name in store.names() if going else ():
-        document = store.load(name).document if name != task.stored.name else None
+    for name in records.names() if going else ():
+        document = records.load(name).document if name != task.stored.name else None
         if document is not None:
-            topology = documents.read(document).topology
+            topology = documents.read(document, rules=False).topology
             wants = firewall_wants(topology)
             wanted = wanted_settings(topology, implied_settings(wants))
             lead_out = {netns for netns, want in wants.items() if leads_loopback_out(want)}  # by some link
@@ -278,23 +278,25 @@ def heirs(task: Task, memory: Memory, store: Store) -> Dict[SysctlKey, str]:
     return found
 
 
-def switched_on_elsewhere(task: Task, store: Store) -> Set[int]:
+def switched_on_elsewhere(task: Task, records: Records) -> Set[int]:
     """The families in which another document made the host forward."""
     forwarding = task.stored.forwarding
-    others = (name for name in store.names() if name != task.stored.name) if forwarding.ipv4 or forwarding.ipv6 else ()
-    return {family for name in others for family in switched_on(store.load(name).owned)}
+    others = (
+        (name for name in records.names() if name != task.stored.name) if forwarding.ipv4 or forwarding.ipv6 else ()
+    )
+    return {family for name in others for family in switched_on(records.load(name).owned)}
 
 
-def claimed_elsewhere(task: Task, store: Store) -> List[str]:
+def claimed_elsewhere(task: Task, records: Records) -> List[str]:
     """A line for each uplink and each published port that another document has, too: the two would undo each other."""
     wanted = task.target
     uplinks = {(bridge.netns, bridge.uplink): bridge for bridge in wanted.bridges if bridge.uplink is not None}
     found: List[str] = []
-    for name in store.names() if uplinks or wanted.published_ports else ():
-        document = store.load(name).document if name != task.stored.name else None
+    for name in records.names() if uplinks or wanted.published_ports else ():
+        document = records.load(name).document if name != task.stored.name else None
         if document is None or not (document.get("interfaces") or document.get("published_ports")):
             continue  # most have neither, and reading one takes a while
-        other = documents.read(document).topology
+        other = documents.read(document, rules=False).topology
         for interface in other.interfaces:
             bridge = uplinks.get((interface.netns, interface.name))
             if bridge is not None and (interface.addresses or interface.bridge is not None):
