@@ -6,7 +6,6 @@ from __future__ import annotations
 import functools
 from typing import Dict, List, Mapping, Optional, Sequence
 
-from . import firewall
 from .document import Reading, Where
 from .document.published import still_published
 from .firewall import FirewallWant, Tables
@@ -23,10 +22,11 @@ def rivals(host: Host, task: Task, where: Where, view: HostView, tables: Mapping
     wanted, before = task.target.published_ports, task.previous.published_ports
     if not wanted or wanted == before:
         return []
-    from .plan import rivals as ports  # loaded when it is needed: ports are published once
+    from . import sockets  # loaded when they are needed: ports are published once
+    from .plan import rivals as ports
 
     new = ports.new_ports(wanted, before, where)
-    return ports.rivals(new, view, tables, lambda netns, asked: host.listeners(netns, view, asked), firewall.holders)
+    return ports.rivals(new, view, tables, lambda netns, asked: host.listeners(netns, view, asked), sockets.holders)
 
 
 def unprotected(unfiltered: Optional[FirewallWant], view: HostView) -> List[str]:

@@ -11,8 +11,8 @@ import socket
 import struct
 from typing import Collection, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
-from ..netns import inside
-from ..visible import visible
+from .netns import inside
+from .visible import visible
 
 _NET = "/proc/thread-self/net"  # of the calling thread's namespace
 _LISTENS = {"tcp": "0A", "udp": "07"}  # TCP_LISTEN; TCP_CLOSE: bound, and talking to nobody in particular
