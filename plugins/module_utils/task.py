@@ -344,14 +344,7 @@ def make_wish(
 ) -> Wish:
     """The task in the planner's terms; ``elsewhere`` are the families of switched_on_elsewhere."""
     kept_for_others = frozenset(inherited)
-    situation = Situation(
-        view,
-        memory.owned,
-        elsewhere,
-        task.wants_before,
-        kept_for_others,
-        task.elsewhere,
-    )
+    situation = Situation(view, memory.owned, elsewhere, task.wants_before, kept_for_others, task.elsewhere)
     seen = on_host(task.wants, task.stored, situation)
     filters = with_rules(seen, firewall.installed)
     implied = {**dict.fromkeys(task.elsewhere.settings, "1"), **implied_settings(filters)}
@@ -359,18 +352,13 @@ def make_wish(
     settings = wanted_settings(task.target, implied, theirs)
     kept = wanted_settings(task.stored, implied, theirs)
     own = {key: Word(value) for key, value in words_of(task.stored).items()}
-    gone = wanted_settings(task.taken, {})
-    if not task.whole:  # what was implied by something else that has changed
-        before = with_rules(on_host(task.wants_before, task.previous, situation), firewall.installed)
-        gone.update(wanted_settings(task.previous, implied_settings(before)))
-    taken = {key: value for key, value in gone.items() if key not in kept}
     return Wish(
         topology=task.target,
         settings=settings,
         files=wanted_files(task.target.name, task.target.namespaces),
         whole=task.whole,
         taken=task.taken,
-        taken_settings=taken,
+        taken_settings={key: value for key, value in _gone(task, situation).items() if key not in kept},
         taken_files=wanted_files(task.taken.name, task.taken.namespaces),
         firewall=filters,
         firewall_before=task.wants_before,
@@ -385,6 +373,15 @@ def make_wish(
         remembered=memory.document is not None and not memory.interrupted,
         clashes=(*clashes({**theirs, **own}, needs_of(task.stored, implied)), *clashes(own, task.elsewhere.needed)),
     )
+
+
+def _gone(task: Task, situation: Situation) -> Dict[SysctlKey, str]:
+    """The settings that may go: what the task takes had them, or something that has changed implied them."""
+    gone = wanted_settings(task.taken, {})
+    if not task.whole:
+        before = with_rules(on_host(task.wants_before, task.previous, situation), firewall.installed)
+        gone.update(wanted_settings(task.previous, implied_settings(before)))
+    return gone
 
 
 def asked_families(wish: Wish, memory: Memory) -> Dict[Optional[str], Tuple[int, ...]]:

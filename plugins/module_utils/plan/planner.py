@@ -83,12 +83,8 @@ def make_plan(
     conflicts: Sequence[str] = (),
 ) -> Plan:
     """Raises Conflict, with all of them and ``conflicts``, if something that isn't ours is in the way."""
-    sheet = Sheet(view, owned, machine)
+    sheet = _new_sheet(wish, Sheet(view, owned, machine))
     sheet.conflicts += (*conflicts, *wish.clashes)
-    sheet.isolation, sheet.leased, sheet.said = wish.isolation, wish.leased, wish.said
-    sheet.elsewhere = {key: word.value for key, word in wish.elsewhere.said.items()}
-    sheet.wired = {(entry.netns, entry.bridge) for entry in wish.stored.interfaces if entry.bridge is not None}
-    sheet.uplinks = {(bridge.netns, bridge.uplink) for bridge in wish.stored.bridges if bridge.uplink is not None}
     lent = _find_hairpins(sheet, wish, tables)
     wanted = claims(wish.topology, wish.settings, wish.files)
     doomed = _doomed(wish, owned, wanted)
@@ -123,6 +119,15 @@ def make_plan(
         raise Conflict(sheet.conflicts)
     _forget_containers(sheet.after)
     return Plan(tuple(sheet.lines), _in_order(_leaving_first(sheet.steps)), sheet.after)
+
+
+def _new_sheet(wish: Wish, sheet: Sheet) -> Sheet:
+    """Tell a new sheet what is said of objects beyond their own entries."""
+    sheet.isolation, sheet.leased, sheet.said = wish.isolation, wish.leased, wish.said
+    sheet.elsewhere = {key: word.value for key, word in wish.elsewhere.said.items()}
+    sheet.wired = {(entry.netns, entry.bridge) for entry in wish.stored.interfaces if entry.bridge is not None}
+    sheet.uplinks = {(bridge.netns, bridge.uplink) for bridge in wish.stored.bridges if bridge.uplink is not None}
+    return sheet
 
 
 def _find_hairpins(
