@@ -322,7 +322,8 @@ class Run:
                 failures += self._mend(task, memory, picture, started)
             view = self.host.look(task, memory)
             actions = [action for step in _done(started) for action in step.inverse]
-            tell(actions, view, view, lambda: self.host.look(task, memory), self._dad_seconds)
+            with contextlib.suppress(HostwireError, OSError):  # what failed before says more
+                tell(actions, view, view, lambda: self.host.look(task, memory), self._dad_seconds)
             left = differences(picture.view, view, _done(started))
             if left:
                 raise UndoFailed([f"{error}", "and not all could be put back:", *left, *failures]) from error
