@@ -12,7 +12,7 @@ from ..model import HostView, LinkKey, Topology
 from ..netns import Process
 from . import removal
 from .actions import AddressAdd, AddressDelete, Step
-from .addresses import take_foreign_addresses
+from .addresses import given_link_locals, take_foreign_addresses
 from .around import Elsewhere, together
 from .claims import claims, interface_claims, namespaces_in, within, without
 from .firewall import plan_firewall
@@ -124,6 +124,7 @@ def make_plan(
 def _new_sheet(wish: Wish, sheet: Sheet) -> Sheet:
     """Tell a new sheet what is said of objects beyond their own entries."""
     sheet.isolation, sheet.leased, sheet.said = wish.isolation, wish.leased, wish.said
+    sheet.link_locals = given_link_locals(wish.previous)
     sheet.elsewhere = {key: word.value for key, word in wish.elsewhere.said.items()}
     sheet.wired = {(entry.netns, entry.bridge) for entry in wish.stored.interfaces if entry.bridge is not None}
     sheet.uplinks = {(bridge.netns, bridge.uplink) for bridge in wish.stored.bridges if bridge.uplink is not None}

@@ -81,6 +81,7 @@ class Sheet:
         self._names: Dict[Optional[str], Dict[int, str]] = {}
         self.gone_namespaces: Set[str] = set()
         self.leased: Dict[LinkKey, FrozenSet[str]] = {}  # see addresses.leased_ends
+        self.link_locals: Dict[LinkKey, FrozenSet[str]] = {}  # see addresses.given_link_locals
         self.isolation: Dict[LinkKey, bool] = {}  # bridges, and whether their ports are to be isolated; see ports
         # Ports that lead to the target of a published one, now and before; see hairpins.
         self.hairpins: FrozenSet[LinkKey] = frozenset()
