@@ -6,7 +6,6 @@ from __future__ import annotations
 import functools
 from typing import Dict, List, Mapping, Optional, Sequence
 
-from . import firewall
 from .document import Reading, Where
 from .document.published import still_published
 from .firewall import FirewallWant, Tables
@@ -23,19 +22,20 @@ def rivals(host: Host, task: Task, where: Where, view: HostView, tables: Mapping
     wanted, before = task.target.published_ports, task.previous.published_ports
     if not wanted or wanted == before:
         return []
-    from .plan import rivals as ports  # loaded when it is needed: ports are published once
+    from . import sockets  # loaded when they are needed: ports are published once
+    from .plan import rivals as ports
 
     new = ports.new_ports(wanted, before, where)
-    return ports.rivals(new, view, tables, lambda netns, asked: host.listeners(netns, view, asked), firewall.holders)
+    return ports.rivals(new, view, tables, lambda netns, asked: host.listeners(netns, view, asked), sockets.holders)
 
 
 def unprotected(unfiltered: Optional[FirewallWant], view: HostView) -> List[str]:
-    """A warning where packets are forwarded and there is no packet filter to tell it which.
+    """A warning where packets are forwarded, and go on to be, and there is no packet filter to tell it which.
 
     ``unfiltered``: networks of which nothing is said and for which there are no rules.
     """
     here = view.views[None]
-    if unfiltered is None or not (here.forwarding_ipv4 or here.forwarding_ipv6):
+    if unfiltered is None or not unfiltered.forwards or not (here.forwarding_ipv4 or here.forwarding_ipv6):
         return []
     names = ", ".join(guest.interface for guest in unfiltered.guests)
     words = f"this host forwards packets and has no iptables: nothing keeps others away from who is on {names}"

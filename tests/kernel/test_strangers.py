@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.hostwire.linux.plugins.module_utils import engine
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict
-from ansible_collections.hostwire.linux.tests.kernel.steps import NOTHING, Document, apply, inside
+from ansible_collections.hostwire.linux.tests.kernel.steps import NOTHING, Document, apply, inside, refused_alike
 
 PLACES = pytest.mark.parametrize("netns", [None, "room"], ids=["host", "namespace"])
 
@@ -55,14 +54,9 @@ def _everything() -> list[Any]:
 def refusals(document: Document, **options: Any) -> list[str]:
     """What a run and check mode say alike, and nothing has changed by that."""
     before = _everything()
-    told = []
-    for check in (True, False):
-        with pytest.raises(Conflict) as refused:
-            engine.run(document, check=check, dad_seconds=0, **options)
-        told.append(list(refused.value.problems))
-    assert told[0] == told[1]
+    told = refused_alike(Conflict, document, **options)
     assert _everything() == before
-    return told[0]
+    return told
 
 
 def ways_to_go(document: Document) -> list[tuple[Document, dict[str, Any]]]:

@@ -22,7 +22,7 @@ LAYERS = (
     ("parameters",),
     ("ansible_module",),
     ("netns", "sysctl", "files", "privilege", "state_directory", "tap"),
-    ("containers", "announce"),
+    ("containers", "announce", "sockets"),
     ("firewall", "peers", "probe", "uplink"),
     ("observe", "dockerd"),
     ("plan",),

@@ -112,8 +112,9 @@ def _route_subject(to: str, table: int, metric: int) -> str:
 
 
 def _link_facts(link: Link, names: Dict[int, str]) -> Tuple[object, ...]:
-    named = (link.kind, link.up, link.mtu, names.get(link.master or 0), link.alias)
-    return (*named, link.stp, link.vlan_filtering, link.owner, link.isolated, link.hairpin, link.group)
+    """What of a link is a run's to put back: not what the kernel tells of its carrier, or has begun to check on it."""
+    as_port = names.get(link.master or 0), link.isolated, link.hairpin
+    return (link.kind, link.up, link.mtu, link.alias, link.group, link.stp, link.vlan_filtering, link.owner, *as_port)
 
 
 def is_made(address: Address) -> bool:

@@ -5,16 +5,17 @@ from __future__ import annotations
 
 from typing import Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
+from ..document.prefix import known_prefix
 from ..errors import Conflict
 from ..firewall import FirewallWant, Tables
 from ..model import HostView, LinkKey, Topology
 from ..netns import Process
 from . import removal
 from .actions import AddressAdd, AddressDelete, Step
-from .addresses import take_foreign_addresses
+from .addresses import given_link_locals, take_foreign_addresses
 from .around import Elsewhere, together
 from .claims import claims, interface_claims, namespaces_in, within, without
-from .firewall import plan_firewall, plan_groups
+from .firewall import plan_firewall
 from .hairpins import hairpins
 from .links import plan_bridges, plan_interfaces, plan_namespaces, plan_veths
 from .owned import AddressKey, Owned, SysctlKey, nothing
@@ -82,12 +83,8 @@ def make_plan(
     conflicts: Sequence[str] = (),
 ) -> Plan:
     """Raises Conflict, with all of them and ``conflicts``, if something that isn't ours is in the way."""
-    sheet = Sheet(view, owned, machine)
+    sheet = _new_sheet(wish, Sheet(view, owned, machine))
     sheet.conflicts += (*conflicts, *wish.clashes)
-    sheet.isolation, sheet.leased, sheet.said = wish.isolation, wish.leased, wish.said
-    sheet.elsewhere = {key: word.value for key, word in wish.elsewhere.said.items()}
-    sheet.wired = {(entry.netns, entry.bridge) for entry in wish.stored.interfaces if entry.bridge is not None}
-    sheet.uplinks = {(bridge.netns, bridge.uplink) for bridge in wish.stored.bridges if bridge.uplink is not None}
     lent = _find_hairpins(sheet, wish, tables)
     wanted = claims(wish.topology, wish.settings, wish.files)
     doomed = _doomed(wish, owned, wanted)
@@ -112,8 +109,7 @@ def make_plan(
     plan_interfaces(sheet, wish.topology.interfaces)
     plan_uplinks(sheet, wish.topology.bridges)
     plan_routes(sheet, wish.topology.routes)
-    plan_firewall(sheet, tables, wish.firewall, wish.firewall_before)
-    plan_groups(sheet, wish.unfiltered)
+    plan_firewall(sheet, tables, wish.firewall, wish.firewall_before, wish.unfiltered)
     plan_settings(sheet, wish.settings)
     plan_files(sheet, wish.files)
     take_files(sheet, doomed.files)
@@ -123,6 +119,16 @@ def make_plan(
         raise Conflict(sheet.conflicts)
     _forget_containers(sheet.after)
     return Plan(tuple(sheet.lines), _in_order(_leaving_first(sheet.steps)), sheet.after)
+
+
+def _new_sheet(wish: Wish, sheet: Sheet) -> Sheet:
+    """Tell a new sheet what is said of objects beyond their own entries."""
+    sheet.isolation, sheet.leased, sheet.said = wish.isolation, wish.leased, wish.said
+    sheet.link_locals = given_link_locals(wish.previous)
+    sheet.elsewhere = {key: word.value for key, word in wish.elsewhere.said.items()}
+    sheet.wired = {(entry.netns, entry.bridge) for entry in wish.stored.interfaces if entry.bridge is not None}
+    sheet.uplinks = {(bridge.netns, bridge.uplink) for bridge in wish.stored.bridges if bridge.uplink is not None}
+    return sheet
 
 
 def _find_hairpins(
@@ -174,15 +180,20 @@ def _doomed(wish: Wish, owned: Owned, wanted: Owned) -> Owned:
 
 
 def _leaving_first(steps: List[Step]) -> List[Step]:
-    """An IPv6 address that moves leaves its old link first: the new one asks whether somebody has it (hazard 28)."""
+    """An IPv6 address that moves, or gets another prefix length, leaves its place first.
+
+    The new link asks whether somebody has it (hazard 28), and no link takes it twice (hazard 25).
+    """
     arriving = {
-        step.action.address for step in steps if isinstance(step.action, AddressAdd) and ":" in step.action.address
+        known_prefix(step.action.address).ip
+        for step in steps
+        if isinstance(step.action, AddressAdd) and ":" in step.action.address
     }
     if not arriving:
         return steps
     return [
         step._replace(stage=LEAVE)
-        if isinstance(step.action, AddressDelete) and step.action.address in arriving
+        if isinstance(step.action, AddressDelete) and known_prefix(step.action.address).ip in arriving
         else step
         for step in steps
     ]

@@ -35,7 +35,7 @@ MAKE_LINKS = 40
 GROUP = 50  # of links, which rules tell ours by: so before the rules, as far as it closes
 PROTECT = 52  # firewall rules, before anything opens
 UNGROUP = 55  # as far as it opens
-LEAVE = 65  # IPv6 addresses that another link gets
+LEAVE = 65  # IPv6 addresses that another link gets, or the same one with another prefix length
 BEFORE_UP = 70  # settings that a link must have before it hears the first packet
 LINK = 71
 ADDRESS = 72
@@ -82,6 +82,7 @@ class Sheet:
         self._through: Dict[Optional[str], Dict[int, List[KernelRoute]]] = {}
         self.gone_namespaces: Set[str] = set()
         self.leased: Dict[LinkKey, FrozenSet[str]] = {}  # see addresses.leased_ends
+        self.link_locals: Dict[LinkKey, FrozenSet[str]] = {}  # see addresses.given_link_locals
         self.isolation: Dict[LinkKey, bool] = {}  # bridges, and whether their ports are to be isolated; see ports
         # Ports that lead to the target of a published one, now and before; see hairpins.
         self.hairpins: FrozenSet[LinkKey] = frozenset()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Dict, Iterable, Iterator, List, Optional, Set, Tuple, Union
 
 from ..document.containers import cables
+from ..document.routes import DEFAULTS
 from ..model import (
     CONTAINER,
     TABLE_MAIN,
@@ -24,6 +25,7 @@ from ..model import (
     Topology,
 )
 from ..rtnetlink.constants import IFA_F_PERMANENT, RT_SCOPE_LINK, RTPROT_KERNEL, RTPROT_RA, RTPROT_REDIRECT
+from ..visible import visible
 from .actions import AddressAdd, AddressDelete
 from .owned import UPLINK, owner_of
 from .sheet import Sheet, by_device, devices, is_our_route, kind_words, place
@@ -204,12 +206,12 @@ class Hangers:
 
     def _called(self, link: Link) -> str:
         owner = owner_of(link.alias)
-        name = link.name if link.name.isprintable() else ascii(link.name)
+        name = visible(link.name)
         return name if owner is None else f"{name} (of the document {owner!r})"
 
 
 def _words(route: KernelRoute) -> str:
-    to = "default" if route.to in ("0.0.0.0/0", "::/0") else route.to
+    to = "default" if route.to in DEFAULTS else route.to
     table = f" (table {route.table})" if route.table != TABLE_MAIN else ""
     return f"{to} via {route.via}{table}" if route.via else to + table
 

@@ -10,10 +10,10 @@ from urllib.parse import quote
 
 from ...docker_api import Api
 from ...errors import Conflict, MissingOnHost
-from ...firewall.sockets import holders, listeners_at
 from ...rtnetlink.addresses import read_addresses
 from ...rtnetlink.channel import Channel
 from ...rtnetlink.links import read_links
+from ...sockets import holders, listeners_at
 from .. import service
 from ..configuration import Configuration, read_configuration
 from ..facts import read_engine
