@@ -197,16 +197,27 @@ def create(name: str) -> None:
     except FileExistsError:
         if name in inodes() or os.path.islink(path) or os.path.getsize(path):
             raise KernelRefused(f"namespace {name}", errno.EEXIST) from None
-    home = os.open(_THREAD, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        _checked(_libc.unshare(_CLONE_NEWNET), f"namespace {name}: create")
-        try:
+        with scratch(f"namespace {name}: create"):
             _checked(_libc.mount(_THREAD.encode(), path.encode(), b"none", _MS_BIND, None), f"namespace {name}: mount")
-        finally:
-            _setns(home, _CLONE_NEWNET)
     except KernelRefused:
         os.unlink(path)
         raise
+
+
+@contextlib.contextmanager
+def scratch(subject: str) -> Iterator[None]:
+    """The calling thread is in a new namespace, which ends with the context unless something keeps it.
+
+    Raises KernelRefused, above all without the privilege.
+    """
+    home = os.open(_THREAD, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _checked(_libc.unshare(_CLONE_NEWNET), subject)
+        try:
+            yield
+        finally:
+            _setns(home, _CLONE_NEWNET)
     finally:
         os.close(home)
 

@@ -13,8 +13,10 @@ from .firewall import FirewallWant, Tables
 from .host import Host
 from .model import HostView
 from .plan import preflight
+from .plan.hands import words_of
 from .plan.mtus import mtu_warnings
 from .plan.planner import Plan
+from .plan.settings import current
 from .task import Task
 
 
@@ -27,6 +29,18 @@ def rivals(host: Host, task: Task, where: Where, view: HostView, tables: Mapping
 
     new = ports.new_ports(wanted, before, where)
     return ports.rivals(new, view, tables, lambda netns, asked: host.listeners(netns, view, asked), firewall.holders)
+
+
+def untaken(task: Task, view: HostView) -> List[str]:
+    """A line for each value of a setting that the document says anew and the kernel won't take."""
+    said = words_of(task.target)
+    new = [(key, value, key[0] not in view.views) for key, value in said.items()
+           if current(view.views.get(key[0]), key[1]) != value]  # fmt: skip
+    if not new:
+        return []
+    from . import trial  # loaded when it is needed: most documents have no settings, and then they stay
+
+    return trial.refused(new)
 
 
 def unprotected(unfiltered: Optional[FirewallWant], view: HostView) -> List[str]:

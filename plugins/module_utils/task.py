@@ -30,7 +30,7 @@ from .plan.addresses import leased_ends
 from .plan.around import Elsewhere
 from .plan.claims import claimed_links, namespaces_in
 from .plan.firewall import Situation, firewall_wants, implied_settings, settings_to_read, settled, switched_on
-from .plan.hands import LOCALNET, NEW_LINKS, Word, clashes, needs_of, words_of
+from .plan.hands import DISABLE_IPV6, LOCALNET, NEW_LINKS, Word, clashes, ipv6_ways, needs_of, words_of
 from .plan.links import no_ipv6
 from .plan.owned import Owned, SysctlKey
 from .plan.planner import Wish
@@ -219,6 +219,9 @@ def _settings_to_read(task: Task, memory: Memory) -> Iterable[SysctlKey]:
         if has_ipv6(link.addresses):
             yield link.netns, NEW_LINKS
             yield link.netns, no_ipv6(link)
+    for netns, name in ipv6_ways(task.target):
+        yield netns, NEW_LINKS
+        yield netns, f"net/ipv6/conf/{name}{DISABLE_IPV6}"
     touched = {(interface.netns, interface.name): None for interface in task.target.interfaces}
     touched.update({key[:2]: None for key in memory.owned.addresses})
     for netns, name in touched:

@@ -51,7 +51,7 @@ def mend(before: HostView, after: HostView, steps: Sequence[Step]) -> List[Actio
     Only of links that the steps touched: what other people changed meanwhile stays changed.
     """
     actions: List[Action] = []
-    touched = touched_links(steps)
+    touched = touched_links(steps, before)
     names = {netns for netns, _name in touched} | {step.action.netns for step in steps}
     sheet = Sheet(before, nothing(""), "")
     for netns in names:

@@ -174,7 +174,7 @@ def _takes_advertisements(end: Union[End, Tap]) -> bool:
 
 def _needs_ipv6_allowed(sheet: Sheet, link: Union[Bridge, End]) -> bool:
     """Docker turns IPv6 off by default in containers whose networks have none; others do it on their hosts."""
-    if not has_ipv6(link.addresses):
+    if not (has_ipv6(link.addresses) or (link.netns, link.name) in sheet.ipv6_ways):
         return False
     into_container = link.netns is not None and link.netns.startswith(CONTAINER)
     namespace = sheet.namespace(link.netns)
@@ -184,7 +184,8 @@ def _needs_ipv6_allowed(sheet: Sheet, link: Union[Bridge, End]) -> bool:
 
 def _allow_ipv6(sheet: Sheet, end: Union[Bridge, End]) -> None:
     path = no_ipv6(end)
-    if has_ipv6(end.addresses) and sheet.view.views[end.netns].sysctls.get(path) == "1":
+    ipv6 = has_ipv6(end.addresses) or (end.netns, end.name) in sheet.ipv6_ways
+    if ipv6 and sheet.view.views[end.netns].sysctls.get(path) == "1":
         line = sheet.line(f"{place(end.netns)}: {end.name}: disable_ipv6 1 -> 0")
         sheet.do(BEFORE_UP, line, SysctlSet(end.netns, path, "0"), SysctlSet(end.netns, path, "1"))
 
@@ -301,6 +302,19 @@ def _refuse_without_ipv6(sheet: Sheet, interface: Interface) -> None:
             f"{place(netns)}: {interface.name}: address {address}: sysctl {path} is 1, which keeps IPv6 from it; "
             "say 0 for that in sysctls, or leave the address out"
         )
+
+
+def refuse_ways_without_ipv6(sheet: Sheet) -> None:
+    """The same of routes through interfaces that the document says nothing else of."""
+    for (netns, name), to in sheet.ipv6_ways.items():
+        link, path = sheet.link(netns, name), f"net/ipv6/conf/{name}{DISABLE_IPV6}"
+        if link is None or sheet.is_ours(netns, link) or sheet.view.views[netns].sysctls.get(path) != "1":
+            continue
+        if "0" not in (sheet.word(netns, path), sheet.word(netns, ALL_LINKS)):
+            sheet.conflicts.append(
+                f"{place(netns)}: route {to} dev {name}: sysctl {path} is 1, which keeps IPv6 from it; "
+                "say 0 for that in sysctls, or leave the route out"
+            )
 
 
 def _dress_new_loopback(sheet: Sheet, interface: Interface) -> None:

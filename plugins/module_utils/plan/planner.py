@@ -16,12 +16,13 @@ from .around import Elsewhere, together
 from .claims import claims, interface_claims, namespaces_in, within, without
 from .firewall import plan_firewall, plan_groups
 from .hairpins import hairpins
-from .links import plan_bridges, plan_interfaces, plan_namespaces, plan_veths
+from .hands import ipv6_ways
+from .links import plan_bridges, plan_interfaces, plan_namespaces, plan_veths, refuse_ways_without_ipv6
 from .owned import AddressKey, Owned, SysctlKey, nothing
 from .ports import plan_other_ports, plan_ports_of_others
 from .redirects import along_with
 from .routes import plan_routes, take_routes
-from .settings import plan_files, plan_settings, take_files, take_settings, without_what_forwarding_needs
+from .settings import forwarding_of, plan_files, plan_settings, take_files, take_settings, without_what_forwarding_needs
 from .sheet import LEAVE, Sheet
 from .strangers import Hangers
 from .taps import plan_taps
@@ -88,6 +89,8 @@ def make_plan(
     sheet.elsewhere = {key: word.value for key, word in wish.elsewhere.said.items()}
     sheet.wired = {(entry.netns, entry.bridge) for entry in wish.stored.interfaces if entry.bridge is not None}
     sheet.uplinks = {(bridge.netns, bridge.uplink) for bridge in wish.stored.bridges if bridge.uplink is not None}
+    sheet.kept = [(key, word) for key, word in {**sheet.elsewhere, **sheet.said}.items() if forwarding_of(key)]
+    sheet.ipv6_ways = ipv6_ways(wish.stored)
     lent = _find_hairpins(sheet, wish, tables)
     wanted = claims(wish.topology, wish.settings, wish.files)
     doomed = _doomed(wish, owned, wanted)
@@ -110,6 +113,7 @@ def make_plan(
         plan_other_ports(sheet, wish.topology, wish.stored)
     plan_ports_of_others(sheet, *lent)
     plan_interfaces(sheet, wish.topology.interfaces)
+    refuse_ways_without_ipv6(sheet)
     plan_uplinks(sheet, wish.topology.bridges)
     plan_routes(sheet, wish.topology.routes)
     plan_firewall(sheet, tables, wish.firewall, wish.firewall_before)

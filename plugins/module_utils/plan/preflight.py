@@ -11,8 +11,10 @@ from ..document.links import BRIDGE, FOREIGN, Key, Placed, WantedLink, place, pl
 from ..document.prefix import is_link_local, known_ip, known_prefix
 from ..document.rules import IPV6_LEAST_MTU
 from ..model import CONTAINER, Bridge, HostView, Link, NamespaceView, Topology
-from ..rtnetlink.constants import ROUTE_PROTOCOL, RTN_UNICAST, RTPROT_KERNEL
+from ..rtnetlink.constants import IFA_F_PERMANENT, ROUTE_PROTOCOL, RT_SCOPE_LINK, RTN_UNICAST, RTPROT_KERNEL
 from ..suggestion import suggestion
+from .claims import claimed_links
+from .hands import DISABLE_IPV6, words_of
 from .limits import limit_problems
 from .overlap import ForeignAddress, ForeignRoute, on_every_link, overlap_problems
 
@@ -92,7 +94,8 @@ def problems(
 def warnings(topology: Topology, host: HostView, where: Where = _EVERYTHING_KNOWN) -> List[str]:
     """What is allowed and does harm to interfaces that aren't ours.
 
-    An MTU under 1280 takes IPv6 from one (hazard 22), and a port of a bridge has no use for its addresses (hazard 3).
+    An MTU under 1280 takes IPv6 from one (hazard 22), as disable_ipv6 does, and a port of a bridge has no use for its
+    addresses (hazard 3).
     """
     found: List[str] = []
     for position, interface in enumerate(topology.interfaces):
@@ -114,7 +117,25 @@ def warnings(topology: Topology, host: HostView, where: Where = _EVERYTHING_KNOW
                 f"{path}.bridge: as a port of {interface.bridge}, {interface.name} can't be reached any more by "
                 f"{', '.join(useless)}"
             )
+    found += _without_ipv6(topology, host)
     return found + [line for i, bridge in enumerate(topology.bridges) for line in _leases(bridge, host, where, i)]
+
+
+def _without_ipv6(topology: Topology, host: HostView) -> Iterator[str]:
+    """What a word that turns IPv6 off takes from interfaces: it doesn't come back by itself."""
+    made = claimed_links(topology)
+    for (netns, path), value in words_of(topology).items():
+        view = host.views.get(netns)
+        if view is None or value != "1" or not path.endswith(DISABLE_IPV6) or view.sysctls.get(path) == value:
+            continue
+        which = path.split("/")[-2]
+        for name, link in view.links.items():
+            if which not in (name, "all") or name == "lo" or (netns, name) in made:
+                continue
+            there = [entry for entry in view.addresses.get(link.index, ()) if entry.flags & IFA_F_PERMANENT]
+            lost = [entry.address for entry in there if ":" in entry.address and entry.scope != RT_SCOPE_LINK]
+            if lost:
+                yield f"sysctl {path}: {value} takes IPv6 from {name}, which loses {', '.join(lost)} for good"
 
 
 def _leases(bridge: Bridge, host: HostView, where: Where, position: int) -> Iterator[str]:
