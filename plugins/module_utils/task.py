@@ -131,8 +131,10 @@ def named_by(part: Topology, whole: Topology, owned: Owned) -> Topology:
         if section == "routes":
             lists[section] += identity.routes_meant(owned.routes, entries)
         elif section not in ("masquerade", "published_ports"):
-            known = identity.namesakes(section, lists[section])
-            lists[section] += [entry for entry in entries if not known.of(entry)]
+            known, others = identity.namesakes(section, lists[section]), identity.of_other_kinds(section, whole)
+            lists[section] += [
+                entry for entry in entries if not known.of(entry) and identity.of(section, entry) not in others
+            ]
     meant: Dict[str, Any] = {section: tuple(entries) for section, entries in lists.items()}
     return part._replace(**meant)
 
