@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import Any, Dict, List, Optional, TextIO
+from typing import Any, Dict, Iterable, List, Optional, TextIO, Tuple
 
 from . import document as documents
 from .engine import Result, run
@@ -61,10 +61,20 @@ def _read(path: str) -> Dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidValue(f"{path}: can't be read: {error}") from None
     try:
-        document: Dict[str, Any] = json.loads(text)
+        document: Dict[str, Any] = json.loads(text, object_pairs_hook=lambda pairs: _mapping(path, pairs))
         return document
     except ValueError as error:
         return _read_yaml(path, text, str(error))
+
+
+def _mapping(path: str, pairs: Iterable[Tuple[Any, Any]]) -> Dict[Any, Any]:
+    """A mapping of the file. Of a key that is there twice JSON and YAML take the last: the rest would go unseen."""
+    found: Dict[Any, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise InvalidValue(f"{path}: {key}: is there twice in the same mapping; make the two one")
+        found[key] = value
+    return found
 
 
 def _read_yaml(path: str, text: str, not_json: str) -> Dict[str, Any]:
@@ -74,8 +84,17 @@ def _read_yaml(path: str, text: str, not_json: str) -> Dict[str, Any]:
         raise InvalidValue(
             f"{path}: not JSON ({not_json}), and PyYAML isn't installed here to read it as YAML"
         ) from None
+
+    class Loader(yaml.SafeLoader):
+        """As the safe one, but for keys that are there twice."""
+
+        def compose_mapping_node(self, anchor: Any) -> Any:
+            node = super().compose_mapping_node(anchor)
+            _mapping(path, [(key.value, None) for key, _value in node.value if isinstance(key, yaml.ScalarNode)])
+            return node
+
     try:
-        document: Dict[str, Any] = yaml.safe_load(text)
+        document: Dict[str, Any] = yaml.load(text, Loader)
         return document
     except yaml.YAMLError as error:
         raise InvalidValue(f"{path}: neither JSON nor YAML: {error}") from None

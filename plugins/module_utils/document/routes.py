@@ -20,6 +20,7 @@ METRIC_HIGHEST = 2**32 - 1
 DEFAULT_METRIC = {4: 0, 6: 1024}  # IP6_RT_PRIO_USER, linux/ipv6_route.h
 WEIGHT_HIGHEST = 256  # rtnh_hops is one byte and counts from 0
 _DEFAULT = {4: "0.0.0.0/0", 6: "::/0"}
+_EVERYWHERE = ("any", "all", "0.0.0.0", "::", "0/0")  # as other programs have it
 # What an entry with state absent doesn't say; no route is so.
 EITHER_DEFAULT = "default"  # of both families
 TABLE_ANY = 0  # RT_TABLE_UNSPEC
@@ -117,6 +118,9 @@ def _destination(fields: Fields, default_family: int) -> Optional[Tuple[int, str
     text = fields.text("to", "where the route leads, like 192.168.2.0/24 or default")
     if text == "default":
         return default_family, _DEFAULT[default_family]
+    if text in _EVERYWHERE:
+        fields.problem("to", f"{shown(text)} is no destination; say default for what no other route has")
+        return None
     prefix = fields.network("to", text) if text else None
     return (prefix.family, prefix.text) if prefix else None
 
