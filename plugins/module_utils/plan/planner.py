@@ -178,15 +178,20 @@ def _doomed(wish: Wish, owned: Owned, wanted: Owned) -> Owned:
 
 
 def _leaving_first(steps: List[Step]) -> List[Step]:
-    """An IPv6 address that moves leaves its old link first: the new one asks whether somebody has it (hazard 28)."""
+    """An IPv6 address that moves leaves its old link first: the new one asks whether somebody has it (hazard 28).
+
+    So does one that gets another prefix length: a link has no IPv6 address twice.
+    """
     arriving = {
-        step.action.address for step in steps if isinstance(step.action, AddressAdd) and ":" in step.action.address
+        step.action.address.partition("/")[0]
+        for step in steps
+        if isinstance(step.action, AddressAdd) and ":" in step.action.address
     }
     if not arriving:
         return steps
     return [
         step._replace(stage=LEAVE)
-        if isinstance(step.action, AddressDelete) and step.action.address in arriving
+        if isinstance(step.action, AddressDelete) and step.action.address.partition("/")[0] in arriving
         else step
         for step in steps
     ]
