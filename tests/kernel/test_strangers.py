@@ -281,3 +281,34 @@ def test_a_source_that_another_link_has_first_may_go(private_host: Path) -> None
     moved = [{**first, "addresses": ["10.1.5.1/24"]}, {**second, "addresses": ["10.1.2.1/24"]}]
     apply({**document, "bridges": moved})
     assert "10.60.0.0/16 dev eth9 scope link src 10.1.2.1" in ip(None, "route").replace("linkdown ", "")
+
+
+@pytest.mark.parametrize("family", ["iptables", "ip6tables"])
+@pytest.mark.parametrize("netns", [None, "red"])
+def test_a_chain_that_others_rules_lead_to_stays(backend: str, family: str, netns: str | None) -> None:
+    """The kernel deletes none such: that is known beforehand."""
+    place = {"netns": netns} if netns else {}
+    document: Document = {
+        "namespaces": [{"name": "red"}],
+        "bridges": [{"name": "br0", "addresses": ["10.1.2.1/24", "fd01::1/64"], **place}],
+        "published_ports": [
+            {"port": 80, "to": to, "address": "any", **place} for to in ("10.1.2.2:80", "[fd01::2]:80")
+        ],
+    }
+    apply(document)
+    there = ["ip", "netns", "exec", netns] if netns else []
+
+    def tables(*words: str) -> str:
+        command = [*there, f"{family}-{backend}", "-t", "nat", *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    chain = next(line.split()[1] for line in tables("-S").splitlines() if line.startswith("-N HOSTWIRE-"))
+    tables("-N", "mine")
+    tables("-A", "mine", "-j", chain)
+    without = {**document, "published_ports": []}
+    (line,) = refusals(without)
+    assert line.startswith(f"{netns or 'host'}: chain {chain} of {family} (table nat) can't be removed")
+    assert f"-A mine -j {chain}" in line
+    tables("-F", "mine")
+    apply(without)
+    assert apply(NOTHING).changed

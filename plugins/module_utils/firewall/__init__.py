@@ -30,6 +30,7 @@ __all__ = [
     "describe",
     "families",
     "forget_flows",
+    "held_chains",
     "holders",
     "installed",
     "leads_loopback_out",
@@ -72,6 +73,15 @@ def restore(netns: Optional[str], backend: str, family: int, text: str) -> None:
     from . import programs
 
     programs.restore(netns, backend, family, text)
+
+
+def held_chains(tables: Tables, change: FirewallChange) -> List[str]:
+    """What keeps a change from being made; see :mod:`.difference`."""
+    if not change.swaps:
+        return []
+    from . import difference
+
+    return list(difference.held_chains(tables, change))
 
 
 def changes(

@@ -14,6 +14,7 @@ from ..firewall import (
     Tables,
     changes,
     families,
+    held_chains,
     leads_loopback_out,
     link_groups,
     localnet_interfaces,
@@ -291,6 +292,7 @@ def plan_firewall(
             continue
         want = wants.get(netns)
         change = changes(tables[netns], want, previous.get(netns), sheet.owned.name, netns)
+        sheet.conflicts += [f"{place(netns)}: {line}" for line in held_chains(tables[netns], change)]
         first = len(sheet.lines)
         for text in change.lines:
             sheet.line(text)
