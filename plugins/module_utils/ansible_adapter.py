@@ -61,9 +61,9 @@ def run_documents(spec: Spec) -> NoReturn:
             module.reword()
         if isinstance(given, str):
             raise InvalidValue("documents: text is not a list; say one entry per line, each with a dash")
-        twice = _names_twice(documents)
-        if twice:
-            raise InvalidValue([*rehearsal.problems_of(documents), *twice])
+        unnamed = _unnamed(documents)
+        if unnamed:
+            raise InvalidValue([*rehearsal.problems_of(documents), *unnamed])
         results = rehearsal.run_all(documents, check=_only_checks(module), emptied=fields.get("emptied_namespaces", ()))
         for warning in dict.fromkeys(warning for result in results for warning in result.warnings):
             module.warn(warning)
@@ -78,22 +78,21 @@ def run_documents(spec: Spec) -> NoReturn:
     answer(module, work)
 
 
-def _names_twice(documents: Sequence[Any]) -> List[str]:
-    """A line for each document that would take away what an earlier one of its name has just made."""
-    first: Dict[Any, int] = {}
-    found: List[str] = []
-    for position, document in enumerate(documents):
-        if not isinstance(document, dict) or document.get("state") == "absent":
-            continue
-        name = document.get("name") or Topology().name
-        earlier = first.setdefault(str(name), position)
-        if earlier != position:
-            said = f'"{name}"' + ("" if document.get("name") else ", as none is said,")
-            found.append(
-                f"documents[{position}].name: {said} is the name of documents[{earlier}] already; a host has one "
-                "document of a name: say another, or make the two one"
-            )
-    return found
+def _unnamed(documents: Sequence[Any]) -> List[str]:
+    """A line for each document without a name behind another one: it would take away what that has just made.
+
+    A name that is said may come again, where something has to stay until others have let go of it.
+    """
+    none = [
+        position
+        for position, document in enumerate(documents)
+        if isinstance(document, dict) and not document.get("name") and document.get("state") != "absent"
+    ]
+    return [
+        f"documents[{position}].name: is missing, as it is in documents[{none[0]}], and would be {Topology().name} in "
+        "both; say a name for each document"
+        for position in none[1:]
+    ]
 
 
 def _document_told(document: Mapping[str, Any], result: engine.Result) -> Dict[str, Any]:

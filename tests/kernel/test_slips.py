@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -124,3 +125,19 @@ def test_names_stay_where_no_names_or_no_guests_are_given() -> None:
             ]
     assert not call("guest_names", owner="another")["changed"]
     assert call("guest_names", state="absent")["changed"]
+
+
+@pytest.mark.usefixtures("private_host")
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"interfaces": [{"name": "enp1s0", "mtu": 1400}]},
+        {"bridges": [{"name": "br0", "uplink": "enp1s0"}]},
+        {"routes": [{"to": "10.9.0.0/16", "dev": "enp1s0"}]},
+    ],
+)
+def test_another_name_of_an_interface_leads_to_the_one_it_goes_by(document: dict[str, Any]) -> None:
+    for command in ("link add eth0 type veth peer name far", "link property add dev eth0 altname enp1s0"):
+        subprocess.run(["ip", *command.split()], check=True)
+    with pytest.raises(InvalidValue, match='no interface named "enp1s0".*another name of "eth0": say that'):
+        engine.run(document, check=True)

@@ -46,6 +46,8 @@ def route(fields: Fields, absent: bool) -> Optional[Route]:
     for way in ways:
         if way.family and way.family != family:
             way.fields.problem("via", f"{way.hop.via} is an IPv{way.family} gateway and the route is IPv{family}")
+        if len(ways) > 1 and family == 6 and not way.family:
+            way.fields.problem("via", "is missing; of several next hops of an IPv6 route each needs its gateway")
     if kind != "unicast" and ways:
         fields.problem("type", f"a route of type {kind} leads nowhere; leave via, dev and nexthops out")
     if kind == "unicast" and not ways and not absent:

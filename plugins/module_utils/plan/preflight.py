@@ -160,7 +160,9 @@ def _uplinks(scene: _Scene) -> Iterator[str]:
         path = f"{scene.where.path('bridges', position)}.uplink"
         link = view.links.get(bridge.uplink)
         if link is None:
-            hint = suggestion(bridge.uplink, sorted(_foreign_links(scene, bridge.netns)))
+            hint = _known_as(scene, bridge.netns, bridge.uplink) or suggestion(
+                bridge.uplink, sorted(_foreign_links(scene, bridge.netns))
+            )
             yield f'{path}: no interface named "{bridge.uplink}" {place(bridge.netns)}{hint}'
         elif not link.up and not told.get((bridge.netns, bridge.uplink)):
             entry = f"interfaces: [{{name: {bridge.uplink}, up: true}}]"
@@ -202,6 +204,12 @@ def _foreign_links(scene: _Scene, netns: Optional[str]) -> Dict[str, Link]:
     return {name: link for name, link in view.links.items() if (netns, name) not in scene.owned_links}
 
 
+def _known_as(scene: _Scene, netns: Optional[str], name: str) -> str:
+    """The end of a message about an interface that there isn't by this name, but by another one."""
+    names = [link.name for link in _foreign_links(scene, netns).values() if name in link.altnames]
+    return f'; it is another name of "{names[0]}": say that' if names else ""
+
+
 def _can_tell(scene: _Scene, netns: Optional[str]) -> bool:
     """Whether the interfaces of a namespace are known: it was looked at, or this document makes it."""
     return netns in scene.host.views or (netns in scene.namespaces and netns not in scene.names)
@@ -220,7 +228,7 @@ def _unknown_bridges(scene: _Scene) -> Iterator[str]:
             names = [name for name, other in there.items() if other.kind == "bridge"]
             names += [name for netns, name in made if netns == link.netns]
             elsewhere = [netns for netns, name in made if name == link.bridge]
-            hint = suggestion(link.bridge, sorted(names))
+            hint = _known_as(scene, link.netns, link.bridge) or suggestion(link.bridge, sorted(names))
             if elsewhere and not hint:
                 hint = f"; it is {place(elsewhere[0])}, and a port is in its bridge's namespace"
             yield f'{link.path}.bridge: no bridge named "{link.bridge}" {place(link.netns)}{hint}'
@@ -262,7 +270,7 @@ def _unknown_interfaces(scene: _Scene) -> Iterator[str]:
         if netns not in there:
             there[netns] = set(_foreign_links(scene, netns))
         if name not in there[netns]:
-            hint = suggestion(name, sorted(there[netns] | made.get(netns, set())))
+            hint = _known_as(scene, netns, name) or suggestion(name, sorted(there[netns] | made.get(netns, set())))
             yield f'{path}: no interface named "{name}" {place(netns)}{hint}'
 
 
