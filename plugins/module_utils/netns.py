@@ -176,6 +176,17 @@ def inodes() -> Dict[str, int]:
     return found
 
 
+def other_files() -> Dict[str, str]:
+    """What has the name of a namespace, is none and stands in the way of one: name to path. See :func:`create`."""
+    known = inodes()
+    found: Dict[str, str] = {}
+    with contextlib.suppress(FileNotFoundError), os.scandir(DIRECTORY) as entries:
+        for entry in entries:
+            if entry.name not in known and not (entry.is_file(follow_symlinks=False) and not entry.stat().st_size):
+                found[entry.name] = entry.path
+    return found
+
+
 def names() -> List[str]:
     """The names of all namespaces, sorted."""
     return sorted(inodes())

@@ -7,6 +7,7 @@ import functools
 from typing import Dict, List, Mapping, Optional, Sequence
 
 from . import firewall
+from . import netns as namespaces
 from .document import Reading, Where
 from .document.published import still_published
 from .firewall import FirewallWant, Tables
@@ -29,6 +30,16 @@ def rivals(host: Host, task: Task, where: Where, view: HostView, tables: Mapping
 
     new = ports.new_ports(wanted, before, where)
     return ports.rivals(new, view, tables, lambda netns, asked: host.listeners(netns, view, asked), firewall.holders)
+
+
+def misnamed(task: Task, view: HostView) -> List[str]:
+    """A line for each namespace to be made whose name something else has: a file with content, or a link."""
+    new = {namespace.name for namespace in task.target.namespaces}.difference(view.names)
+    return [
+        f"namespace {name}: {path} is there and no namespace; remove it, or choose another name"
+        for name, path in (namespaces.other_files() if new else {}).items()
+        if name in new
+    ]
 
 
 def untaken(task: Task, view: HostView) -> List[str]:
