@@ -95,6 +95,7 @@ class Sheet:
         self.wired: Set[LinkKey] = set()  # bridges onto which the document plugs interfaces that aren't ours
         self.uplinks: Set[LinkKey] = set()  # interfaces whose work the document has bridges do
         self.ipv6_ways: Dict[LinkKey, str] = {}  # links by which IPv6 routes of the document go; see hands
+        self.narrow: Set[LinkKey] = set()  # bridges with ports too small for IPv6; see links
         self.leaving: Set[LinkKey] = set()  # bridges that give an uplink back: their routes move or go
 
     def line(self, text: str) -> int:
