@@ -9,7 +9,7 @@ from typing import Any, Dict, List
 import pytest
 
 from ansible_collections.hostwire.linux.plugins.module_utils import engine, sysctl
-from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict, VerificationFailed
+from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict, InvalidValue, VerificationFailed
 from ansible_collections.hostwire.linux.plugins.module_utils.netns import inside
 from ansible_collections.hostwire.linux.tests.kernel import world
 from ansible_collections.hostwire.linux.tests.kernel.plainly import NOTHING, ip, refused, run, setting
@@ -200,3 +200,21 @@ def test_where_new_links_have_no_ipv6_those_with_routes_do(later: bool) -> None:
         run(cable)
     run({**cable, "routes": [{"to": "fd77::/64", "dev": "v"}]})
     assert subprocess.check_output(["ip", "-6", "route", "show", "fd77::/64"]) != b""
+
+
+@pytest.mark.parametrize("when", ["at once", "later"])
+def test_what_a_switch_has_taken_over_and_loses_is_said_too(when: str) -> None:
+    neighbours()
+    switch: Document = {"bridges": [{"name": "br0", "uplink": "eth0"}]}
+    if when == "later":
+        run(switch)
+    document = {**switch, "sysctls": {"net.ipv6.conf.br0.disable_ipv6": 1}}
+    (warning,) = engine.run(document, check=True).warnings
+    assert "takes IPv6 from br0, which loses fd02::1/64 for good" in warning
+
+
+def test_a_probe_by_an_interface_that_there_is_not() -> None:
+    probe = {"from": "g", "to": "fe80::1%eth9", "expect": "unreachable"}
+    for check in (True, False):
+        with pytest.raises(InvalidValue, match=r'probes\[0\].to: no interface named "eth9" in namespace g'):
+            engine.run({"namespaces": [{"name": "g"}], **CABLE, "probes": [probe]}, check=check)

@@ -123,12 +123,17 @@ def warnings(topology: Topology, host: HostView, where: Where = _EVERYTHING_KNOW
 
 def _without_ipv6(topology: Topology, host: HostView) -> Iterator[str]:
     """What a word that turns IPv6 off takes from interfaces: it doesn't come back by itself."""
-    made = claimed_links(topology)
+    moving = {(bridge.netns, bridge.name): bridge.uplink for bridge in topology.bridges if bridge.uplink is not None}
+    made = claimed_links(topology) - moving.keys()
     for (netns, path), value in words_of(topology).items():
         view = host.views.get(netns)
         if view is None or value != "1" or not path.endswith(DISABLE_IPV6) or view.sysctls.get(path) == value:
             continue
         which = path.split("/")[-2]
+        baggage = view.baggage.get(moving.get((netns, which), ""))
+        lost = [address for address in baggage.addresses if ":" in address] if baggage is not None else []
+        if lost and which not in view.links:
+            yield f"sysctl {path}: {value} takes IPv6 from {which}, which loses {', '.join(lost)} for good"
         for name, link in view.links.items():
             if which not in (name, "all") or name == "lo" or (netns, name) in made:
                 continue
@@ -263,6 +268,9 @@ def _unknown_interfaces(scene: _Scene) -> Iterator[str]:
         for i, masquerade in enumerate(topology.masquerade)
         for name in masquerade.except_to
     ]
+    for i, probe in enumerate(topology.probes):
+        if "%" in probe.to:
+            named.append((f"{where.path('probes', i)}.to", probe.source, probe.to.partition("%")[2]))
     there: Dict[Optional[str], Set[str]] = {}
     for path, netns, name in named:
         if name == "lo" or name in made.get(netns, ()) or not _can_tell(scene, netns):
