@@ -29,7 +29,8 @@ def elsewhere(stored: Topology, previous: Topology, records: Records) -> Elsewhe
     ours = (*stored.published_ports, *previous.published_ports)
     words = words_of(stored)
     concerned = (*_PLUGGED, "interfaces")
-    if not (ours or words or stored.forwarding.ipv6 or any(getattr(stored, section) for section in concerned)):
+    forwards = stored.forwarding.ipv4 or stored.forwarding.ipv6
+    if not (ours or words or forwards or any(getattr(stored, section) for section in concerned)):
         return NOTHING
     others = [(name, records.load(name)) for name in records.names() if name != stored.name]
     published = [(name, port) for name, memory in others for port in _published(memory)]

@@ -228,6 +228,7 @@ class Run:
         conflicts: List[str] = []
         if first:
             conflicts += others.rivals(self.host, task, self.reading.where, view, tables)
+            conflicts += others.misnamed(task, view) + others.untaken(task, view)
             conflicts += needed_elsewhere(namespaces_that_go(task, memory, view), self._name, self._records)
         plan = make_plan(wish, view, memory.owned, tables, processes, self._machine, conflicts)
         return Picture(view, tables, wish, plan)

@@ -38,7 +38,7 @@ from .plan.filters import (
     switched_on,
     with_rules,
 )
-from .plan.hands import LOCALNET, NEW_LINKS, Word, clashes, needs_of, words_of
+from .plan.hands import DISABLE_IPV6, LOCALNET, NEW_LINKS, Word, clashes, ipv6_ways, needs_of, words_of
 from .plan.links import no_ipv6
 from .plan.owned import Owned, SysctlKey
 from .plan.planner import Wish
@@ -139,8 +139,10 @@ def named_by(part: Topology, whole: Topology, owned: Owned) -> Topology:
         if section == "routes":
             lists[section] += identity.routes_meant(owned.routes, entries)
         elif section not in ("masquerade", "published_ports"):
-            known = identity.namesakes(section, lists[section])
-            lists[section] += [entry for entry in entries if not known.of(entry)]
+            known, others = identity.namesakes(section, lists[section]), identity.of_other_kinds(section, whole)
+            lists[section] += [
+                entry for entry in entries if not known.of(entry) and identity.of(section, entry) not in others
+            ]
     meant: Dict[str, Any] = {section: tuple(entries) for section, entries in lists.items()}
     return part._replace(**meant)
 
@@ -227,6 +229,9 @@ def _settings_to_read(task: Task, memory: Memory) -> Iterable[SysctlKey]:
         if has_ipv6(link.addresses):
             yield link.netns, NEW_LINKS
             yield link.netns, no_ipv6(link)
+    for netns, name in ipv6_ways(task.target):
+        yield netns, NEW_LINKS
+        yield netns, f"net/ipv6/conf/{name}{DISABLE_IPV6}"
     touched = {(interface.netns, interface.name): None for interface in task.target.interfaces}
     touched.update({key[:2]: None for key in memory.owned.addresses})
     for netns, name in touched:

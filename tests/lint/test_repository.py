@@ -28,7 +28,7 @@ LAYERS = (
     ("plan",),
     ("apply",),
     ("elsewhere",),
-    ("task", "info", "hosts_file"),
+    ("task", "info", "hosts_file", "trial"),
     ("guest_names", "host"),
     ("others",),
     ("engine", "paper"),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.hostwire.linux.plugins.module_utils import engine
+from ansible_collections.hostwire.linux.plugins.module_utils import ansible_adapter, engine
 from ansible_collections.hostwire.linux.plugins.module_utils.ansible_adapter import difference, sentence
 from ansible_collections.hostwire.linux.plugins.module_utils.ansible_module import LOG_LENGTH, own_path, unexpected
 from ansible_collections.hostwire.linux.plugins.module_utils.document import dump, read
@@ -136,6 +136,26 @@ def test_probes_and_their_limits_are_judged_together() -> None:
     answer = call("reachability", probes=[{"to": "192.168.15.300"}], timeout="soon", attempt=3)
     assert [problem.split(":")[0] for problem in answer["problems"][:2]] == ["attempt", "probes[0].to"]
     assert "timeout" in answer["problems"][2]
+
+
+@pytest.mark.parametrize("start", ["nowhere", None])
+def test_a_namespace_that_isnt_there_is_named_with_its_field(
+    monkeypatch: pytest.MonkeyPatch, warned: list[str], start: str | None
+) -> None:
+    monkeypatch.setattr(ansible_adapter.namespaces, "names", lambda: ["red"])
+    probes = [{"to": "127.0.0.1"}, {"to": "192.0.2.1", "from": start or "rde"}]
+    answer = call("reachability", probes=probes)
+    hint = "" if start else '; did you mean "red"?'
+    assert answer["problems"] == [f'probes[1].from: no namespace named "{start or "rde"}"{hint}']
+    assert answer["kind"] == "missing"
+    assert not call("reachability", probes=probes, check=True).get("failed")  # the run may make it before
+
+
+@pytest.mark.parametrize("documents", [{}, {"name": "a"}, "a", True])
+def test_documents_that_are_no_list(documents: Any) -> None:
+    (problem,) = call("topologies", documents=documents)["problems"]
+    assert problem.startswith("documents: ")
+    assert "not a list" in problem
 
 
 def test_check_mode_sends_no_probe(warned: list[str]) -> None:

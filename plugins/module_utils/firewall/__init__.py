@@ -8,7 +8,7 @@ and a task compiles every module that it loads.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, Iterable, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from .groups import link_groups
 from .tables import Tables
@@ -29,6 +29,7 @@ __all__ = [
     "describe",
     "families",
     "forget_flows",
+    "held_chains",
     "installed",
     "leads_loopback_out",
     "link_groups",
@@ -69,6 +70,15 @@ def restore(netns: Optional[str], backend: str, family: int, text: str) -> None:
     from . import programs
 
     programs.restore(netns, backend, family, text)
+
+
+def held_chains(tables: Tables, change: FirewallChange) -> List[str]:
+    """What keeps a change from being made; see :mod:`.difference`."""
+    if not change.swaps:
+        return []
+    from . import difference
+
+    return list(difference.held_chains(tables, change))
 
 
 def changes(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Mapping, Optional, Tuple
 
-from ..firewall import FirewallWant, Tables, changes, families, link_groups
+from ..firewall import FirewallWant, Tables, changes, families, held_chains, link_groups
 from ..firewall.groups import is_ours, narrower
 from ..firewall.rules import DEVGROUP
 from ..model import PublishedPort
@@ -30,6 +30,7 @@ def plan_firewall(
             continue
         want = wants.get(netns)
         change = changes(tables[netns], want, previous.get(netns), sheet.owned.name, netns)
+        sheet.conflicts += [f"{place(netns)}: {line}" for line in held_chains(tables[netns], change)]
         first = len(sheet.lines)
         for text in change.lines:
             sheet.line(text)

@@ -90,10 +90,14 @@ class Sheet:
         self.said: Dict[SysctlKey, str] = {}  # every setting that the document has a value for
         self.elsewhere: Dict[SysctlKey, str] = {}  # the same of other documents
         self.switched: Set[Optional[str]] = set()  # where IPv4 forwarding changes
+        self.switches: Dict[SysctlKey, str] = {}  # the forwarding switches that change, and what they become
+        self.kept: List[Tuple[SysctlKey, str]] = []  # what documents say of single links' forwarding
         # Links that the plan takes down: they lose routes and IPv6 addresses (hazard 23).
         self.falling: Set[LinkKey] = set()
         self.wired: Set[LinkKey] = set()  # bridges onto which the document plugs interfaces that aren't ours
         self.uplinks: Set[LinkKey] = set()  # interfaces whose work the document has bridges do
+        self.ipv6_ways: Dict[LinkKey, str] = {}  # links by which IPv6 routes of the document go; see hands
+        self.narrow: Set[LinkKey] = set()  # bridges with ports too small for IPv6; see links
         self.leaving: Set[LinkKey] = set()  # bridges that give an uplink back: their routes move or go
 
     def line(self, text: str) -> int:
