@@ -24,7 +24,7 @@ def routes() -> Iterator[BadDocument]:
         ({"to": 10, "dev": "eth0"},
          "to: 10 is not text; say where the route leads, like 192.168.2.0/24 or default (YAML reads it as a number: quote it)"),
         ({"to": "defautl", "dev": "eth0"}, 'to: "defautl" is not a network, like 192.168.2.0/24 or default'),
-        ({"to": "0.0.0.0", "dev": "eth0"}, 'to: "0.0.0.0" has no prefix length; say 0.0.0.0/0'),
+        ({"to": "0.0.0.0", "dev": "eth0"}, 'to: "0.0.0.0" is no destination; say default for what no other route has'),
         ({"to": "fd00::5", "dev": "eth0"}, 'to: "fd00::5" has no prefix length; say fd00::/64, or fd00::5/128 for one host'),
         ({"to": "10.0.0.5", "dev": "eth0"}, 'to: "10.0.0.5" has no prefix length; say 10.0.0.0/24, or 10.0.0.5/32 for one host'),
         ({"to": "10.0.0.5/24", "dev": "eth0"}, 'to: "10.0.0.5/24" has host bits set; say 10.0.0.0/24, or 10.0.0.5/32 for one host'),
