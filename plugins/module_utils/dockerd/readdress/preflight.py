@@ -3,18 +3,18 @@
 
 from __future__ import annotations
 
-import errno
 import ipaddress
-import os
 from typing import List, NamedTuple, Optional
 
 from ...errors import Conflict, HostwireError, InvalidValue, MissingOnHost
-from ..configuration import DAEMON_JSON, real_path
+from ..configuration import DAEMON_JSON
 from ..model import DEFAULT_NETWORK, Container
 from ..options import BY_KEY
 from ..routes import overlapping
-from .agreement import bad_values, differences
+from .agreement import bad_values, differences, same_option
 from .plan import Plan, given
+from .replaceable import why_not_replaceable
+from .since import outdated
 from .situation import Situation
 from .validation import objections
 from .wish import ABSENT, PRESENT, RESTORED, Wish, outside, overlap
@@ -45,7 +45,9 @@ def check(wish: Wish, now: Situation, plan: Plan) -> None:
     _check_overlaps(wish, now, plan, found)
     _check_places(now, plan, found)
     if plan.lines:
-        found.conflict.extend(differences(now))
+        found.conflict.extend(now.hindrances)
+        unlike = differences(now)
+        found.conflict.extend([*unlike, *(line for line in outdated(now) if not same_option(line, unlike))])
         found.conflict.extend(plan.leaning.conflicts)
         _check_containers(now, plan, found)
         _check_disk(plan, found)
@@ -215,20 +217,7 @@ def _misfits(one: Container, now: Situation, address: str) -> List[str]:
 
 def _check_disk(plan: Plan, found: _Found) -> None:
     """Whether the files can be written at all; that they fit is shown by writing them beside, before the stop."""
-    for path in sorted({*plan.forward.start, *plan.forward.final}):
-        directory = os.path.dirname(real_path(path))
-        while not os.path.isdir(directory):
-            directory = os.path.dirname(directory)
-        problem = _why_not_writable(directory)
+    for path in sorted({*plan.forward.start, *plan.forward.final, *plan.back.start}):
+        problem = why_not_replaceable(path)
         if problem:
             found.conflict.append(f"file {path}: can't be written: {problem}")
-
-
-def _why_not_writable(directory: str) -> str:
-    status = os.statvfs(directory)
-    if status.f_flag & os.ST_RDONLY or not os.access(directory, os.W_OK):
-        reason = errno.EROFS if status.f_flag & os.ST_RDONLY else errno.EACCES
-        return f"{directory}: {os.strerror(reason)}"
-    if not status.f_bavail or (status.f_files and not status.f_ffree):
-        return f"{directory}: {os.strerror(errno.ENOSPC)}"
-    return ""

@@ -69,6 +69,11 @@ def steady(ran: Sequence[Container]) -> Tuple[str, ...]:
     return tuple(one.id for one in ran if one.status == "running" and not (one.restarts and _is_recent(one.started)))
 
 
+def awaited(ran: Sequence[Container], seconds: float) -> Tuple[str, ...]:
+    """Those, by id, that are healthy and can have shown it again so many seconds after their start."""
+    return tuple(one.id for one in ran if one.health == "healthy" and one.first_check < seconds - SETTLED)
+
+
 def _is_recent(started: str) -> bool:
     """Whether an RFC 3339 time of the engine's lies less than a minute back, by the clock that both have."""
     try:
