@@ -50,7 +50,7 @@ class Way(NamedTuple):
 
     ``refused`` are the words that a refusal holds, "" where docker0 moves; ``blind``: the move can be tried with
     nothing looked at beforehand, and is taken back. ``warned`` are words of the plan. ``others`` are containers that
-    run beside the one that all hosts have.
+    run beside the one that all hosts have, ``kept`` addresses of docker0's that aren't Docker's.
     """
 
     files: Mapping[str, str] = {}
@@ -62,6 +62,7 @@ class Way(NamedTuple):
     warned: str = ""
     blind: bool = True
     others: Tuple[str, ...] = ()
+    kept: Tuple[str, ...] = ()
     releases: tuple[str, ...] = ("bookworm", "trixie", "forky")
 
 
@@ -208,6 +209,10 @@ WAYS = {
         afterwards="systemctl daemon-reload; systemctl start app; until docker ps | grep -q app; do sleep 0.1; done",
         others=("app",),
     ),
+    "addresses-of-others": Way(
+        afterwards="ip addr add 10.1.1.1/24 dev docker0", kept=("10.1.1.1/24",), blind=False, releases=("forky",)
+    ),
+    "without-masquerading": Way(parameters={"ip_masq": False, "icc": False}),
     "a-swarm": Way(
         afterwards="docker swarm init --advertise-addr 127.0.0.1 >/dev/null",
         parameters={"bip": "10.0.1.1/24"},

@@ -13,6 +13,7 @@ from typing import Any, Dict, List, Tuple
 
 import pytest
 
+from ansible_collections.hostwire.linux.plugins.module_utils.docker_api import Api
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd import (
     configuration,
     daemon_json,
@@ -22,7 +23,13 @@ from ansible_collections.hostwire.linux.plugins.module_utils.dockerd import (
 )
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.facts import container
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.model import Container
-from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.readdress import plan, preflight, verify, wish
+from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.readdress import (
+    plan,
+    preflight,
+    restart,
+    verify,
+    wish,
+)
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.readdress import situation as situations
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.readdress.memory import Origin
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.readdress.replaceable import why_not_replaceable
@@ -274,3 +281,54 @@ def test_a_refusal_is_a_conflict(monkeypatch: pytest.MonkeyPatch) -> None:
     asked, now = wish.read_wish({"bip": "192.168.225.1/24"}), edited('{"storage-driver": "nope"}')
     with pytest.raises(Conflict):
         preflight.check(asked, now, plan.make_plan(asked, now))
+
+
+def test_addresses_that_somebody_else_gave_docker0_stay() -> None:
+    now = situation()._replace(addresses=("172.17.0.1/16", "172.17.9.1/16", "10.1.1.1/24", "fd00::1/64"))
+    made = planned(now, bip="192.168.225.1/24")
+    assert made.forward.kept == ("10.1.1.1/24",)
+    assert made.back.kept == ("172.17.9.1/16", "10.1.1.1/24")
+    assert made.lines[-1] == "warning: docker0: 172.17.9.1/16, which isn't Docker's, goes with its old subnet"
+    assert planned(now, mtu=1400).forward.kept == made.back.kept
+    origin = plan.origin_of(now, made)
+    text = made.forward.final[daemon_json.PATH]
+    moved = situation(json_text=text, address="192.168.225.1/24", origin=origin)
+    home = planned(moved._replace(addresses=("192.168.225.1/24", "10.1.1.1/24")), state="restored")
+    assert set(home.forward.kept) == {"172.17.9.1/16", "10.1.1.1/24"}
+
+
+@pytest.mark.parametrize(
+    ("before", "parameters", "refused"),
+    [
+        ('{"ip-masq": false}', {"bip": "10.8.0.1/24"}, True),
+        ('{"ip-masq": false}', {"bip": "10.9.0.1/24"}, False),
+        ('{"ip-masq": false}', {"bip": "10.8.0.1/24", "ip_masq": True}, False),
+        ("{}", {"bip": "10.8.0.1/24", "ip_masq": False}, True),
+        ("{}", {"ip_masq": False}, False),
+    ],
+)
+def test_a_rule_that_docker_forgot_is_found_beforehand(
+    monkeypatch: pytest.MonkeyPatch, before: str, parameters: Dict[str, Any], refused: bool
+) -> None:
+    rules = "-A POSTROUTING -s 10.8.0.0/24 ! -o docker0 -j MASQUERADE\n"
+    rules += "-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE\n"
+    monkeypatch.setattr(preflight, "default_backend", lambda: "nft")
+    monkeypatch.setattr(preflight, "saved", lambda *_arguments: rules)
+    found = preflight._Found([], [], [])
+    now = situation(json_text=before)
+    preflight._check_masquerade(now, planned(now, **parameters), found)
+    assert ["10.8.0.0/24 is masqueraded" in line for line in found.conflict] == ([True] if refused else [])
+
+
+def test_docker_is_restarted_for_its_rules_only_where_it_would_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = edited('{"storage-driver": "nope", "mtu": 1}')._replace(hindrances=("docker.socket: is masked",))
+    monkeypatch.setattr(restart, "read_host", lambda *_arguments: now)
+    with pytest.raises(Conflict) as caught:
+        restart.demand_restartable(Api("/nowhere"), now.engine)
+    assert [line.partition(": ")[2].partition(" ")[0] for line in caught.value.problems] == [
+        "docker.socket:",
+        "/etc/docker/daemon.json,",
+        "storage-driver:",
+    ]
+    monkeypatch.setattr(restart, "read_host", lambda *_arguments: situation())
+    restart.demand_restartable(Api("/nowhere"), now.engine)

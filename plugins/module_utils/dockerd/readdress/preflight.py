@@ -7,6 +7,7 @@ import ipaddress
 from typing import List, NamedTuple, Optional
 
 from ...errors import Conflict, HostwireError, InvalidValue, MissingOnHost
+from ...firewall.programs import default_backend, saved
 from ..configuration import DAEMON_JSON
 from ..model import DEFAULT_NETWORK, Container
 from ..options import BY_KEY
@@ -17,6 +18,7 @@ from .replaceable import why_not_replaceable
 from .since import outdated
 from .situation import Situation
 from .validation import objections
+from .verify import is_masqueraded
 from .wish import ABSENT, PRESENT, RESTORED, Wish, outside, overlap
 
 _PACKAGES = ("/lib/", "/usr/")
@@ -50,6 +52,7 @@ def check(wish: Wish, now: Situation, plan: Plan) -> None:
         found.conflict.extend([*unlike, *(line for line in outdated(now) if not same_option(line, unlike))])
         found.conflict.extend(plan.leaning.conflicts)
         _check_containers(now, plan, found)
+        _check_masquerade(now, plan, found)
         _check_disk(plan, found)
         if not (found.invalid or found.conflict or found.missing):
             found.invalid.extend(objections(now, plan))
@@ -213,6 +216,19 @@ def _misfits(one: Container, now: Situation, address: str) -> List[str]:
         network = ipaddress.ip_interface(address).network
         lines.append(f"container {one.name}: its static address {static} isn't in {network}; make it anew without it")
     return lines
+
+
+def _check_masquerade(now: Situation, plan: Plan, found: _Found) -> None:
+    """A rule of an earlier Docker, of which this one knows nothing: masquerading can't be off where it stays."""
+    expected = plan.forward.expected
+    known = expected.address == now.address and now.configuration.value("ip-masq")
+    if expected.masquerade is not False or known or not expected.address or now.engine.firewall == "nftables":
+        return
+    network = str(ipaddress.ip_interface(expected.address).network)
+    if is_masqueraded(saved(default_backend(), 4, "-t", "nat"), network):
+        found.conflict.append(
+            f"nat POSTROUTING: {network} is masqueraded by a rule that Docker without ip-masq leaves alone; delete it"
+        )
 
 
 def _check_disk(plan: Plan, found: _Found) -> None:

@@ -104,9 +104,25 @@ class Situation(NamedTuple):
 
 
 def read_situation(api: Api, store: Store) -> Situation:
-    """Read all of it. The configuration first: what is broken there is the reason why no engine answers.
+    """Read all of it. Raises InvalidValue, MissingOnHost, Conflict, KernelRefused; changes nothing."""
+    found = read_host(api, store)
+    bridge = found.configuration.settings["bridge"]
+    if bridge.value:
+        place = bridge.places[0].words
+        raise Conflict(
+            f"bridge: Docker uses {bridge.value} in place of {DEFAULT_BRIDGE} ({place}); take that option out"
+        )
+    return found._replace(
+        routes=read_host_routes(docker_bridges(found.engine.networks)),
+        tasks=tuple(str(entry["Id"]) for entry in api.get(f"/containers/json?filters={_TASKS}")),
+        sockets=_sockets(found.addresses, found.engine, found.dependents),
+    )
 
-    Raises InvalidValue, MissingOnHost, Conflict, KernelRefused; changes nothing.
+
+def read_host(api: Api, store: Store, engine: Optional[Engine] = None) -> Situation:
+    """The engine, its files and its service; the configuration first: what is broken there is why no engine answers.
+
+    ``engine`` spares the question where it was asked already. Raises as read_situation does.
     """
     files = None
     if service.detect() == service.SYSTEMD:
@@ -115,26 +131,16 @@ def read_situation(api: Api, store: Store) -> Situation:
             raise _not_a_service(api, files)
     running = running_dockerd(files.main_pid if files is not None else by_pid_file())
     configuration = read_configuration(files, running)
-    bridge = configuration.value("bridge")
-    if bridge:
-        place = configuration.settings["bridge"].places[0].words
-        raise Conflict(f"bridge: Docker uses {bridge} in place of {DEFAULT_BRIDGE} ({place}); take that option out")
     if files is not None:
         _demand_own(api, files, running, configuration)
-    engine = _engine(api, configuration)
-    addresses = docker0_addresses()
-    origin = store.origin()
     found = Situation(
-        engine,
+        engine or _engine(api, configuration),
         configuration,
-        addresses,
-        read_host_routes(docker_bridges(engine.networks)),
-        origin,
-        tasks=tuple(str(entry["Id"]) for entry in api.get(f"/containers/json?filters={_TASKS}")),
+        docker0_addresses(),
+        origin=store.origin(),
         process=running,
-        sockets=_sockets(addresses, engine, files.dependents if files is not None else ()),
-        changed=_changed_since(running, configuration, origin),
     )
+    found = found._replace(changed=_changed_since(running, configuration, found.origin))
     if files is None:
         return found
     return found._replace(

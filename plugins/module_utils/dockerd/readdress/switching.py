@@ -144,6 +144,8 @@ def _switch(here: Here, journal: Journal, step: str, stale: bool) -> None:
     if not going_back:
         here.store.advance(journal._replace(phase=STARTED))
     bridge.take_away(way.gone)
+    if way.kept:
+        bridge.put(way.kept)
 
 
 @contextlib.contextmanager
