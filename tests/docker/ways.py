@@ -155,7 +155,10 @@ WAYS = {
         blind=False,
     ),
     "edited-and-not-read": Way(
-        edits={DROP_IN: "[Service]\nExecStartPre=/bin/false\n"}, refused="systemctl daemon-reload", blind=False
+        edits={DROP_IN: "[Service]\nExecStartPre=/bin/false\n"},
+        refused="systemctl daemon-reload",
+        blind=False,
+        releases=("forky",),  # systemd 252 doesn't see a new directory of drop-ins, and doesn't heed it either
     ),
     "data-root-of-yesterday": Way(
         {DAEMON_JSON: '{"data-root": "/var/lib/docker/yesterday"}'},

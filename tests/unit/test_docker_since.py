@@ -226,6 +226,8 @@ def test_a_path_of_the_configuration_is_the_one_that_dockerd_reads() -> None:
     assert configuration._config_file(["--config-file", "d.json"], running) == os.path.join(os.getcwd(), "d.json")
     assert configuration._config_file(["--config-file", "d.json"], None) == "/d.json"
     assert configuration._config_file([], running) == daemon_json.PATH
+    odd = process.Process(os.getpid(), ("dockerd", "--config-file=/srv/100%.json"))
+    assert configuration._config_file(["--config-file=/srv/100%%.json"], odd) == "/srv/100%.json"
     assert not units.editable("/run/systemd/generator/docker.service.d/x.conf")
 
 
@@ -325,6 +327,9 @@ def test_docker_is_restarted_for_its_rules_only_where_it_would_come_back(monkeyp
     monkeypatch.setattr(restart, "read_host", lambda *_arguments: now)
     with pytest.raises(Conflict) as caught:
         restart.demand_restartable(Api("/nowhere"), now.engine)
+    once = situation(Container("o", "once", running=True, auto_remove=True)).engine
+    with pytest.raises(Conflict, match="container once: it was started with --rm"):
+        restart.demand_restartable(Api("/nowhere"), once)
     assert [line.partition(": ")[2].partition(" ")[0] for line in caught.value.problems] == [
         "docker.socket:",
         "/etc/docker/daemon.json,",
@@ -332,3 +337,6 @@ def test_docker_is_restarted_for_its_rules_only_where_it_would_come_back(monkeyp
     ]
     monkeypatch.setattr(restart, "read_host", lambda *_arguments: situation())
     restart.demand_restartable(Api("/nowhere"), now.engine)
+    once = situation(Container("o", "once", running=True, auto_remove=True)).engine
+    with pytest.raises(Conflict, match="container once: it was started with --rm"):
+        restart.demand_restartable(Api("/nowhere"), once)

@@ -12,6 +12,7 @@ from . import daemon_json, service, variables
 from .arguments import Given, collected, read_arguments
 from .options import BY_KEY, LIST, POOLS, TABLE_OF_OPTIONS, Option, plain, words
 from .process import Process, working_directory
+from .process import running as running_dockerd
 from .units import Text, Unit, arguments_of, editable, is_dockerd, is_drop_in, read_unit
 from .variables import Word
 
@@ -105,7 +106,8 @@ class Configuration(NamedTuple):
 def read_configuration(unit: Optional[service.UnitFiles] = None, running: Optional[Process] = None) -> Configuration:
     """Read all of it from this host. ``unit`` spares the question where systemd was asked already.
 
-    ``running`` is the dockerd that runs: it knows what a specifier in a path stands for, and where it begins.
+    ``running`` is the dockerd that runs, if it was looked for already: it knows what a specifier in a path stands for,
+    and where the path begins.
 
     Raises InvalidValue for a daemon.json that is no JSON, KernelRefused for a file that can't be read.
     """
@@ -123,6 +125,7 @@ def read_configuration(unit: Optional[service.UnitFiles] = None, running: Option
         listed = [Text(path, text_of(path) or "") for path in files.paths]
         found = read_unit(listed, text_of, files.environment_files)
         arguments = arguments_of(found)
+        running = running or running_dockerd(files.main_pid)
         program = next((word for word in found.command[:1] if not is_dockerd(word.text)), None)
     else:
         content = text_of(variables.PATH)
@@ -137,12 +140,16 @@ def _sysvinit_command() -> Tuple[Word, ...]:
 
 
 def _config_file(arguments: Sequence[str], running: Optional[Process]) -> str:
-    given = read_arguments(arguments)
-    path = ([daemon_json.PATH] + [str(entry.value) for entry in given if entry.option.key == "config-file"])[-1]
-    if "%" in path and running is not None:  # one of systemd's specifiers
-        return _config_file(running.arguments, None)
-    directory = working_directory(running.pid) if running is not None else "/"
-    return path if os.path.isabs(path) else os.path.join(directory, path)
+    path, directory = _path_in(arguments), "/"
+    if running is not None:
+        directory = working_directory(running.pid)
+        path = _path_in(running.arguments) if "%" in path else path  # one of systemd's specifiers
+    return os.path.join(directory, path)
+
+
+def _path_in(arguments: Sequence[str]) -> str:
+    given = [str(one.value) for one in read_arguments(arguments) if one.option.key == "config-file"]
+    return given[-1] if given else daemon_json.PATH
 
 
 def assemble(

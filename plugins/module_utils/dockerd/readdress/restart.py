@@ -18,5 +18,10 @@ def demand_restartable(api: Api, engine: Engine) -> None:
     problems = [*now.hindrances, *now.configuration.twice]
     unlike = bad_values(now.configuration) or differences(now)
     problems += [*unlike, *(line for line in outdated(now) if not same_option(line, unlike))]
+    problems += [
+        f"container {one.name}: it was started with --rm, so it would be gone once it stops; stop it yourself"
+        for one in engine.running()
+        if one.auto_remove
+    ]
     if problems:
         raise Conflict([f"restart: {line}" for line in problems])
