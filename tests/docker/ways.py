@@ -158,7 +158,6 @@ WAYS = {
         edits={DROP_IN: "[Service]\nExecStartPre=/bin/false\n"},
         refused="systemctl daemon-reload",
         blind=False,
-        releases=("forky",),  # systemd 252 doesn't see a new directory of drop-ins, and doesn't heed it either
     ),
     "data-root-of-yesterday": Way(
         {DAEMON_JSON: '{"data-root": "/var/lib/docker/yesterday"}'},
@@ -183,7 +182,10 @@ WAYS = {
     ),
     "stops-for-nobody": Way({DROP_IN: "[Unit]\nRefuseManualStop=yes\n"}, refused="RefuseManualStop", blind=False),
     "daemon.json-is-nothing": Way(
-        commands=f"mkdir -p /etc/docker; ln -s /dev/null {DAEMON_JSON}", refused="it leads to /dev/null", blind=False
+        commands=f"mkdir -p /etc/docker; ln -s /dev/null {DAEMON_JSON}",
+        refused="it leads to /dev/null",
+        blind=False,
+        releases=("trixie", "forky"),
     ),
     "daemon.json-is-mounted": Way(
         {"/srv/d.json": "{}", DAEMON_JSON: "{}"},

@@ -175,6 +175,20 @@ def test_units_that_would_not_start_again(monkeypatch: pytest.MonkeyPatch, shown
     assert [said in line for line in service.unit_files().hindrances] == ([True] if said else [])
 
 
+def test_drop_ins_that_systemd_has_not_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(service, "_PLACES", (str(tmp_path / "etc"), str(tmp_path / "lib")))
+    known = {"Id": "docker.service", "DropInPaths": f"{tmp_path}/etc/docker.service.d/a.conf"}
+    assert not service._unread(known)
+    for name in ("etc/docker.service.d/a.conf", "lib/docker.service.d/a.conf", "lib/docker.service.d/gone.conf"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "etc/docker.service.d/gone.conf").symlink_to("/dev/null")
+    assert not service._unread(known)
+    (tmp_path / "lib/docker.service.d/new.conf").touch()
+    assert service._unread(known)
+    assert not service._unread({"Id": "docker.socket"})
+
+
 def test_a_condition_that_is_not_met_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
     said = "docker.service: ConditionPathExists=/srv/yes failed.\nConditions failed.\nAssertUser=root succeeded.\n"
     monkeypatch.setattr(service, "_run", lambda *_command: subprocess.CompletedProcess([], 1, said, ""))

@@ -27,6 +27,7 @@ _SERVICE, _SOCKET = "docker.service", "docker.socket"
 _SYSVINIT_LOG = "/var/log/docker.log"
 _TAKEN_ALONG = ("RequiredBy", "BoundBy", "ConsistsOf")  # stopped with it, but not started with it: systemd.unit(5)
 _NEEDED = ("Requires", "Requisite", "BindsTo")  # started with it, or it doesn't start
+_PLACES = tuple(f"{place}/systemd/system" for place in ("/etc", "/run", "/usr/local/lib", "/usr/lib"))
 _ALWAYS_THERE = (".target", ".slice", ".mount", ".scope")
 _PROPERTIES = ",".join(
     (
@@ -89,7 +90,7 @@ def unit_files() -> UnitFiles:
         own.get("LoadState") == "loaded",
         own.get("ActiveState") in ("active", "reloading"),
         with_socket,
-        own.get("NeedDaemonReload") == "yes" or socket.get("NeedDaemonReload") == "yes",
+        any(fields.get("NeedDaemonReload") == "yes" or _unread(fields) for fields in (own, socket)),
         tuple(dependents),
         _environment_files(own.get("EnvironmentFiles", "")),
         int(own.get("MainPID") or 0),
@@ -97,6 +98,14 @@ def unit_files() -> UnitFiles:
         own.get("LoadState", ""),
         tuple(_hindrances([own, socket] if with_socket else [own], {**needed, **dependents})),
     )
+
+
+def _unread(fields: Dict[str, str]) -> bool:
+    """Whether there are drop-ins that systemd doesn't know: before 254 it overlooks those of a new directory."""
+    known = {os.path.basename(path) for path in fields.get("DropInPaths", "").split()}
+    there = [path for place in _PLACES for path in glob.glob(f"{place}/{fields.get('Id')}.d/*.conf")]
+    masked = {os.path.basename(path) for path in there if os.path.realpath(path) == os.devnull}
+    return not {os.path.basename(path) for path in there} <= known | masked
 
 
 def _needed(own: Sequence[Dict[str, str]], units: Dict[str, Dict[str, str]]) -> Dict[str, Dict[str, str]]:
