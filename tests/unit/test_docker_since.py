@@ -96,11 +96,15 @@ def test_an_old_engine_reads_no_empty_file() -> None:
 
 
 def test_a_unit_that_was_edited_is_said_beside_all_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = situation()._replace(changed=(DROP_IN, "/etc/default/docker"), hindrances=("docker.socket: is masked",))
+    limit = "/etc/systemd/system.control/docker.service.d/50-MemoryMax.conf"
+    now = situation()._replace(
+        changed=(DROP_IN, limit, "/etc/default/docker"), hindrances=("docker.socket: is masked",)
+    )
     said = checked(now, monkeypatch, bip="192.168.225.1/24")
     assert f"{DROP_IN}: was changed after Docker's start" in said
     assert "docker.socket: is masked" in said
     assert "/etc/default/docker" not in said
+    assert limit not in said
     assert "systemctl daemon-reload, then restart" in checked(situation()._replace(stale=True), monkeypatch, mtu=1400)
 
 

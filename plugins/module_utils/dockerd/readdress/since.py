@@ -32,6 +32,7 @@ _HARMLESS = frozenset(
 )
 _READS_BLANK = (23, 0)
 _REMAPPED = re.compile(r"\d+\.\d+")
+_SET_PROPERTY = "/systemd/system.control/"  # of systemctl set-property, which is in force at once
 _UNIT = (".service", ".socket", ".conf")
 
 
@@ -48,7 +49,7 @@ def _of_units(now: Situation) -> Iterator[str]:
             f" knows whether Docker starts with that; systemctl daemon-reload, then {RESTART}"
         )
     for path in now.changed:
-        if path.endswith(_UNIT) and path != now.configuration.daemon_json:
+        if path.endswith(_UNIT) and path != now.configuration.daemon_json and _SET_PROPERTY not in path:
             yield f"{path}: was changed after Docker's start, so nobody knows whether it starts with that; {RESTART}"
 
 
