@@ -274,9 +274,9 @@ def test_a_listener_that_stops_with_docker_is_in_the_way() -> None:
     ],
 )
 def test_whose_listener_it_is(monkeypatch: pytest.MonkeyPatch, path: str, part: str) -> None:
-    engine = situation(Container("c" * 64, "web", running=True)).engine
+    running = (Container("c" * 64, "web", running=True),)
     monkeypatch.setattr(situations, "groups", lambda _pid: path.replace("ID", "c" * 64))
-    assert situations._part_of(7, engine, ("app.service",)) == part
+    assert situations._part_of(7, running, ("app.service",)) == part
 
 
 def checks(**check: Any) -> float:

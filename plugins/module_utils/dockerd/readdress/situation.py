@@ -115,7 +115,7 @@ def read_situation(api: Api, store: Store) -> Situation:
     return found._replace(
         routes=read_host_routes(docker_bridges(found.engine.networks)),
         tasks=tuple(str(entry["Id"]) for entry in api.get(f"/containers/json?filters={_TASKS}")),
-        sockets=_sockets(found.addresses, found.engine, found.dependents),
+        sockets=_sockets(found.addresses, found.engine.running(), found.dependents),
     )
 
 
@@ -208,7 +208,9 @@ def _words(other: Process) -> str:
     return f"{program} (process {other.pid})"
 
 
-def _sockets(addresses: Tuple[str, ...], engine: Engine, dependents: Tuple[str, ...]) -> Tuple[Listening, ...]:
+def _sockets(
+    addresses: Tuple[str, ...], running: Tuple[Container, ...] = (), dependents: Tuple[str, ...] = ()
+) -> Tuple[Listening, ...]:
     """Who listens at docker0's addresses besides Docker and systemd, which listens for docker.socket."""
     listening = listeners_at([address.partition("/")[0] for address in addresses])
     held = holders([one.inode for one in listening]) if listening else {}
@@ -217,15 +219,15 @@ def _sockets(addresses: Tuple[str, ...], engine: Engine, dependents: Tuple[str, 
         words = held.get(one.inode, "a program")
         if words.partition(" ")[0] not in _OWN_PROGRAMS:
             pid = words.rpartition(" ")[2].rstrip(")")
-            part = _part_of(int(pid), engine, dependents) if pid.isdigit() else ""
+            part = _part_of(int(pid), running, dependents) if pid.isdigit() else ""
             found.append(Listening(one.address, f"{words}, port {one.port}/{one.protocol}", part))
     return tuple(found)
 
 
-def _part_of(pid: int, engine: Engine, dependents: Tuple[str, ...]) -> str:
+def _part_of(pid: int, running: Tuple[Container, ...], dependents: Tuple[str, ...]) -> str:
     """The container on the host's network, or the unit, that stops with Docker and whose process this is."""
     where = groups(pid)
-    found = [f"container {one.name}" for one in engine.running() if one.id in where]
+    found = [f"container {one.name}" for one in running if one.id in where]
     return next(iter([*found, *(f"unit {name}" for name in dependents if f"/{name}" in where)]), "")
 
 
