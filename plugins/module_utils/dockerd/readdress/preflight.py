@@ -49,13 +49,15 @@ def check(wish: Wish, now: Situation, plan: Plan) -> None:
     if plan.lines:
         found.conflict.extend(now.hindrances)
         unlike = differences(now)
-        found.conflict.extend([*unlike, *(line for line in outdated(now) if not same_option(line, unlike))])
+        found.conflict.extend(unlike)
         found.conflict.extend(plan.leaning.conflicts)
         _check_containers(now, plan, found)
         _check_masquerade(now, plan, found)
         _check_disk(plan, found)
         if not (found.invalid or found.conflict or found.missing):
             found.invalid.extend(objections(now, plan))
+        if not found.invalid:  # of an option that dockerd doesn't know this is said
+            found.conflict.extend(line for line in outdated(now) if not same_option(line, unlike))
     _raise(found)
 
 
