@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.hostwire.linux.plugins.module_utils import ansible_adapter, engine
+from ansible_collections.hostwire.linux.plugins.module_utils import ansible_adapter, ansible_module, engine
 from ansible_collections.hostwire.linux.plugins.module_utils.ansible_adapter import difference, sentence
 from ansible_collections.hostwire.linux.plugins.module_utils.ansible_module import LOG_LENGTH, own_path, unexpected
 from ansible_collections.hostwire.linux.plugins.module_utils.document import dump, read
@@ -184,6 +185,18 @@ def test_a_mistake_of_ours_names_its_place_and_shows_no_traceback(monkeypatch: p
     assert "ZeroDivisionError: oops at test_ansible_adapter.py:" in answer["msg"]
     assert "in stumble" in answer["msg"]
     assert "Traceback" not in json.dumps(answer)
+
+
+def test_what_a_callback_writes_as_it_is_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    foreign = "a\x1b[2J\u202eb\r\n\tc"
+    told = {"plan": [foreign], "diff": {"before": foreign, "after": [{"x": foreign}]}, "before": {"name": foreign}}
+    with patch_module_args({}), pytest.raises(SystemExit):
+        ansible_module.run_task({}, lambda _module: told)
+    answer = json.loads(capsys.readouterr().out)
+    shown = "a\\x1b[2J\\u202eb\n\tc"
+    assert answer["plan"] == [shown]
+    assert answer["diff"] == {"before": shown, "after": [{"x": shown}]}
+    assert answer["before"] == {"name": foreign}  # a value to go on with
 
 
 def test_the_hosts_log_gets_a_line_not_a_document(asked: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
