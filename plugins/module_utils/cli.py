@@ -24,7 +24,7 @@ def main(argv: Optional[List[str]] = None) -> int:
             _say(json.dumps(info(arguments.state_dir), indent=2))
         elif arguments.command == "apply":
             document = _read(arguments.file)
-            _show(run(document, check=arguments.check, state_dir=arguments.state_dir), arguments.check)
+            _show(run(document, check=arguments.check, state_dir=arguments.state_dir, written=True), arguments.check)
         else:
             document = {"name": arguments.name, "state": "absent"}
             _show(run(document, check=arguments.check, state_dir=arguments.state_dir), arguments.check)

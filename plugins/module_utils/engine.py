@@ -25,14 +25,14 @@ from typing import (
 from . import document as documents
 from . import netns as namespaces
 from . import others, privilege
-from .apply.disk import Memory, machine_id
+from .apply.disk import Memory, Records, machine_id
 from .apply.executor import Executor, Hook, Started, Work
 from .apply.interruption import heeded
 from .apply.probing import probed
 from .apply.reserve import Reserve
 from .apply.verify import DAD_SECONDS, await_addresses, number_owned
 from .elsewhere import needed_elsewhere
-from .errors import Conflict, HostwireError, InvalidValue, KernelRefused, UndoFailed, VerificationFailed
+from .errors import Conflict, InvalidValue, KernelRefused, VerificationFailed
 from .firewall import Tables
 from .host import Host
 from .model import Guests, HostView
@@ -107,16 +107,18 @@ def run(
     state_dir: str = STATE_DIRECTORY,
     hook: Optional[Hook] = None,
     dad_seconds: float = DAD_SECONDS,
+    written: bool = False,
 ) -> Result:
     """Make the host agree with the document; see the document's description for its fields.
 
     ``check`` only plans and writes nothing at all. With ``fragment`` the document holds single objects, to be merged
     into the stored document of its name (state present) or cut out of it (absent). ``hook`` is told of each step.
-    With ``dad_seconds`` 0 neither addresses nor spanning trees are waited for.
+    With ``dad_seconds`` 0 neither addresses nor spanning trees are waited for. ``written``: the document is one text of
+    a person's, not put together from variables in many places, and may have nothing but probes.
     Raises subclasses of HostwireError only; what was begun is undone then.
     """
     with running():
-        return Run(document, Host(state_dir), fragment, hook, dad_seconds).go(check)
+        return Run(document, Host(state_dir), fragment, hook, dad_seconds, written).go(check)
 
 
 @contextlib.contextmanager
@@ -146,16 +148,19 @@ class Run:
         fragment: bool = False,
         hook: Optional[Hook] = None,
         dad_seconds: float = DAD_SECONDS,
+        written: bool = False,
     ) -> None:
         self._clock = Stopwatch()
         self.reading = documents.read(document)
         self.host = host
         self._fragment = fragment
+        self._written = written
         self._name = self.reading.topology.name
         self._hook = hook
         self._dad_seconds = dad_seconds
         self._machine = machine_id()
         self._check: Callable[[], None] = lambda: None
+        self._records = Records(host.store)
         self._heirs: Dict[SysctlKey, str] = {}
         self._elsewhere: Set[int] = set()
         self._guests = Guests({}, set(), {})
@@ -173,13 +178,14 @@ class Run:
     @contextlib.contextmanager
     def prepared(self) -> Iterator[Prepared]:
         """What was read and planned; the containers that the document names or named are open meanwhile."""
+        self._records = Records(self.host.store)  # under the lock
         memory = self.host.store.load(self._name)
         wanted, remembered = containers_wanted(self.reading.topology), containers_remembered(memory.owned)
         with self.host.containers(wanted, remembered) as self._guests:
             memory = memory._replace(owned=living(memory.owned, self._guests.lives, self._guests.ended))
-            task = make_task(self.reading, memory, self._fragment, self.host.store)
-            self._heirs = heirs(task, memory, self.host.store)
-            self._elsewhere = switched_on_elsewhere(task, self.host.store)
+            task = make_task(self.reading, memory, self._fragment, self._records)
+            self._heirs = heirs(task, memory, self._records)
+            self._elsewhere = switched_on_elsewhere(task, self._records)
             view = self._clock.timed("read", lambda: self.host.look(task, memory))
             self._refuse_problems(task, memory, view)
             yield Prepared(task, memory, self._clock.timed("plan", lambda: self._plan(task, memory, view, True)))
@@ -217,10 +223,10 @@ class Run:
             if self._fragment:
                 found += documents.problems_with_earlier(self.reading, task.stored, found)
             elif not found:
-                found += emptied(task.document, memory.document, memory.owned)
+                found += emptied(task.document, memory.document, memory.owned, self._written)
         if found:
             raise InvalidValue(found)
-        claimed = claimed_elsewhere(task, self.host.store)
+        claimed = claimed_elsewhere(task, self._records)
         if claimed:
             raise Conflict(claimed)
 
@@ -231,7 +237,8 @@ class Run:
         conflicts: List[str] = []
         if first:
             conflicts += others.rivals(self.host, task, self.reading.where, view, tables)
-            conflicts += needed_elsewhere(namespaces_that_go(task, memory, view), self._name, self.host.store)
+            conflicts += others.misnamed(task, view) + others.untaken(task, view)
+            conflicts += needed_elsewhere(namespaces_that_go(task, memory, view), self._name, self._records)
         plan = make_plan(wish, view, memory.owned, tables, processes, self._machine, conflicts)
         return Picture(view, tables, wish, plan)
 
@@ -322,7 +329,7 @@ class Run:
         go_home: Callable[[], None],
     ) -> BaseException:
         """Take everything back, and what is remembered with it. What the run is to end with then."""
-        from .apply.way_back import Seen, go_back  # loaded when it is needed: see firewall
+        from .apply.way_back import Seen, ending, go_back  # loaded when it is needed: see firewall
 
         filtered = any(isinstance(step.action, TableSet) for one in started for step in one.plan.steps)
 
@@ -334,7 +341,7 @@ class Run:
         if started:
             left = go_back(started, Seen(picture.view, picture.tables), see, self._dad_seconds, go_home)
         left += self.host.store.put_back(self._name, memory, not left)
-        return _reason(error, left, bool(started))
+        return ending(error, left, bool(started))
 
     def remember(self, task: Task, memory: Memory, owned: Owned) -> None:
         """Note what the document owns from now on."""
@@ -381,17 +388,6 @@ class Run:
 
 def _subject(lines: Sequence[str], line: int) -> str:
     return lines[line] if line < len(lines) else "a step"
-
-
-def _reason(error: BaseException, left: Sequence[str], begun: bool) -> BaseException:
-    """Why a run failed, and what has become of what it had begun."""
-    if isinstance(error, OSError):
-        error = KernelRefused("reading back what was done", error.errno or errno.EIO, error.strerror)
-    if left:
-        return UndoFailed([f"{error}", "and not all could be put back:", *left, "the next run goes on from there"])
-    if begun and isinstance(error, HostwireError):
-        error.append("everything was put back as it was")
-    return error
 
 
 def _may_delete_namespaces(task: Task, owned: Owned) -> bool:

@@ -17,7 +17,7 @@ from .state_directory import locked
 from .task import Task, asked_families, files_to_read, owners, questions
 
 if TYPE_CHECKING:
-    from .firewall.sockets import Listener
+    from .sockets import Listener
 
 
 class Host:
@@ -52,7 +52,11 @@ class Host:
 
     def listeners(self, netns: Optional[str], view: HostView, ports: Collection[Tuple[str, int]]) -> Sequence[Listener]:
         """Who listens on these (protocol, port) in a namespace."""
-        return firewall.listeners(netns, ports) if ports and _is_real(netns, view) else ()
+        if not (ports and _is_real(netns, view)):
+            return ()
+        from . import sockets  # loaded when it is needed: ports are published once
+
+        return sockets.listeners(netns, ports)
 
     def native_tables(self, netns: Optional[str], view: HostView) -> Sequence[str]:
         """The tables of nftables that forwarded packets pass beside iptables', each as nft prints it."""

@@ -7,7 +7,7 @@ import contextlib
 from typing import Any, ContextManager, Dict, FrozenSet, Iterable, List, Optional, Sequence, Tuple
 
 from . import firewall
-from .apply.disk import Memory, Store
+from .apply.disk import Memory, Records, Store
 from .apply.verify import number_owned
 from .document import Reading
 from .firewall import Tables
@@ -65,10 +65,11 @@ class PaperHost(Host):
         asked: Dict[Optional[str], List[Question]] = {}
         paths: Dict[str, None] = {}
         users: Dict[str, None] = {}
+        records = Records(self.store)
         for reading in readings:
-            memory = self.store.load(reading.topology.name)
+            memory = records.load(reading.topology.name)
             memory = memory._replace(owned=living(memory.owned, self._guests.lives, self._guests.ended))
-            task = make_task(reading, memory, fragment=False, store=self.store)
+            task = make_task(reading, memory, fragment=False, records=records)
             for netns, question in questions(task, memory).items():
                 asked.setdefault(netns, []).append(question)
             paths.update(dict.fromkeys(files_to_read(task, memory)))

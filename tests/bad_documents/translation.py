@@ -26,6 +26,8 @@ def masquerades() -> Iterator[BadDocument]:
         ({"source": "red"}, f'source: "red" {NETWORK_RULE}'),
         ({"source": ""}, "source: is empty; say a network, like 192.168.15.0/24, or leave it out"),
         ({"source": ["10.0.0.0/8"]}, "source: a list is not text; say a network, like 192.168.15.0/24"),
+        ({"source": "10.0.0.0/8", "to_source": "127.0.0.1"},
+         "to_source: 127.0.0.1 is a loopback address, to which no answer finds back"),
         ({"source": "10.0.0.0/8", "to_source": "web"}, f'to_source: "web" {HOST_RULE}'),
         ({"source": "10.0.0.0/8", "to_source": "10.0.0.1/24"},
          'to_source: "10.0.0.1/24" has a prefix length; write the address alone: 10.0.0.1'),

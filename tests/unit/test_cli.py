@@ -56,3 +56,12 @@ def test_merged_keys_and_aliases_are_no_keys_twice(tmp_path: Path, capsys: pytes
     file.write_text("namespaces: &all\n  - &red {name: red}\n  - {<<: *red, name: blue}\nbridges: *all\nnamspace: 1\n")
     assert cli.main(["--state-dir", str(tmp_path / "state"), "apply", "--check", str(file)]) == 1
     assert "namspace: unknown key" in capsys.readouterr().err
+
+
+def test_what_is_merged_in_is_not_there_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "bridges: [&x {nme: b0, mtu: 1400}, {<<: *x, mtu: 1500}, {inner: {<<: [*x, {mtu: 1}]}}]\n"
+    (tmp_path / "d.yml").write_text(text)
+    cli.main(["--state-dir", str(tmp_path / "state"), "apply", str(tmp_path / "d.yml"), "--check"])
+    told = capsys.readouterr().err
+    assert "bridges[1].nme: unknown key" in told
+    assert "twice" not in told

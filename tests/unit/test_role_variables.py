@@ -88,13 +88,17 @@ def test_the_result_of_a_module_and_what_is_somebody_elses_may_have_such_names()
 
 
 @pytest.mark.parametrize(
-    ("others", "said"),
-    [("router_id", '"router_id" is not a list; say it like [router_of_mine]'), (5, "5 is not a list;")],
+    ("listed", "told"),
+    [
+        (5, "hostwire_other_variables: "),
+        ("router_id", "hostwire_other_variables: "),
+        ({"router_id": 1}, "hostwire_other_variables: "),
+        (["router_zone", ["router_id"]], "hostwire_other_variables[1]: "),
+    ],
 )
-def test_the_list_of_somebody_elses_variables_is_a_list(others: Any, said: str) -> None:
-    first, second = unknown_variables("router", {"router_id": "192.0.2.1"}, others)
-    assert first.startswith(f"hostwire_other_variables: {said}")
-    assert second.startswith("router_id: ")
+def test_a_list_of_somebody_elses_variables_that_is_none_is_told(listed: Any, told: str) -> None:
+    lines = unknown_variables("router", {"router_id": "192.0.2.1"}, listed)
+    assert [line.startswith(begin) for line, begin in zip(lines, (told, "router_id: "))] == [True, True]
 
 
 def test_what_another_variable_is_made_of_is_no_slip() -> None:

@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from ..errors import HostwireError
+from ..errors import HostwireError, KernelRefused, UndoFailed
 from ..firewall import Tables
 from ..model import HostView
 from ..plan.actions import Action, Step
@@ -56,6 +57,17 @@ def go_back(
     except (HostwireError, OSError) as error:
         return (f"what is there can't be seen: {in_words(error)}", *_perhaps(started), *failures)
     return (*left, *dict.fromkeys(failures))
+
+
+def ending(error: BaseException, left: Sequence[str], begun: bool) -> BaseException:
+    """Why a run failed, and what has become of what it had begun."""
+    if isinstance(error, OSError):
+        error = KernelRefused("reading back what was done", error.errno or errno.EIO, error.strerror)
+    if left:
+        return UndoFailed([f"{error}", "and not all could be put back:", *left, "the next run goes on from there"])
+    if begun and isinstance(error, HostwireError):
+        error.append("everything was put back as it was")
+    return error
 
 
 def _taken_back(started: Sequence[Started], go_home: Callable[[], None]) -> List[str]:

@@ -31,7 +31,7 @@ from .fields import (
     shown,
 )
 from .guests import guest_policy
-from .prefix import why_not_a_host
+from .prefix import is_loopback, why_not_a_host
 from .probes import probe
 from .published import published_port
 from .routes import route
@@ -313,6 +313,8 @@ def _masquerade(fields: Fields, absent: bool) -> Optional[Masquerade]:
     to_source = fields.ip("to_source")
     if source and to_source:
         reason = why_not_a_host(to_source.family, to_source.number)
+        if is_loopback(to_source.family, to_source.number):
+            reason = "is a loopback address, to which no answer finds back"
         if reason:
             fields.problem("to_source", f"{to_source.text} {reason}")
         elif to_source.family != source.family:

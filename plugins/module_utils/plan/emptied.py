@@ -12,12 +12,17 @@ _ASKS_NOTHING = frozenset(("name", "probes"))
 _SHOWN = 3  # names of each kind that are told
 
 
-def emptied(document: Mapping[str, Any], last: Optional[Mapping[str, Any]], owned: Owned) -> List[str]:
+def emptied(
+    document: Mapping[str, Any], last: Optional[Mapping[str, Any]], owned: Owned, written: bool = False
+) -> List[str]:
     """The problem with a whole ``document`` that would remove all that its name stands for without saying so.
 
     ``last`` is the document of that name that was applied before, ``owned`` what there is of it; both canonical.
+    ``written``: probes count as something that a document says.
     """
-    if asks_something(document) or not (asks_something(last or {}) or any(owned.parts)):
+    if asks_something(document) or (written and "probes" in document):
+        return []
+    if not (asks_something(last or {}) or any(owned.parts)):
         return []
     there = _there(last or {}) or "what a run left that was broken off"
     return [

@@ -28,11 +28,11 @@ def unknown_variables(role: str, variables: Mapping[str, Any], others: Any = Non
     is none of these slips. ``others`` is what the user has in OTHERS; that it is no list of names is said first.
     """
     prefix = f"{role}_"
-    problems: List[str] = []
-    known = {text for dummy, text in Fields({OTHERS: others}, "", problems).text_items(OTHERS, f"[{prefix}of_mine]")}
     options, words = _known(role)
+    problems: List[str] = []
+    listed = {text for dummy, text in Fields({OTHERS: others}, "", problems).text_items(OTHERS, f"[{prefix}of_mine]")}
     given = [str(name) for name in variables if str(name).startswith(prefix)]
-    strangers = [name for name in given if name not in words and not _is_module(name) and name not in known]
+    strangers = [name for name in given if name not in words and not _is_module(name) and name not in listed]
     used = _used(strangers, variables) if strangers else set()
     return problems + [_line(role, name, options) for name in sorted(strangers) if name not in used]
 
