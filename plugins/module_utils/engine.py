@@ -23,8 +23,8 @@ from typing import (
 )
 
 from . import document as documents
-from . import netns as namespaces
 from . import others, privilege
+from .apply import debris
 from .apply.disk import Memory, Records, machine_id
 from .apply.executor import Executor, Hook, Started, Work
 from .apply.interruption import heeded
@@ -197,7 +197,7 @@ class Run:
     def carry_out(self, prepared: Prepared) -> Result:
         """Do it."""
         if prepared.memory.interrupted:
-            namespaces.clear(prepared.memory.owned.namespaces)
+            debris.clear(prepared.memory.owned)
         with heeded() as self._check:
             reachability = self._apply(*prepared)
         return self._result(*prepared, reachability)
@@ -263,7 +263,8 @@ class Run:
         plan = picture.plan
         if plan.steps:
             with self._clock.measuring("apply"):
-                self.host.store.journal(self._name, task.document, intended(plan.owned, plan.steps), plan.steps)
+                intent = intended(memory.owned, plan.owned, plan.steps)
+                self.host.store.journal(self._name, task.document, intent, plan.steps)
                 self._carry_out(plan, started)
         with self._clock.measuring("verify"):
             self._await_spanning_trees(task)

@@ -7,7 +7,6 @@ import contextlib
 import ctypes
 import errno
 import os
-import stat
 from typing import Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional
 
 from .errors import Conflict, KernelRefused, MissingOnHost
@@ -236,7 +235,8 @@ def create(name: str) -> None:
     try:
         with scratch(f"namespace {name}: create"):
             _checked(_libc.mount(_THREAD.encode(), path.encode(), b"none", _MS_BIND, None), f"namespace {name}: mount")
-    except KernelRefused:
+    except KernelRefused:  # also where nobody comes home again
+        _libc.umount2(path.encode(), _MNT_DETACH)
         os.unlink(path)
         raise
 
@@ -247,27 +247,15 @@ def scratch(subject: str) -> Iterator[None]:
 
     Raises KernelRefused, above all without the privilege.
     """
-    home = os.open(_THREAD, os.O_RDONLY | os.O_CLOEXEC)
+    home = Home()
     try:
         _checked(_libc.unshare(_CLONE_NEWNET), subject)
         try:
             yield
         finally:
-            _setns(home, _CLONE_NEWNET)
+            home.enter()
     finally:
-        os.close(home)
-
-
-def clear(names: Iterable[str]) -> None:
-    """Remove what a killed run of ours left of these: a file that no namespace is mounted on (hazard 16)."""
-    there = inodes()
-    for name in names:
-        path = f"{DIRECTORY}/{name}"
-        if name not in there and name not in _lent:
-            with contextlib.suppress(OSError):
-                status = os.lstat(path)
-                if stat.S_ISREG(status.st_mode) and not status.st_size:
-                    os.unlink(path)
+        home.close()
 
 
 def prepare_directory() -> None:

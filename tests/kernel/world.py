@@ -166,12 +166,11 @@ def image() -> Dict[str, Any]:
         "rooms": {str(name): _room(name) for name in (None, *sorted(os.listdir("/run/netns")))},
         "files": files,
         "directories": directories,
-        "rules": rules(),
     }
 
 
 def rules() -> str:
-    """Every rule and chain of the host's packet filters, without what the programs say of themselves."""
+    """Every rule and chain of the packet filters here, without what the programs say of themselves."""
     texts = [
         subprocess.run([f"{family}-save"], check=True, capture_output=True, text=True).stdout
         for family in ("iptables", "ip6tables")
@@ -204,6 +203,7 @@ def _room(netns: Optional[str]) -> Dict[str, Any]:
             "links": links,
             "routes": sorted(json.dumps(route, sort_keys=True) for route in lasting),
             "sysctls": dict(_sysctls()),
+            "rules": rules(),
         }
 
 

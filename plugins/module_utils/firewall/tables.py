@@ -81,12 +81,16 @@ def own_lines(ruleset: Ruleset) -> Set[str]:
 
 
 def whole(ruleset: Ruleset) -> str:
-    """What ``iptables-restore --noflush`` makes this ruleset of where there is none, but for policies."""
+    """What ``iptables-restore --noflush`` makes this ruleset of where there is none, but for policies.
+
+    What stands in built-in chains is inserted, last first, so that it can be left out where it stands.
+    """
     lines: List[str] = []
     for table, chains in ruleset.items():
         lines.append(f"*{table}")
         lines += (f":{chain} - [0:0]" for chain in chains if chain not in _BUILT_IN)
-        lines += (line for rules in chains.values() for line in rules)
+        for chain, rules in chains.items():
+            lines += (f"-I{line[2:]}" for line in reversed(rules)) if chain in _BUILT_IN else rules
         lines.append("COMMIT")
     return "\n".join([*lines, ""])
 

@@ -6,12 +6,12 @@ from __future__ import annotations
 from typing import Iterable
 
 from .actions import BridgeAdd, NetnsAdd, Step, TapAdd, VethAdd
-from .owned import UNKNOWN, Owned, copy
+from .owned import UNKNOWN, Owned, merge
 
 
-def intended(owned: Owned, steps: Iterable[Step]) -> Owned:
-    """What is owned after the steps, and what undoing them would make anew: of that nobody knows the numbers."""
-    found = copy(owned)
+def intended(before: Owned, after: Owned, steps: Iterable[Step]) -> Owned:
+    """What is owned before and after the steps, and what undoing them would make anew: nobody knows its numbers."""
+    found = merge(before, after)
     for step in steps:
         for action in step.inverse:
             if isinstance(action, VethAdd):
