@@ -97,7 +97,8 @@ def test_names_from_every_source_in_hosts_files_and_gone_again(private_host: Pat
 def test_what_cannot_be_is_said_before_anything_changes(private_host: Path) -> None:
     records = [{"name": "localdb", "address": "10.0.2.13"}]
     told: dict[str, dict[str, Any]] = {
-        'document (namespace localdb): "localdb" is 10.0.2.12 here and 10.0.2.13 in records[0]; keep one of them': {
+        'document (namespace localdb): "localdb" is 10.0.2.12 here and 10.0.2.13 in name_service_records[0]; '
+        "keep one of them": {
             "name_service_records": records,
             "name_service_document": OFFICE,
         },

@@ -9,6 +9,7 @@ import pytest
 
 from ansible_collections.hostwire.linux.plugins.module_utils import engine
 from ansible_collections.hostwire.linux.plugins.module_utils.firewall import programs
+from ansible_collections.hostwire.linux.plugins.module_utils.netns import inside
 from ansible_collections.hostwire.linux.tests.kernel import world
 from ansible_collections.hostwire.linux.tests.kernel.firewall_world import batch, blocked, call, listening, sysctl
 from ansible_collections.hostwire.linux.tests.kernel.test_ports_of_other_documents import absent, foretold, settled
@@ -22,8 +23,11 @@ FAMILIES = pytest.mark.parametrize("family", [4, 6])
 @pytest.fixture(autouse=True)
 def lan(private_host: object) -> None:
     """A machine on the host's LAN, and a guest's namespace that nobody has plugged in yet."""
-    sysctl("net/ipv6/conf/default/accept_dad", 0)
-    batch(["netns add lan", "netns add red", "link add eth0 type veth peer name eth0 netns lan"])
+    batch(["netns add lan", "netns add red"])
+    for netns in (None, "lan", "red"):  # an address is called as soon as it is there
+        with inside(netns):
+            sysctl("net/ipv6/conf/default/accept_dad", 0)
+    batch(["link add eth0 type veth peer name eth0 netns lan"])
     for netns, addresses in ((None, HOST), ("lan", LAN)):
         lengths = {4: 24, 6: 64}
         lines = [f"address add {address}/{lengths[family]} dev eth0" for family, address in addresses.items()]

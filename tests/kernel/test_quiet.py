@@ -23,8 +23,8 @@ SAMPLE = BAD_DOCUMENTS[:: len(BAD_DOCUMENTS) // 15]
 # What a run may do to be counted as a reading one.
 TRACED = (
     "trace=sendto,sendmsg,sendmmsg,write,pwrite64,writev,open,openat,openat2,creat,mkdir,mkdirat,rmdir,unlink,unlinkat,"
-    "rename,renameat,renameat2,link,linkat,symlink,symlinkat,mount,umount2,unshare,chmod,fchmod,fchmodat,chown,fchown,"
-    "fchownat,truncate,ftruncate,fsync,mknod,mknodat,setxattr,ioctl,setsockopt"
+    "rename,renameat,renameat2,link,linkat,symlink,symlinkat,mount,umount2,unshare,setns,chmod,fchmod,fchmodat,"
+    "chown,fchown,fchownat,truncate,ftruncate,fsync,mknod,mknodat,setxattr,ioctl,setsockopt"
 )
 ENGINE = f"""
 import json, sys
@@ -57,14 +57,22 @@ def traced(document: Any, check: bool, directory: Path) -> List[Any]:
 
 
 def writes(directory: Path) -> List[str]:
-    """The system calls of a trace that wrote something somewhere."""
+    """The system calls of a trace that wrote something somewhere, but for settings that were tried.
+
+    Those are set in a new namespace, which ends when the run comes home from it.
+    """
     return [line for trace in sorted(directory.glob("trace.*")) for line in _writes(trace.read_text())]
 
 
 def _writes(trace: str) -> Iterator[str]:
+    trying = False
     for line in trace.splitlines():
         name, _parenthesis, _rest = line.partition("(")
-        if name in ("open", "openat", "openat2"):
+        if name in ("unshare", "setns"):
+            trying = name == "unshare" and "(CLONE_NEWNET)" in line
+        elif trying and "/proc/sys/net/" in line:
+            continue
+        elif name in ("open", "openat", "openat2"):
             if re.search(r"O_(WRONLY|RDWR|CREAT|TRUNC)", line) and "/dev/null" not in line:
                 yield line
         elif name in ("write", "writev", "pwrite64"):
