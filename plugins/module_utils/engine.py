@@ -26,13 +26,13 @@ from . import document as documents
 from . import others, privilege
 from .apply.disk import Memory, machine_id
 from .apply.executor import Executor, Hook, Work
-from .apply.interruption import heeded
 from .apply.probing import probed
 from .apply.verify import DAD_SECONDS, await_addresses, number_owned
 from .elsewhere import needed_elsewhere
 from .errors import Conflict, HostwireError, InvalidValue, KernelRefused, UndoFailed, VerificationFailed
 from .firewall import Tables
 from .host import Host
+from .interruption import heeded, undisturbed
 from .model import Guests, HostView
 from .plan import preflight
 from .plan.actions import Step
@@ -250,7 +250,8 @@ class Run:
             self.remember(task, memory, owned)
             self.host.store.drop_journal(self._name)  # also where nothing new is to be remembered: something was mended
         except BaseException as error:
-            self._undo(task, memory, picture, started, error)
+            with undisturbed():
+                self._undo(task, memory, picture, started, error)
             raise
         return reachability
 
