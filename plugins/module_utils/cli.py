@@ -75,19 +75,18 @@ def _flush(stream: TextIO) -> bool:
     try:
         stream.flush()
     except OSError as error:
-        if stream is sys.stdout and error.errno != errno.EPIPE:
-            _say(f"hostwire: standard output: {error.strerror}", sys.stderr)
-        _mute(stream)
-        return False
+        _lose(stream, error)
     return stream not in _muted
 
 
 _muted: List[TextIO] = []
 
 
-def _mute(stream: TextIO) -> None:
+def _lose(stream: TextIO, error: OSError) -> None:
     """What is still in the buffer goes nowhere: else the interpreter complains of it at its end."""
     _muted.append(stream)
+    if stream is sys.stdout and error.errno != errno.EPIPE:
+        _say(f"hostwire: standard output: {error.strerror}", sys.stderr)
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, stream.fileno())
     os.close(null)
@@ -145,8 +144,8 @@ def _say(line: str, stream: Optional[TextIO] = None) -> None:
 def _write(text: str, stream: TextIO) -> None:
     try:
         stream.write(text)
-    except OSError:
-        _mute(stream)
+    except OSError as error:
+        _lose(stream, error)
 
 
 def _show(result: Result, check: bool) -> None:

@@ -32,6 +32,7 @@ from .state_directory import held_locks
 _SHELL = "/bin/sh"
 # What tells a service manager's child, or everybody at a terminal, to end isn't meant for the one that has to be last.
 _KEEP = "trap '' TERM INT HUP; read _; kill -s KILL 0"
+_LOOK_SECONDS = 0.5  # from look to look whether a program that doesn't close its output has ended
 _LAST_SECONDS = 2.0  # for a killed program to be gone; only the kernel can hold it up
 
 
@@ -92,7 +93,7 @@ def _run(
         found = []
         for command, process in zip(commands, running):
             try:
-                said = process.communicate(given or None, max(0.0, deadline - time.monotonic()))
+                said = _said(process, given, deadline)
             except subprocess.TimeoutExpired:
                 if group.killed:
                     check()
@@ -102,6 +103,27 @@ def _run(
                 check()
             found.append(Done(process.returncode, *(part.decode("utf-8", undecodable) for part in said)))
     return found
+
+
+def _said(process: subprocess.Popen[bytes], given: bytes, deadline: float) -> Tuple[bytes, bytes]:
+    """What a program prints and complains until its end; whoever it leaves behind may hold its output open.
+
+    Raises subprocess.TimeoutExpired.
+    """
+    try:
+        return process.communicate(given or None, max(0.0, min(_LOOK_SECONDS, deadline - time.monotonic())))
+    except subprocess.TimeoutExpired:
+        pass
+    while process.poll() is None:
+        try:
+            return process.communicate(timeout=max(0.0, min(_LOOK_SECONDS, deadline - time.monotonic())))
+        except subprocess.TimeoutExpired:
+            if time.monotonic() > deadline:
+                raise
+    try:
+        return process.communicate(timeout=0.0)
+    except subprocess.TimeoutExpired as open_still:
+        return open_still.output or b"", open_still.stderr or b""
 
 
 def _timed_out(command: Sequence[str], seconds: float, complaint: str) -> TimedOut:

@@ -237,6 +237,13 @@ def test_a_daemon_lives_on_where_it_is_meant_to_and_not_where_the_run_ends_befor
         life.await_end()
 
 
+def test_what_a_program_leaves_behind_with_its_output_is_not_waited_for(life: Life) -> None:
+    assert program.run(life.command("sleep 100 & echo said"), LONG) == (0, "said\n", "")
+    life.await_end()
+    daemon = int(program.run(life.command("sleep 100 & echo $!"), LONG, leaves_daemon=True).output)
+    os.kill(daemon, signal.SIGKILL)
+
+
 def test_nothing_is_left_of_what_was_started() -> None:
     before = os.listdir("/proc/self/fd")
     for _time in range(3):

@@ -34,7 +34,6 @@ _LOCK_WAIT = 5  # seconds that one call waits for another's lock
 _BUSY = 4  # RESOURCE_PROBLEM, include/xtables.h: the lock, or on nft a ruleset that changed meanwhile (hazard 35)
 _ATTEMPTS = 6
 _TAKES_AWAY = re.compile("^-X ", re.MULTILINE)  # nobody looks for what is gone; what is made is verified by the run
-_ROUNDS = 2  # times that a program is given the same work, or asked the same
 READ_SECONDS = 10.0  # for what only reads: tens of thousands of rules take two or three
 _WRITE_SECONDS = 20.0  # for what writes, the wait for the lock included
 
@@ -233,78 +232,71 @@ def restore(netns: Optional[str], backend: str, family: int, text: str, read_bac
         failure.prefix(f"{_where(netns)}: ")
         raise failure
     if failure:
-        raise _words(netns, command, failure + _culprit(text, failure))
+        raise _words(netns, command, failure)
 
 
 def _written(
     command: Sequence[str], text: str, backend: str, family: int, read_back: bool
 ) -> Union[str, HostwireError]:
     """Write it, again if that is of use; why it isn't so, "" if it is."""
-
-    def is_so() -> bool:
-        return read_back and is_done(text, _read_back(backend, family))
-
     undoes = text.startswith(UNDO)
     failure: Union[str, HostwireError] = ""
-    tried = ""
-    for attempt in range(_ROUNDS):
+    tried, again = "", True
+    for attempt in range(_ATTEMPTS):
         now = text
-        if undoes or attempt:
+        if read_back and (undoes or attempt):
             # What is to be deleted may be gone meanwhile, what is to be made may be there.
             try:
                 there = _read_back(backend, family)
             except HostwireError as error:
                 # It fits if the change was made as a whole: better than nothing, but nobody can see what became of it.
-                return error if attempt or not undoes else _blindly(command, text, error)
-            if read_back and is_done(text, there):
+                return failure if attempt else _blindly(command, text, error)
+            if is_done(text, there):
                 return ""
             now = applicable(text, there)
-        if now == tried and isinstance(failure, str):
+        if not again and now == tried:
             break
-        tried, failure = now, _restored(command, now)
-        if isinstance(failure, TimedOut):
-            return "" if is_so() else failure
-        if not failure:
-            if not read_back or not (undoes or _TAKES_AWAY.search(text)) or is_so():
+        if attempt:
+            time.sleep(0.01 * 2**attempt)
+        tried = now
+        try:
+            done = run(command, _WRITE_SECONDS, text=now, environment=_environment())
+        except TimedOut as error:
+            return "" if read_back and is_done(text, _read_back(backend, family)) else error
+        failure = _complaint(done) + _culprit(now, done.complaint)
+        again = done.status < 0 or (done.status == _BUSY and "ermission denied" not in done.complaint)
+        if done.status == 0:
+            looked_for = read_back and (undoes or _TAKES_AWAY.search(text))
+            if not looked_for or is_done(text, _read_back(backend, family)):
                 return ""
             failure = VerificationFailed(
                 f"{os.path.basename(command[0])}: it ended well, but not all of its work is done"
             )
+            again = not attempt
     return failure
 
 
 def _blindly(command: Sequence[str], text: str, error: HostwireError) -> HostwireError:
-    failure = _restored(command, text)
-    error.append(f"{os.path.basename(command[0])}: {failure or 'it ended well, but what stands now could not be read'}")
+    try:
+        done = run(command, _WRITE_SECONDS, text=text, environment=_environment())
+    except TimedOut as late:
+        error.append(str(late))
+        return error
+    said = "it ended well, but what stands now could not be read" if done.status == 0 else _complaint(done)
+    error.append(f"{os.path.basename(command[0])}: {said}")
     return error
 
 
 def _read_back(backend: str, family: int) -> Ruleset:
     """The rules where the thread is; a program that fails is asked once more."""
     commands = _save_commands(family).get(backend, [])
-    for attempt in range(_ROUNDS):
+    answers = run_all(commands, READ_SECONDS, _environment())
+    if any(done.status for done in answers):
         answers = run_all(commands, READ_SECONDS, _environment())
-        failed = next((index for index, done in enumerate(answers) if done.status), None)
-        if failed is None:
-            break
-        if attempt:
-            raise _words(None, commands[failed], _complaint(answers[failed]))
+    for command, done in zip(commands, answers):
+        if done.status:
+            raise _words(None, command, _complaint(done))
     return parse("".join(done.output for done in answers))
-
-
-def _restored(command: Sequence[str], text: str) -> Union[str, TimedOut]:
-    """Run a restore program, again if somebody was in the way; what it complains about, "" if it did its work."""
-    environment = _environment()
-    for attempt in range(_ATTEMPTS):
-        if attempt:
-            time.sleep(0.01 * 2**attempt)
-        try:
-            done = run(command, _WRITE_SECONDS, text=text, environment=environment)
-        except TimedOut as error:
-            return error
-        if done.status != _BUSY or "ermission denied" in done.complaint:
-            break
-    return "" if done.status == 0 else _complaint(done)
 
 
 def _culprit(text: str, errors: str) -> str:
