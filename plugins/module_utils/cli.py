@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
+import os
 import sys
 from typing import Any, Dict, List, Optional, TextIO, Tuple
 
@@ -17,8 +19,19 @@ from .visible import visible_lines
 
 
 def main(argv: Optional[List[str]] = None) -> int:
-    """Run one command; 0 for success, 1 for an error, which is told on standard error, 2 for a wrong call."""
+    """Run one command; 0 for success, 1 for an error, which is told on standard error, 2 for a wrong call.
+
+    The status says what was done, also where nobody can read what is said of it. A command that changes nothing has
+    failed then.
+    """
+    streams = _Streams()
     arguments = _parser().parse_args(argv)
+    status = _run(arguments)
+    changes = arguments.command != "info" and not arguments.check
+    return status if streams.flushed() or changes else 1
+
+
+def _run(arguments: argparse.Namespace) -> int:
     try:
         if arguments.command == "info":
             _say(json.dumps(info(arguments.state_dir), indent=2))
@@ -35,6 +48,48 @@ def main(argv: Optional[List[str]] = None) -> int:
         _say("hostwire: interrupted; what was begun was put back", sys.stderr)
         return 1
     return 0
+
+
+class _Streams:
+    """Standard input, output and error: open, so that no file or socket of the engine's gets their numbers."""
+
+    def __init__(self) -> None:
+        self._closed = sys.stdout is None
+        for descriptor in range(3):
+            try:
+                os.fstat(descriptor)
+            except OSError:
+                os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)  # the lowest number that is free: mostly this one
+        sys.stdin, sys.stdout, sys.stderr = (
+            stream or os.fdopen(descriptor, mode, encoding="utf-8", closefd=False)
+            for descriptor, (stream, mode) in enumerate(((sys.stdin, "r"), (sys.stdout, "w"), (sys.stderr, "w")))
+        )
+
+    def flushed(self) -> bool:
+        """Whether all that was said on standard output has gone out."""
+        _flush(sys.stderr)
+        return _flush(sys.stdout) and not self._closed
+
+
+def _flush(stream: TextIO) -> bool:
+    try:
+        stream.flush()
+    except OSError as error:
+        _lose(stream, error)
+    return stream not in _muted
+
+
+_muted: List[TextIO] = []
+
+
+def _lose(stream: TextIO, error: OSError) -> None:
+    """What is still in the buffer goes nowhere: else the interpreter complains of it at its end."""
+    _muted.append(stream)
+    if stream is sys.stdout and error.errno != errno.EPIPE:
+        _say(f"hostwire: standard output: {error.strerror}", sys.stderr)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -132,7 +187,14 @@ def _refuse_twice(root: Any) -> None:
 
 def _say(line: str, stream: Optional[TextIO] = None) -> None:
     # ansible-test forbids print() below module_utils: there it would spoil a module's answer. Here is no module.
-    (stream or sys.stdout).write(visible_lines(line) + "\n")
+    _write(visible_lines(line) + "\n", stream or sys.stdout)
+
+
+def _write(text: str, stream: TextIO) -> None:
+    try:
+        stream.write(text)
+    except OSError as error:
+        _lose(stream, error)
 
 
 def _show(result: Result, check: bool) -> None:
@@ -148,7 +210,7 @@ def _show(result: Result, check: bool) -> None:
     else:
         _say(f"{changes} made and verified")
     if result.changed and check:
-        sys.stdout.write(documents.to_yaml(result.after))
+        _write(documents.to_yaml(result.after), sys.stdout)
 
 
 if __name__ == "__main__":

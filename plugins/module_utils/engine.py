@@ -27,7 +27,6 @@ from . import others, privilege
 from .apply import debris
 from .apply.disk import Memory, Records, machine_id
 from .apply.executor import Executor, Hook, Started, Work
-from .apply.interruption import heeded
 from .apply.probing import probed
 from .apply.reserve import Reserve
 from .apply.verify import DAD_SECONDS, await_addresses, number_owned
@@ -35,6 +34,7 @@ from .elsewhere import needed_elsewhere
 from .errors import Conflict, InvalidValue, KernelRefused, VerificationFailed
 from .firewall import Tables
 from .host import Host
+from .interruption import heeded, undisturbed
 from .model import Guests, HostView
 from .plan import preflight
 from .plan.actions import TableSet
@@ -254,7 +254,8 @@ class Run:
                 return self._attempt(task, memory, picture, started)
             except BaseException as error:
                 reserve.release()
-                reason = self._undo(error, task, memory, picture, started, reserve.go_home)
+                with undisturbed():
+                    reason = self._undo(error, task, memory, picture, started, reserve.go_home)
                 if reason is error:
                     raise
                 raise reason from error

@@ -9,15 +9,16 @@ import fcntl
 import os
 import stat
 import time
-from typing import Iterator, Optional
+from typing import Iterator, List, Optional, Tuple
 
 from .bytecode import STATE_DIRECTORY
 from .directories import open_directory, open_file, trusted
 from .errors import Conflict, KernelRefused, MissingOnHost
 
-__all__ = ["LOCK_SECONDS", "STATE_DIRECTORY", "locked", "read", "unwritable"]
+__all__ = ["LOCK_SECONDS", "STATE_DIRECTORY", "held_locks", "locked", "read", "unwritable"]
 
 LOCK_SECONDS = 60.0
+_held: List[int] = []
 _OTHERS = stat.S_IWGRP | stat.S_IWOTH
 _ODD = {
     errno.ELOOP: "is a symbolic link, not a file",
@@ -48,9 +49,18 @@ def locked(directory: str, who: str) -> Iterator[None]:
         with contextlib.suppress(OSError):  # a full disk: nobody learns who holds the lock, but it is held
             os.ftruncate(fd, 0)
             os.pwrite(fd, f"process {os.getpid()}, {who}, since {time.strftime('%F %T')}\n".encode(), 0)
-        yield
+        _held.append(fd)
+        try:
+            yield
+        finally:
+            _held.remove(fd)
     finally:
         os.close(fd)
+
+
+def held_locks() -> Tuple[int, ...]:
+    """The descriptors of the locks that this process holds: who inherits one holds the lock, too, flock(2)."""
+    return tuple(_held)
 
 
 def _wait_for(fd: int) -> None:

@@ -221,10 +221,10 @@ kind:
 from typing import Any, Dict
 
 from ansible_collections.hostwire.linux.plugins.module_utils.ansible_module import Module, run_task
-from ansible_collections.hostwire.linux.plugins.module_utils.apply.interruption import heeded
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.readdress.run import run
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.readdress.switching import Limits
 from ansible_collections.hostwire.linux.plugins.module_utils.document import to_yaml
+from ansible_collections.hostwire.linux.plugins.module_utils.interruption import heeded
 
 SPEC: Dict[str, Dict[str, Any]] = {
     "state": {"type": "str", "choices": ["present", "absent", "restored"], "default": "present"},

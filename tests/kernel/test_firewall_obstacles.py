@@ -11,7 +11,7 @@ from typing import Any, Dict, List
 
 import pytest
 
-from ansible_collections.hostwire.linux.plugins.module_utils import engine, firewall, sockets
+from ansible_collections.hostwire.linux.plugins.module_utils import engine, firewall, program, sockets
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict
 from ansible_collections.hostwire.linux.plugins.module_utils.firewall import matches, natives
 from ansible_collections.hostwire.linux.tests.kernel.firewall_world import (
@@ -104,7 +104,7 @@ def test_looking_for_chains_of_others_starts_no_program_where_there_are_none(
         raise AssertionError("a program was looked for")
 
     monkeypatch.setattr(natives.shutil, "which", started)
-    monkeypatch.setattr(natives.subprocess, "run", started)
+    monkeypatch.setattr(program, "run", started)
     assert firewall.native_tables(None) == ()
 
 

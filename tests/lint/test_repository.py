@@ -18,10 +18,11 @@ LONGEST_FILE = 400  # lines
 LAYERS = (
     ("visible", "search_path"),
     ("errors", "model", "bytecode", "suggestion", "stopwatch"),
-    ("rtnetlink", "document", "docker_api", "zip_source", "directories"),
+    ("rtnetlink", "document", "docker_api", "zip_source", "directories", "interruption"),
     ("parameters",),
     ("ansible_module",),
     ("netns", "sysctl", "files", "privilege", "state_directory", "tap"),
+    ("program",),
     ("containers", "announce", "sockets"),
     ("firewall", "peers", "probe", "uplink"),
     ("observe", "dockerd"),

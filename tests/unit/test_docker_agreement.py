@@ -13,6 +13,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 import pytest
 
+from ansible_collections.hostwire.linux.plugins.module_utils import program
 from ansible_collections.hostwire.linux.plugins.module_utils.docker_api import Api
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd import (
     configuration,
@@ -203,8 +204,8 @@ Listen=172.17.0.1:2375 (Stream)
 
 
 def shown(monkeypatch: pytest.MonkeyPatch, text: str) -> service.UnitFiles:
-    def run(command: List[str]) -> subprocess.CompletedProcess[str]:
-        return subprocess.CompletedProcess(command, 0, text, "")
+    def run(command: List[str]) -> program.Done:
+        return program.Done(0, text, "")
 
     monkeypatch.setattr(service, "_run", run)
     return service.unit_files()

@@ -10,7 +10,7 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tu
 
 from .. import files, firewall, sysctl, tap
 from .. import netns as namespaces
-from ..errors import HostwireError, KernelRefused
+from ..errors import HostwireError, KernelRefused, VerificationFailed
 from ..firewall.groups import doomed
 from ..model import PublishedPort
 from ..plan import actions as act
@@ -168,6 +168,8 @@ class Executor(Here):
                 self._leave()
                 firewall.forget_flows(action.netns, [PublishedPort(*port) for port in action.ports])
         except HostwireError as error:
+            if isinstance(error, VerificationFailed):  # it hung, or only said that it did its work
+                raise
             if self._tolerant and (not isinstance(error, KernelRefused) or error.errno in _ALREADY_SO):
                 return
             raise

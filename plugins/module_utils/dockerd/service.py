@@ -11,15 +11,12 @@ import glob
 import os
 import re
 import shutil
-import subprocess
 import time
 from typing import Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
+from .. import program as programs
 from ..errors import KernelRefused, MissingOnHost, VerificationFailed
 from ..search_path import search_path
-
-# Modules are to use AnsibleModule.run_command, says ansible-test; the engine knows no Ansible.
-# pylint: disable=ansible-bad-function
 
 SYSTEMD, SYSVINIT = "systemd", "sysvinit"
 _BOOTED = "/run/systemd/system"  # sd_booted(3)
@@ -141,10 +138,10 @@ def _environment_files(shown: str) -> Tuple[str, ...]:
 def _show(names: Sequence[str]) -> Dict[str, Dict[str, str]]:
     """Properties of units by the unit's name; one that is shown repeatedly has a line each. Raises KernelRefused."""
     done = _run(["systemctl", "show", *names, f"--property={_PROPERTIES}"])
-    if done.returncode:
-        raise KernelRefused(f"systemctl show {' '.join(names)}", errno.EIO, done.stderr.strip())
+    if done.status:
+        raise KernelRefused(f"systemctl show {' '.join(names)}", errno.EIO, done.complaint.strip())
     units: Dict[str, Dict[str, str]] = {}
-    for block in done.stdout.split("\n\n"):
+    for block in done.output.split("\n\n"):
         fields: Dict[str, str] = {}
         for line in block.splitlines():
             name, _equals, value = line.partition("=")
@@ -168,22 +165,22 @@ def _dependents(units: Dict[str, Dict[str, str]]) -> Dict[str, Dict[str, str]]:
 def unmet_conditions() -> Tuple[str, ...]:
     """The conditions of docker.service that aren't met now, a line each; none where systemd (before 250) can't tell."""
     done = _run(["systemd-analyze", "condition", f"--unit={_SERVICE}"])
-    return tuple(f"{condition} isn't met" for condition in _UNMET.findall(done.stdout + done.stderr))
+    return tuple(f"{condition} isn't met" for condition in _UNMET.findall(done.output + done.complaint))
 
 
 def start_units(names: Sequence[str], seconds: float = 120.0) -> None:
     """Start again what stopped with Docker. Raises VerificationFailed."""
     if names:
         done = _run(["systemctl", "start", *names], seconds)
-        if done.returncode:
-            raise VerificationFailed(f"systemctl start {' '.join(names)}: {done.stderr.strip()}")
+        if done.status:
+            raise VerificationFailed(f"systemctl start {' '.join(names)}: {done.complaint.strip()}")
 
 
 def active(init: str) -> bool:
     """Whether dockerd is started."""
     if init == SYSTEMD:
-        return _run(["systemctl", "is-active", "--quiet", _SERVICE]).returncode == 0
-    return _run(["service", "docker", "status"]).returncode == 0
+        return _run(["systemctl", "is-active", "--quiet", _SERVICE]).status == 0
+    return _run(["service", "docker", "status"]).status == 0
 
 
 def prepare(init: str) -> None:
@@ -196,8 +193,8 @@ def reload_units(init: str) -> None:
     """Make systemd read changed unit files. Raises KernelRefused."""
     if init == SYSTEMD:
         done = _run(["systemctl", "daemon-reload"])
-        if done.returncode:
-            raise KernelRefused("systemctl daemon-reload", errno.EIO, done.stderr.strip())
+        if done.status:
+            raise KernelRefused("systemctl daemon-reload", errno.EIO, done.complaint.strip())
 
 
 def stop(init: str, socket: bool = True) -> None:
@@ -210,8 +207,8 @@ def stop(init: str, socket: bool = True) -> None:
     else:
         command = ["service", "docker", "stop"]
     done = _run(command, _STOP_SECONDS)
-    if done.returncode:
-        raise KernelRefused(" ".join(command), errno.EIO, done.stderr.strip() or done.stdout.strip())
+    if done.status:
+        raise KernelRefused(" ".join(command), errno.EIO, done.complaint.strip() or done.output.strip())
 
 
 def start(init: str, socket: bool = True, seconds: float = 120.0) -> float:
@@ -224,9 +221,9 @@ def start(init: str, socket: bool = True, seconds: float = 120.0) -> float:
     else:
         command = ["service", "docker", "start"]
     began = time.time()
-    done = _run(command, seconds)
-    if done.returncode:
-        raise VerificationFailed(f"dockerd doesn't start: {last_words(init, began) or done.stderr.strip()}")
+    done = _run(command, seconds, leaves_daemon=init != SYSTEMD)
+    if done.status:
+        raise VerificationFailed(f"dockerd doesn't start: {last_words(init, began) or done.complaint.strip()}")
     return began
 
 
@@ -238,7 +235,7 @@ def last_words(init: str, since: float) -> str:
     if init == SYSTEMD:
         _run(["journalctl", "--sync"])  # what was said a moment ago may not be written yet
         command = ["journalctl", f"--unit={_SERVICE}", f"--since=@{since:.6f}", "--lines=100", "--output=cat"]
-        lines = _run([*command, "--no-pager"]).stdout.splitlines()
+        lines = _run([*command, "--no-pager"]).output.splitlines()
     else:
         lines = _tail(_SYSVINIT_LOG)
     return explain(lines)
@@ -269,8 +266,8 @@ def validate(text: str, arguments: Sequence[str]) -> Optional[str]:
         done = _run([_dockerd(), "--validate", *arguments, f"--config-file={path}"], 30.0)
     finally:
         os.close(descriptor)
-    said = (done.stderr.strip() or done.stdout.strip()).splitlines()
-    if done.returncode == 0 or not said:
+    said = (done.complaint.strip() or done.output.strip()).splitlines()
+    if done.status == 0 or not said:
         return None
     usage = [line.partition(":")[2] for line in said if line.startswith("Status:")]  # of flags that it doesn't know
     return (usage or said)[-1].strip().replace(path, "daemon.json")
@@ -279,7 +276,7 @@ def validate(text: str, arguments: Sequence[str]) -> Optional[str]:
 def flags() -> FrozenSet[str]:
     """The names of the flags that this dockerd knows, without dashes."""
     done = _run([_dockerd(), "--help"], 30.0)
-    return frozenset(re.findall(r"^\s+(?:-\w, )?--([\w-]+)", done.stdout, re.MULTILINE))
+    return frozenset(re.findall(r"^\s+(?:-\w, )?--([\w-]+)", done.output, re.MULTILINE))
 
 
 def _dockerd() -> str:
@@ -299,20 +296,6 @@ def _tail(path: str) -> List[str]:
         return []
 
 
-def _run(command: Sequence[str], seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
+def _run(command: Sequence[str], seconds: float = 60.0, leaves_daemon: bool = False) -> programs.Done:
     environment = {**os.environ, "LC_ALL": "C", "PATH": search_path(), "SYSTEMD_PAGER": "", "SYSTEMD_COLORS": "0"}
-    try:
-        return subprocess.run(
-            list(command),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            env=environment,
-            check=False,
-            encoding="utf-8",
-            errors="replace",
-            timeout=seconds,
-        )
-    except FileNotFoundError as error:
-        raise MissingOnHost(f"{command[0]}: no such program on this host") from error
-    except subprocess.TimeoutExpired as error:
-        raise VerificationFailed(f"{' '.join(command)}: no end after {seconds:.0f} s") from error
+    return programs.run(command, seconds, environment=environment, undecodable="replace", leaves_daemon=leaves_daemon)

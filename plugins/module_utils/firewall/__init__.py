@@ -66,11 +66,11 @@ def blank(netns: Optional[str], families: Sequence[int]) -> Tables:
     return programs.blank(netns, families)
 
 
-def restore(netns: Optional[str], backend: str, family: int, text: str) -> None:
+def restore(netns: Optional[str], backend: str, family: int, text: str, read_back: bool = True) -> None:
     """Write one transaction; see :mod:`.programs`."""
     from . import programs
 
-    programs.restore(netns, backend, family, text)
+    programs.restore(netns, backend, family, text, read_back)
 
 
 def held_chains(tables: Tables, change: FirewallChange) -> List[str]:

@@ -13,6 +13,7 @@ from typing import Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional
 
 from .legacy import CHAINS as LEGACY
 from .legacy import GUARD as LEGACY_GUARD
+from .paper import outcome
 from .rendering import NOTHING, Rendered, render
 from .rules import SHARED, Jump, Rule, tag_of
 from .shared import JUMPS, LEAVE, LEAVES, OPTIONAL, STANDS_WITH, USUAL, dispatch
@@ -356,6 +357,21 @@ def applicable(text: str, ruleset: Ruleset) -> str:
             continue
         kept.append(line)
     return "\n".join([*kept, ""])
+
+
+def is_done(text: str, ruleset: Ruleset) -> bool:
+    """Whether these rules are what a transaction of ours leads to: giving it once more changes none of our marks."""
+    after = outcome(ruleset, applicable(text, ruleset))
+    tables = [line[1:] for line in text.splitlines() if line.startswith("*")]
+    return all(_marked(after.get(table, {})) == _marked(ruleset.get(table, {})) for table in tables)
+
+
+def _marked(chains: Mapping[str, List[str]]) -> Dict[str, List[Optional[str]]]:
+    """Our chains with the marks in them, in order, and other chains with those of our jumps in them."""
+    marks = {name: owned_marks(lines) for name, lines in chains.items()}
+    jumps = {name: sorted(filter(None, found)) for name, found in marks.items() if not OWN_CHAIN.fullmatch(name)}
+    ours = {name: found for name, found in marks.items() if name not in jumps}
+    return {**ours, **{name: [*found] for name, found in jumps.items() if found}}
 
 
 def _strike(line: str, chains: Dict[str, List[str]]) -> None:

@@ -4,15 +4,12 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from typing import List, Optional, Tuple
 
+from ..errors import HostwireError, Interrupted
 from ..netns import inside
 from ..search_path import search_path
 from . import nfnetlink
-
-# Modules are to use AnsibleModule.run_command, says ansible-test; the engine knows no Ansible.
-# pylint: disable=ansible-bad-function
 
 _IPTABLES = tuple(
     nfnetlink.Table(family, name) for family in ("ip", "ip6") for name in ("filter", "nat", "mangle", "raw", "security")
@@ -35,16 +32,12 @@ def read(netns: Optional[str]) -> Tuple[str, ...]:
 
 
 def _listed(program: str, table: nfnetlink.Table) -> List[str]:
+    from ..program import run  # loaded when it is needed: most hosts have no such table
+
     try:
-        done = subprocess.run(
-            [program, "-j", "list", "table", table.family, table.name],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=True,
-            timeout=_PATIENCE,
-            encoding="utf-8",
-            errors="surrogateescape",
-        )
-    except (OSError, ValueError, subprocess.SubprocessError):
+        done = run([program, "-j", "list", "table", table.family, table.name], _PATIENCE)
+    except Interrupted:
+        raise
+    except HostwireError:
         return []
-    return [done.stdout]
+    return [done.output] if done.status == 0 else []

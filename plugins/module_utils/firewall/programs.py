@@ -8,21 +8,18 @@ import functools
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 import time
-from typing import Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple, Union
 
-from ..errors import Conflict, HostwireError, KernelRefused, MissingOnHost
+from ..errors import Conflict, HostwireError, KernelRefused, MissingOnHost, VerificationFailed
 from ..netns import inside
+from ..program import Done, TimedOut, run, run_all
 from ..search_path import search_path
 from . import matches
-from .difference import UNDO, applicable
+from .difference import UNDO, applicable, is_done
 from .rules import DEVGROUP
 from .tables import Ruleset, Tables, choose, incompatible, parse
-
-# Modules are to use AnsibleModule.run_command, says ansible-test; the engine knows no Ansible.
-# pylint: disable=ansible-bad-function
 
 BACKENDS = ("nft", "legacy")
 _BASE = {4: "iptables", 6: "ip6tables"}
@@ -36,6 +33,9 @@ _LOCK = "/run/xtables.lock"  # XT_LOCK_NAME, iptables/xshared.h
 _LOCK_WAIT = 5  # seconds that one call waits for another's lock
 _BUSY = 4  # RESOURCE_PROBLEM, include/xtables.h: the lock, or on nft a ruleset that changed meanwhile (hazard 35)
 _ATTEMPTS = 6
+_TAKES_AWAY = re.compile("^-X ", re.MULTILINE)  # nobody looks for what is gone; what is made is verified by the run
+READ_SECONDS = 10.0  # for what only reads: tens of thousands of rules take two or three
+_WRITE_SECONDS = 20.0  # for what writes, the wait for the lock included
 
 
 def _where(netns: Optional[str]) -> str:
@@ -58,9 +58,8 @@ def _backend_of(program: str) -> str:
     found = _MULTI.fullmatch(os.path.basename(os.path.realpath(program)))
     if found is not None:
         return found.group(1)
-    words = [program, "--version"]
-    version = subprocess.run(words, env=_environment(), capture_output=True, text=True, check=False).stdout
-    return "nft" if "nf_tables" in version else "legacy"
+    version = run([program, "--version"], READ_SECONDS, environment=_environment())
+    return "nft" if "nf_tables" in version.output else "legacy"
 
 
 def _plain_program() -> Optional[str]:
@@ -146,51 +145,34 @@ class _Saved(NamedTuple):
 
 def _save(netns: Optional[str], families: Sequence[int]) -> _Saved:
     """Run the save programs in the namespace that the thread is in, all at once: they don't wait for each other."""
-    environment = _environment()
-    running = [
-        (
-            (backend, family),
-            command,
-            subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=environment,
-                close_fds=False,  # Python's own descriptors aren't inheritable, and closing the others takes its time
-                encoding="utf-8",
-                errors="surrogateescape",
-            ),
-        )
+    asked = [
+        ((backend, family), command)
         for family in families
         for backend, commands in _save_commands(family).items()
         for command in commands
     ]
-    saved = _Saved({}, {})
-    for key, command, process in running:
-        text, errors = process.communicate()
-        if process.returncode == 0:
-            saved.texts[key] = saved.texts.get(key, "") + text
+    found = _Saved({}, {})
+    for (key, command), done in zip(asked, run_all([command for _key, command in asked], READ_SECONDS, _environment())):
+        if done.status == 0:
+            found.texts[key] = found.texts.get(key, "") + done.output
         else:
-            saved.failures[key] = _words(netns, command, errors)
-    return saved
+            found.failures[key] = _words(netns, command, _complaint(done))
+    return found
+
+
+def _complaint(done: Done) -> str:
+    if done.status < 0:
+        return f"{done.complaint}\nit was ended by signal {-done.status}"
+    return done.complaint or f"exit code {done.status}"
 
 
 def saved(backend: str, family: int, *options: str) -> str:
     """What one backend's save program prints, in the namespace that the thread is in. Raises as observe does."""
     command = [_required(backend, family, "save"), *options]
-    done = subprocess.run(
-        command,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        env=_environment(),
-        check=False,
-        encoding="utf-8",
-        errors="surrogateescape",
-    )
-    if done.returncode != 0:
-        raise _words(None, command, done.stderr)
-    return done.stdout
+    done = run(command, READ_SECONDS, environment=_environment())
+    if done.status != 0:
+        raise _words(None, command, _complaint(done))
+    return done.output
 
 
 def observe(netns: Optional[str], families: Sequence[int] = (4, 6)) -> Tables:
@@ -236,43 +218,85 @@ def _refuse_native(texts: Dict[Tuple[str, int], str], netns: Optional[str]) -> N
             )
 
 
-def restore(netns: Optional[str], backend: str, family: int, text: str) -> None:
+def restore(netns: Optional[str], backend: str, family: int, text: str, read_back: bool = True) -> None:
     """Hand one transaction to ``iptables-restore --noflush``; each table in it is changed as a whole or not at all.
 
     The ``undo`` of a Swap can be given again and again, whatever part of the change was made. Waits for others' locks,
-    about half a minute at most. Raises KernelRefused or MissingOnHost.
+    about half a minute at most. What stands then decides, not what the program says; with ``read_back`` False, of
+    rules that aren't only ours, nobody looks. Raises KernelRefused, MissingOnHost or TimedOut.
     """
     command = [_required(backend, family, "restore"), "--noflush", f"--wait={_LOCK_WAIT}"]
     with inside(netns):
-        failure = "" if text.startswith(UNDO) else _restored(command, text)
-        if failure or text.startswith(UNDO):
-            # What is to be deleted may be gone meanwhile, what is to be made may be there.
-            remaining = applicable(text, parse(_save(netns, (family,)).texts.get((backend, family), "")))
-            if remaining != text or not failure:
-                text, failure = remaining, _restored(command, remaining)
+        failure = _written(command, text, backend, family, read_back)
+    if isinstance(failure, HostwireError):
+        failure.prefix(f"{_where(netns)}: ")
+        raise failure
     if failure:
-        raise _words(netns, command, failure + _culprit(text, failure))
+        raise _words(netns, command, failure)
 
 
-def _restored(command: Sequence[str], text: str) -> str:
-    """Run a restore program, again if somebody was in the way; what it complains about, "" if it did its work."""
-    environment = _environment()
+def _written(
+    command: Sequence[str], text: str, backend: str, family: int, read_back: bool
+) -> Union[str, HostwireError]:
+    """Write it, again if that is of use; why it isn't so, "" if it is."""
+    undoes = text.startswith(UNDO)
+    failure: Union[str, HostwireError] = ""
+    tried, again = "", True
     for attempt in range(_ATTEMPTS):
+        now = text
+        if read_back and (undoes or attempt):
+            # What is to be deleted may be gone meanwhile, what is to be made may be there.
+            try:
+                there = _read_back(backend, family)
+            except HostwireError as error:
+                # It fits if the change was made as a whole: better than nothing, but nobody can see what became of it.
+                return failure if attempt else _blindly(command, text, error)
+            if is_done(text, there):
+                return ""
+            now = applicable(text, there)
+        if not again and now == tried:
+            break
         if attempt:
             time.sleep(0.01 * 2**attempt)
-        done = subprocess.run(
-            command,
-            input=text,
-            capture_output=True,
-            env=environment,
-            close_fds=False,
-            check=False,
-            encoding="utf-8",
-            errors="surrogateescape",
-        )
-        if done.returncode != _BUSY or "ermission denied" in done.stderr:
-            break
-    return "" if done.returncode == 0 else done.stderr or f"exit code {done.returncode}"
+        tried = now
+        try:
+            done = run(command, _WRITE_SECONDS, text=now, environment=_environment())
+        except TimedOut as error:
+            return "" if read_back and is_done(text, _read_back(backend, family)) else error
+        failure = _complaint(done) + _culprit(now, done.complaint)
+        again = done.status < 0 or (done.status == _BUSY and "ermission denied" not in done.complaint)
+        if done.status == 0:
+            looked_for = read_back and (undoes or _TAKES_AWAY.search(text))
+            if not looked_for or is_done(text, _read_back(backend, family)):
+                return ""
+            failure = VerificationFailed(
+                f"{os.path.basename(command[0])}: it ended well, but not all of its work is done"
+            )
+            again = not attempt
+    return failure
+
+
+def _blindly(command: Sequence[str], text: str, error: HostwireError) -> HostwireError:
+    try:
+        done = run(command, _WRITE_SECONDS, text=text, environment=_environment())
+    except TimedOut as late:
+        error.append(str(late))
+        return error
+    said = "it ended well, but what stands now could not be read" if done.status == 0 else _complaint(done)
+    error.append(f"{os.path.basename(command[0])}: {said}")
+    return error
+
+
+def _read_back(backend: str, family: int) -> Ruleset:
+    """The rules where the thread is; a program that fails is asked once more."""
+    commands = _save_commands(family).get(backend, [])
+    answers = run_all(commands, READ_SECONDS, _environment())
+    if any(done.status for done in answers):
+        answers = run_all(commands, READ_SECONDS, _environment())
+    for command, done in zip(commands, answers):
+        if done.status:
+            raise _words(None, command, _complaint(done))
+    return parse("".join(done.output for done in answers))
 
 
 def _culprit(text: str, errors: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tup
 
 from ...docker_api import Api
 from ...errors import HostwireError, UndoFailed, VerificationFailed
+from ...interruption import undisturbed
 from .. import service
 from ..clock import Clock
 from ..configuration import read_text
@@ -60,7 +61,8 @@ def run(
             recovered = (f"an earlier run was broken off ({broken_off.phase}): it is taken back first",)
             if check_mode:
                 return Result(True, recovered, {}, {}, 0.0, here.clock.timings)
-            recovered += _recover(here, broken_off)
+            with undisturbed():
+                recovered += _recover(here, broken_off)
             here.clock.lap("recover")
         now = read_situation(here.api, here.store)
         here.clock.lap("read")
@@ -172,7 +174,8 @@ def _origin_as_before(here: Here, now: Situation) -> None:
 def _go_back(here: Here, journal: Journal, reason: HostwireError) -> None:
     """The old state; adds to the reason that it is there again. Raises UndoFailed with what is left where it isn't."""
     try:
-        missing = back(here, journal)
+        with undisturbed():
+            missing = back(here, journal)
     except HostwireError as error:
         again = "the next run of docker_bridge tries again to go back"
         failures = [f"and going back failed too: {line}" for line in error.problems]

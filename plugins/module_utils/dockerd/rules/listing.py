@@ -4,15 +4,12 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from typing import Dict, NamedTuple, Sequence, Tuple
 
-from ...firewall.programs import default_backend, find, legacy_tables, saved
+from ...firewall.programs import READ_SECONDS, default_backend, find, legacy_tables, saved
 from ...firewall.tables import Ruleset, parse
+from ...program import run
 from ...search_path import search_path
-
-# Modules are to use AnsibleModule.run_command, says ansible-test; the engine knows no Ansible.
-# pylint: disable=ansible-bad-function
 
 
 class Listing(NamedTuple):
@@ -63,6 +60,5 @@ def _native_tables() -> Tuple[str, ...]:
     program = shutil.which("nft", path=search_path())
     if program is None:
         return ()
-    done = subprocess.run([program, "list", "tables"], stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    lines = done.stdout.decode(errors="replace").splitlines()
+    lines = run([program, "list", "tables"], READ_SECONDS, undecodable="replace").output.splitlines()
     return tuple(line[len("table ") :] for line in lines if line.startswith("table "))

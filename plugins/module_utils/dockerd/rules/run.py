@@ -173,7 +173,7 @@ def _write(transactions: Sequence[Transaction], backend: str) -> None:
         if not transaction.text:
             continue
         try:
-            restore(None, backend, transaction.family, transaction.text)
+            restore(None, backend, transaction.family, transaction.text, read_back=False)
         except HostwireError as error:
             if written:
                 error.append(f"the rules of {', '.join(written)} are changed already; run it again once this is solved")
