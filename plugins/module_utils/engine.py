@@ -177,7 +177,7 @@ class Run:
             task = make_task(self.reading, memory, self._fragment, self.host.store)
             self._heirs = heirs(task, memory, self.host.store)
             self._elsewhere = switched_on_elsewhere(task, self.host.store)
-            view = self._clock.timed("read", lambda: self.host.look(task, memory))
+            memory, view = self._clock.timed("read", lambda: self.host.recollect(task, memory))
             self._refuse_problems(task, memory, view)
             yield Prepared(task, memory, self._clock.timed("plan", lambda: self._plan(task, memory, view, True)))
 

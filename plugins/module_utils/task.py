@@ -84,6 +84,11 @@ def make_task(reading: Reading, memory: Memory, fragment: bool, store: Store) ->
     return Task(_wired(target), _wired(taken), stored, document, previous, wants, before, False, around)
 
 
+def is_farewell(task: Task) -> bool:
+    """Whether all that the document's name stands for is to go."""
+    return task.whole and task.document.keys() <= {"name"}
+
+
 def _wired(topology: Topology) -> Topology:
     return topology._replace(veths=cables(topology), containers=()) if topology.containers else topology
 

@@ -7,7 +7,7 @@ import hashlib
 from typing import Dict, FrozenSet, Iterable, List, Optional, Sequence, Set, Tuple
 
 from .. import sysctl
-from ..model import CONTAINER, HostView, KernelRoute, Link, LinkKey, NamespaceView
+from ..model import CONTAINER, Baggage, HostView, KernelRoute, Link, LinkKey, NamespaceView
 from ..rtnetlink.constants import ROUTE_PROTOCOL, RT_SCOPE_LINK, RTN_UNICAST, RTPROT_KERNEL, RTPROT_RA
 from .actions import (
     Action,
@@ -94,6 +94,8 @@ class Sheet:
         self.wired: Set[LinkKey] = set()  # bridges onto which the document plugs interfaces that aren't ours
         self.uplinks: Set[LinkKey] = set()  # interfaces whose work the document has bridges do
         self.leaving: Set[LinkKey] = set()  # bridges that give an uplink back: their routes move or go
+
+        self.given_back: Dict[LinkKey, Baggage] = {}  # to interfaces, of what bridges had that somebody deleted
 
     def line(self, text: str) -> int:
         """Add a readable line; steps that belong to it carry its number."""

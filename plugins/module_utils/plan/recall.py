@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the kernel's own objects tell of a document. Where its memory tells otherwise, they are right. Pure."""
+
+from __future__ import annotations
+
+from typing import Iterable
+
+from ..model import Bridge, HostView, Link, NamespaceView, Topology
+from ..uplink_record import unended
+from .lost_uplinks import mark_of_uplink
+from .owned import UPLINK, Change, Owned, copy
+
+
+def recall(owned: Owned, view: HostView, wanted: Topology, now: int, everything: bool) -> Owned:
+    """What is owned, with the uplinks that bear the document's mark; the same object if that adds nothing.
+
+    ``everything``: with all links and namespaces that bear it, too. ``now`` is in seconds since the boot: what was
+    noted of an uplink and has ended since is forgotten.
+    """
+    found = copy(owned)
+    for namespace in view.views.values():
+        for link in namespace.links.values():
+            if link.altnames:
+                _recall_uplink(found, namespace, link)
+            if everything and link.alias == owned.mark:
+                _recall_link(found, namespace, link)
+    _recall_wanted(found, view, wanted.bridges)
+    for key, record in owned.carried.items():
+        found.carried[key] = unended(record, now)
+    return owned if found == owned else found
+
+
+def _recall_link(found: Owned, namespace: NamespaceView, link: Link) -> None:
+    if link.name != "lo":
+        found.links.setdefault((namespace.netns, link.name), link.index)
+    elif namespace.netns is not None:
+        found.namespaces.setdefault(namespace.netns, namespace.inode)
+
+
+def _recall_uplink(found: Owned, namespace: NamespaceView, nic: Link) -> None:
+    mark = mark_of_uplink(nic)
+    if mark is None or mark.document != found.name:
+        return
+    known = found.settings.get((namespace.netns, nic.name, UPLINK))
+    if known is None or (known.after != mark.bridge and _is_port(found, namespace, nic, mark.bridge)):
+        _attach(found, namespace, nic, mark.bridge)
+
+
+def _recall_wanted(found: Owned, view: HostView, bridges: Iterable[Bridge]) -> None:
+    """On a kernel without marks: what the document says is so already, and was not made by plugging it in."""
+    for bridge in bridges:
+        namespace = view.views.get(bridge.netns)
+        nic = namespace.links.get(bridge.uplink or "") if namespace is not None else None
+        if namespace is None or nic is None or not _is_port(found, namespace, nic, bridge.name):
+            continue
+        if not any((bridge.netns, nic.name, field) in found.settings for field in (UPLINK, "bridge")):
+            _attach(found, namespace, nic, bridge.name)
+
+
+def _is_port(found: Owned, namespace: NamespaceView, nic: Link, bridge: str) -> bool:
+    """Whether it is a port of a bridge that bears the document's mark."""
+    have = namespace.links.get(bridge)
+    return have is not None and have.alias == found.mark and nic.master == have.index
+
+
+def _attach(found: Owned, namespace: NamespaceView, nic: Link, bridge: str) -> None:
+    found.settings[(namespace.netns, nic.name, UPLINK)] = Change("none", bridge)
+    found.settings.pop((namespace.netns, nic.name, "bridge"), None)
