@@ -13,6 +13,7 @@ from typing import Iterable, NamedTuple, Optional, Tuple
 
 LONGEST_NAME = 127  # ALTIFNAMSIZ - 1, linux/if.h
 ADDRESS, ROUTE, NEIGHBOUR = "address", "route", "neighbour"
+OVER = 0  # of a note that has ended
 _PREFIX = "hostwire:"
 _JITTER = 5  # seconds; the kernel tells how long something has still to live, in whole seconds
 
@@ -31,8 +32,8 @@ class Note(NamedTuple):
 
     ``name`` is an address with its length, a prefix, or a neighbour's address; ``table``, ``metric``, ``protocol`` and
     ``via`` (the gateway, where it is a single one) are a route's. ``link`` and ``index`` are of the link that holds it.
-    ``ends`` and ``preferred`` are seconds since the boot; None is never. ``header`` is of rtnetlink's message, and
-    ``body`` its attributes as they came, in hexadecimal digits, without times.
+    ``ends`` and ``preferred`` are seconds since the boot; None is never, and OVER: it has ended. ``header`` is of
+    rtnetlink's message, and ``body`` its attributes as they came, in hexadecimal digits, without times.
     """
 
     kind: str
@@ -101,11 +102,10 @@ def _alike(note: Note, other: Note) -> bool:
     )
 
 
-def unended(record: Record, now: int) -> Record:
-    """The record without what has ended; ``now`` is in seconds since the boot."""
-    over = [text for text in record[1:] if _is_over(read_note(text), now)]
-    return tuple(text for text in record if text not in over) if over else record
-
-
-def _is_over(note: Note, now: int) -> bool:
-    return note.ends is not None and note.ends <= now
+def aged(record: Record, now: int) -> Record:
+    """The record as it reads ``now``, in seconds since the boot: what has ended by then ended with the boot."""
+    notes = [(text, read_note(text)) for text in record[1:]]
+    if not any(note.ends and note.ends <= now for _text, note in notes):
+        return record
+    return (*record[:1], *(written(note._replace(ends=OVER)) if note.ends and note.ends <= now else text
+                           for text, note in notes))  # fmt: skip

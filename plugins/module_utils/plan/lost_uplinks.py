@@ -7,7 +7,7 @@ from there a bridge may take it over again. What nothing tells any more is said 
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional, Set, Tuple
+from typing import NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..document.prefix import known_prefix
 from ..model import Baggage, Link, LinkKey
@@ -15,6 +15,7 @@ from ..rtnetlink.constants import RTPROT_KERNEL
 from ..uplink_record import (
     ADDRESS,
     NEIGHBOUR,
+    OVER,
     ROUTE,
     Mark,
     Note,
@@ -29,6 +30,7 @@ from .actions import UplinkForfeit, UplinkReturn
 from .owned import UPLINK, Owned, SettingKey
 from .sheet import DETACH, Sheet, place
 
+Notes = Tuple[Note, ...]
 _NOTHING = Baggage((), (), (), 0, ())
 
 
@@ -59,7 +61,8 @@ def mark_of_uplink(nic: Link) -> Optional[Mark]:
 def baggage_in(record: Record) -> Baggage:
     """What a record tells of, as a link would hold it."""
     notes = notes_of(record)
-    given = [note for note in notes if note.kind == ADDRESS]
+    given = [note for note in notes if note.kind == ADDRESS and ":" not in note.name]
+    given += [note for note in reversed(notes) if note.kind == ADDRESS and ":" in note.name]  # as the kernel lists them
     return Baggage(
         tuple(note.name for note in given),
         tuple(note.name for note in given if note.ends is not None),
@@ -89,19 +92,24 @@ def hand_back(sheet: Sheet, one: Attachment, again: bool) -> None:
         return
     where, marks = place(one.netns), marks_among(nic.altnames)
     record = sheet.owned.carried.get(one.carried)
-    missing = _missing(sheet, one, record or ("",))
+    missing, over = _missing(sheet, one, record or ("",))
     holder = sheet.names(one.netns).get(nic.master or 0)
     needy = holder is None and not _is_served(view.baggage.get(one.nic, _NOTHING))
-    if missing[1:] and missing[0] and not marks:  # the memory is of another life of the interface
+    if missing and record and record[0] and not marks:  # the memory is of another life of the interface
         if needy:
             sheet.conflicts.append(
                 f"{where}: {one.nic} doesn't bear the mark of {one.bridge} any more, so it doesn't get back what that "
                 f"had: {named(missing)}; give it what it is to have first"
             )
-    elif missing[1:] and holder is not None:
+    elif missing and holder is not None:
         sheet.conflicts.append(f"{where}: {one.nic} is a port of {holder} by now; take it out there first")
-    elif missing[1:]:
-        _plan(sheet, one, ("".join(marks[:1]), *missing[1:]))
+    elif needy and over and not any(note.kind == ADDRESS for note in missing):
+        sheet.conflicts.append(
+            f"{where}: {one.nic} was the uplink of {one.bridge}, which is gone, and the time of what it had is over: "
+            f"{named(over)}; have {one.nic} ask for a lease first{_beside(missing)}"
+        )
+    elif missing:
+        _plan(sheet, one, marks[:1], missing, over)
     elif _stands_somewhere(sheet, one):
         return
     elif record is None and needy:
@@ -110,25 +118,30 @@ def hand_back(sheet: Sheet, one: Attachment, again: bool) -> None:
             f"tells them any more, so give {one.nic} its addresses and routes again first"
         )
     elif marks and not again:
-        _plan(sheet, one, marks[:1])
+        _plan(sheet, one, marks[:1], (), over)
 
 
-def _plan(sheet: Sheet, one: Attachment, record: Record) -> None:
-    back = baggage_in(record)
+def _beside(missing: Notes) -> str:
+    return f", then it gets back {named(missing)}" if missing else ""
+
+
+def _plan(sheet: Sheet, one: Attachment, marks: Sequence[str], missing: Notes, over: Notes) -> None:
+    record = ("".join(marks), *map(written, missing))
     words = f"no longer the uplink of {one.bridge}, which is gone"
-    if any(back[:4]):
-        words = f"gets back what {one.bridge} had, which is gone: {named(record)}"
+    if missing:
+        words = f"gets back what {one.bridge} had, which is gone: {named(missing)}"
+    if over:
+        words += f"; not {named(over)}, whose time is over"
     line = sheet.line(f"{place(one.netns)}: {one.nic}: {words}")
     told = (one.netns, one.nic, one.nic, record)
     sheet.do(DETACH, line, UplinkReturn(*told), UplinkForfeit(*told, ()))
-    sheet.given_back[one.carried] = back
+    sheet.given_back[one.carried] = baggage_in(record)
 
 
-def named(record: Record) -> str:
-    """All that a record tells of, by name, but for what the kernel makes of addresses."""
-    notes = [note for note in notes_of(record) if note.protocol != RTPROT_KERNEL]
+def named(notes: Notes) -> str:
+    """What notes tell of, by name, but for what the kernel makes of addresses."""
     words = {ADDRESS: "", ROUTE: "route ", NEIGHBOUR: "neighbour "}
-    return ", ".join(f"{words[note.kind]}{_name(note)}" for note in notes)
+    return ", ".join(f"{words[note.kind]}{_name(note)}" for note in notes if note.protocol != RTPROT_KERNEL)
 
 
 def _name(note: Note) -> str:
@@ -165,8 +178,8 @@ def _is_served(baggage: Baggage) -> bool:
     return any(":" not in address or address not in baggage.leases for address in baggage.addresses)
 
 
-def _missing(sheet: Sheet, one: Attachment, record: Record) -> Record:
-    """The record without what is there, on whichever link; with nothing in it if only what comes by itself is not."""
+def _missing(sheet: Sheet, one: Attachment, record: Record) -> Tuple[Notes, Notes]:
+    """What is on no link any more, and what of that has ended; nothing if it is only what comes by itself."""
     view = sheet.view.views[one.netns]
     addresses = {entry.address for held in view.addresses.values() for entry in held}
     held = [view.baggage[name] for name in (one.nic, one.bridge) if name in view.baggage]
@@ -177,9 +190,23 @@ def _missing(sheet: Sheet, one: Attachment, record: Record) -> Record:
         for note in notes_of(record)
         if not (note.kind == ADDRESS and note.name in addresses) and not (note.kind == ROUTE and note.route in routes)
     ]
-    if all(note.kind == ROUTE and note.protocol == RTPROT_KERNEL for note in notes):
-        return record[:1]
-    return (record[0], *map(written, notes))
+    over = tuple(note for note in notes if note.ends == OVER)
+    along = _along([note for note in notes_of(record) if note.kind == ADDRESS], [n for n in notes if n.ends != OVER])
+    return (() if all(note.protocol == RTPROT_KERNEL for note in along) else along), over
+
+
+def _along(addresses: Sequence[Note], missing: Sequence[Note]) -> Notes:
+    """These notes without the kernel's routes to subnets of which there is no address to be given."""
+    all_homes, homes = ({known_prefix(note.name).network for note in notes if note.kind == ADDRESS}
+                        for notes in (addresses, missing))  # fmt: skip
+    return tuple(
+        note
+        for note in missing
+        if note.kind != ROUTE
+        or note.protocol != RTPROT_KERNEL
+        or note.name in homes
+        or (":" in note.name and note.name not in all_homes)  # a router advertised it
+    )
 
 
 def take_note(sheet: Sheet, one: Attachment) -> None:

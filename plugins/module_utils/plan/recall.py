@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Iterable
 
 from ..model import Bridge, HostView, Link, NamespaceView, Topology
-from ..uplink_record import unended
+from ..uplink_record import aged
 from .lost_uplinks import mark_of_uplink
 from .owned import UPLINK, Change, Owned, copy
 
@@ -15,7 +15,7 @@ def recall(owned: Owned, view: HostView, wanted: Topology, now: int, everything:
     """What is owned, with the uplinks that bear the document's mark; the same object if that adds nothing.
 
     ``everything``: with all links and namespaces that bear it, too. ``now`` is in seconds since the boot: what was
-    noted of an uplink and has ended since is forgotten.
+    noted of an uplink may have ended since.
     """
     found = copy(owned)
     for namespace in view.views.values():
@@ -26,7 +26,7 @@ def recall(owned: Owned, view: HostView, wanted: Topology, now: int, everything:
                 _recall_link(found, namespace, link)
     _recall_wanted(found, view, wanted.bridges)
     for key, record in owned.carried.items():
-        found.carried[key] = unended(record, now)
+        found.carried[key] = aged(record, now)
     return owned if found == owned else found
 
 
@@ -66,3 +66,5 @@ def _is_port(found: Owned, namespace: NamespaceView, nic: Link, bridge: str) -> 
 def _attach(found: Owned, namespace: NamespaceView, nic: Link, bridge: str) -> None:
     found.settings[(namespace.netns, nic.name, UPLINK)] = Change("none", bridge)
     found.settings.pop((namespace.netns, nic.name, "bridge"), None)
+    if _is_port(found, namespace, nic, bridge):
+        found.links.setdefault((namespace.netns, bridge), namespace.links[bridge].index)

@@ -7,6 +7,7 @@ from typing import Iterable, List, Optional, Set, Tuple
 
 from .. import sysctl
 from ..model import Baggage, Bridge, Link, LinkKey, Topology
+from ..rtnetlink.constants import IFA_F_PERMANENT, RT_SCOPE_LINK
 from .actions import SysctlSet, UplinkAttach, UplinkDetach
 from .addresses import plan_addresses, plan_foreign_addresses
 from .lost_uplinks import Attachment, hand_back, mark_of_uplink, take_note, together, words_of
@@ -182,6 +183,8 @@ def plan_bridge_addresses(sheet: Sheet, bridge: Bridge, have: Optional[Link]) ->
     if shares and have is not None:
         plan_foreign_addresses(sheet, netns, name, wanted, have)
     else:
+        if have is not None and (netns, name) not in sheet.owned.links:
+            _refuse_doubt(sheet, bridge, have)
         alone = bridge.uplink is None and not shares and has_only_own_ports(sheet, netns, name, have)
         plan_addresses(sheet, netns, name, wanted, have, unchecked=alone)
     for address in wanted:
@@ -189,6 +192,22 @@ def plan_bridge_addresses(sheet: Sheet, bridge: Bridge, have: Optional[Link]) ->
             sheet.after.addresses.pop((netns, name, address), None)
         elif not shares:
             sheet.after.addresses[(netns, name, address)] = None
+
+
+def _refuse_doubt(sheet: Sheet, bridge: Bridge, have: Link) -> None:
+    """By its mark it is ours, and nothing is remembered of it: with a port that isn't, it may do that one's work."""
+    netns, view = bridge.netns, sheet.view.views[bridge.netns]
+    ports = [link.name for link in view.links.values() if link.master == have.index and owner_of(link.alias) is None]
+    plugged = {key[1] for key in sheet.owned.settings if key[0] == netns}
+    there = [entry for entry in view.addresses.get(have.index, ()) if entry.flags & IFA_F_PERMANENT]
+    surplus = [one.address for one in there if one.scope != RT_SCOPE_LINK and one.address not in bridge.addresses]
+    strangers = [port for port in ports if port not in plugged]
+    if surplus and strangers:
+        sheet.conflicts.append(
+            f"bridge {bridge.name} ({place(netns)}): {', '.join(surplus)} may be the host's: nothing is remembered of "
+            f"the bridge, and {', '.join(strangers)}, which isn't ours, is a port of it: say uplink: {strangers[0]}, "
+            f"or take the addresses from it first"
+        )
 
 
 def has_only_own_ports(sheet: Sheet, netns: Optional[str], name: str, bridge: Optional[Link]) -> bool:

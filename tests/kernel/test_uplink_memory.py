@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The record of a document is lost, or is of another time: the addresses on its uplink's bridge stay the host's."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any, Callable, Dict, Tuple
+
+import pytest
+
+from ansible_collections.hostwire.linux.plugins.module_utils import engine
+from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict, HostwireError
+from ansible_collections.hostwire.linux.tests.kernel import lan, world
+
+pytestmark = pytest.mark.usefixtures("private_host")
+
+STATE = Path("/var/lib/hostwire/main.state")
+GUEST = {"name": "v", "bridge": "br0", "peer": {"name": "e", "netns": "g", "addresses": ["192.168.1.9/24"]}}
+BRIDGED: lan.Document = {**lan.BRIDGED, "namespaces": [{"name": "g"}], "veths": [GUEST]}
+WITHOUT: lan.Document = {**BRIDGED, "bridges": [{"name": "br0"}]}
+OTHERWISE: lan.Document = {**BRIDGED, "bridges": [{"name": "br0", "addresses": ["10.5.0.1/24"]}]}
+FOREIGN: lan.Document = {"name": "foreign", "namespaces": [{"name": "h"}], "bridges": [{"name": "br7"}]}
+
+
+def lose(_older: str) -> None:
+    STATE.unlink()
+
+
+def restore_older(older: str) -> None:
+    STATE.write_text(older)
+
+
+def cut_short(_older: str) -> None:
+    STATE.write_text(STATE.read_text()[:200])
+
+
+Loss = Callable[[str], None]
+LOSSES: Tuple[Loss, ...] = (lose, restore_older, cut_short)
+
+
+def settled_run(document: lan.Document) -> None:
+    """A run; a record that it can't read is moved away first, as it says."""
+    try:
+        engine.run(document)
+    except HostwireError as error:
+        if "damaged" not in str(error):
+            raise
+        STATE.unlink()
+        engine.run(document)
+    assert engine.run(document).plan == ()
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(
+    ("following", "link"),
+    [(BRIDGED, "br0"), (WITHOUT, "eth0"), (OTHERWISE, "eth0"), (lan.NOTHING, "eth0"), (FOREIGN, "br0")],
+    ids=["same", "without", "otherwise", "absent", "foreign"],
+)
+def test_the_hosts_addresses_are_never_taken_away(loss: Loss, following: lan.Document, link: str) -> None:
+    lan.build()
+    before, work = world.image(), lan.work_of("eth0")
+    engine.run({"namespaces": [{"name": "old"}]})
+    older = STATE.read_text()
+    engine.run(BRIDGED)
+    loss(older)
+    settled_run(following)
+    assert world.differences(work, lan.work_of(link)) == []
+    assert lan.reached("192.168.1.2")
+    for document in (lan.NOTHING, {**lan.NOTHING, "name": "foreign"}):
+        settled_run(document)
+    assert world.differences(work, lan.work_of("eth0")) == []
+    assert world.differences(before, world.image()) == []
+
+
+@pytest.mark.parametrize("following", ["same", "absent"])
+def test_so_it_is_in_a_namespace_that_nothing_remembers(following: str) -> None:
+    lan.build()
+    before = world.image()
+    document: Dict[str, Any] = {"bridges": [{"name": "br0", "netns": "lan", "uplink": "eth0"}]}
+    engine.run(document)
+    STATE.unlink()
+    settled_run(document if following == "same" else lan.NOTHING)
+    settled_run(lan.NOTHING)
+    assert subprocess.run(["ping", "-qc1", "-W2", "192.168.1.1"], capture_output=True, check=False).returncode == 0
+    assert world.differences(before, world.image()) == []
+
+
+def test_a_task_for_one_object_leaves_the_uplink_alone() -> None:
+    lan.build()
+    work = lan.work_of("eth0")
+    engine.run(BRIDGED)
+    STATE.unlink()
+    engine.run({"bridges": [{"name": "br5"}]}, fragment=True)
+    assert world.differences(work, lan.work_of("br0")) == []
+    engine.run({"bridges": [{"name": "br0"}], "state": "absent"}, fragment=True)
+    assert world.differences(work, lan.work_of("eth0")) == []
+
+
+def test_an_older_memory_of_another_bridge_is_corrected() -> None:
+    lan.build()
+    before, work = world.image(), lan.work_of("eth0")
+    engine.run({"bridges": [{"name": "br1", "uplink": "eth0"}]})
+    older = STATE.read_text()
+    engine.run(lan.NOTHING)
+    engine.run(lan.BRIDGED)
+    restore_older(older)
+    settled_run(lan.BRIDGED)
+    restore_older(older)
+    settled_run(lan.NOTHING)
+    assert world.differences(work, lan.work_of("eth0")) == []
+    assert world.differences(before, world.image()) == []
+
+
+def unmark() -> None:
+    """As on a kernel that has no altnames."""
+    subprocess.run(["ip", "link", "property", "del", "dev", "eth0", "altname", "hostwire:main:br0"], check=True)
+
+
+def test_without_a_mark_the_document_tells_what_it_is() -> None:
+    lan.build()
+    before, work = world.image(), lan.work_of("eth0")
+    engine.run(BRIDGED)
+    unmark()
+    STATE.unlink()
+    settled_run(BRIDGED)
+    assert world.differences(work, lan.work_of("br0")) == []
+    engine.run(lan.NOTHING)
+    assert world.differences(before, world.image()) == []
+
+
+@pytest.mark.parametrize("following", [WITHOUT, OTHERWISE, lan.NOTHING], ids=["without", "otherwise", "absent"])
+def test_where_nothing_tells_it_is_refused_in_words(following: lan.Document) -> None:
+    lan.build()
+    engine.run(BRIDGED)
+    unmark()
+    STATE.unlink()
+    image = world.image()
+    with pytest.raises(
+        Conflict, match=r"(may be the host's: nothing is remembered.*say uplink: eth0)|ports that aren't"
+    ):
+        engine.run(following)
+    assert world.differences(image, world.image()) == []
+    assert lan.reached("192.168.1.2")
