@@ -9,7 +9,7 @@ forgets all of that. Pure.
 from __future__ import annotations
 
 import json
-from typing import Iterable, NamedTuple, Optional, Tuple
+from typing import Any, Iterable, List, NamedTuple, Optional, Tuple
 
 LONGEST_NAME = 127  # ALTIFNAMSIZ - 1, linux/if.h
 ADDRESS, ROUTE, NEIGHBOUR = "address", "route", "neighbour"
@@ -32,6 +32,8 @@ class Note(NamedTuple):
 
     ``name`` is an address with its length, a prefix, or a neighbour's address; ``table``, ``metric``, ``protocol`` and
     ``via`` (the gateway, where it is a single one) are a route's. ``link`` and ``index`` are of the link that holds it.
+    ``source`` is the address that it says, ``others`` are the indexes of the other links that it leads by, and 0 for an
+    object of its own (``ip nexthop``); ``reaches``: the gateway is to be taken as reachable.
     ``ends`` and ``preferred`` are seconds since the boot; None is never, and OVER: it has ended. ``header`` is of
     rtnetlink's message, and ``body`` its attributes as they came, in hexadecimal digits, without times.
     """
@@ -48,6 +50,9 @@ class Note(NamedTuple):
     via: Optional[str] = None
     ends: Optional[int] = None
     preferred: Optional[int] = None
+    source: Optional[str] = None
+    others: Tuple[int, ...] = ()
+    reaches: bool = False
 
     @property
     def route(self) -> Tuple[str, int, int]:
@@ -79,8 +84,16 @@ def written(note: Note) -> str:
 
 def read_note(text: str) -> Note:
     """The note that :func:`written` wrote."""
-    kind, name, link, index, header, *more = json.loads(text)
-    return Note(kind, name, link, index, tuple(header), *more)
+    values: List[Any] = [tuple(value) if isinstance(value, list) else value for value in json.loads(text)]
+    return Note(*values)
+
+
+def record_of(values: Iterable[str]) -> Record:
+    """A record as it was kept; ValueError or TypeError if it is none."""
+    record = tuple(values)
+    for note in notes_of(record):
+        bytes.fromhex(note.body)
+    return record
 
 
 def notes_of(record: Record) -> Tuple[Note, ...]:

@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 from typing import Any, Dict, List, Optional
 
 import pytest
 
-from ansible_collections.hostwire.linux.plugins.module_utils import engine, host, rehearsal
+from ansible_collections.hostwire.linux.plugins.module_utils import engine, host, rehearsal, uplink
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict, HostwireError, KernelRefused
 from ansible_collections.hostwire.linux.plugins.module_utils.rtnetlink import notes
 from ansible_collections.hostwire.linux.tests.kernel import lan, world
@@ -142,9 +141,7 @@ def test_a_host_with_nothing_but_a_lease_that_has_ended_is_told_to_ask(monkeypat
     delete()
     later(monkeypatch, 700)
     for document in (lan.BRIDGED, lan.NOTHING):
-        with pytest.raises(
-            Conflict, match=r"192\.168\.1\.2/24; have eth0 ask for a lease first, then it gets back route"
-        ):
+        with pytest.raises(Conflict, match=r"192\.168\.1\.2/24, route default .*; have eth0 ask for a lease first"):
             engine.run(document)
     lan.batch("address add 192.168.1.7/24 dev eth0 valid_lft 600 preferred_lft 600")
     run(lan.BRIDGED)
@@ -297,22 +294,48 @@ def _failing_after(document: lan.Document, step: int) -> Optional[HostwireError]
     return None
 
 
-def test_a_route_that_cant_come_back_is_named_and_nothing_is_half_done() -> None:
+def test_a_route_whose_way_is_gone_too_is_named() -> None:
     lan.build()
     lan.batch("""
         link add eth1 type veth peer name eth1 netns lan
         address add 192.168.2.2/24 dev eth1
         link set eth1 up
         route add 203.0.113.0/24 nexthop via 192.168.1.3 weight 2 nexthop via 192.168.2.3 dev eth1 onlink
+        address add 192.168.9.6/24 dev eth1
     """)
     engine.run(lan.BRIDGED)
     delete()
     lan.batch("link delete eth1")
-    image = world.image()
-    with pytest.raises(KernelRefused, match=r"eth0: route 203\.0\.113\.0/24"):
-        engine.run(lan.BRIDGED)
-    assert world.differences(image, world.image()) == []
-    lan.batch("route add blackhole 203.0.113.0/24")  # whoever knows better says it
-    run(lan.BRIDGED)
+    (line, *_rest) = run(lan.BRIDGED).plan
+    assert line.endswith("; not route 203.0.113.0/24, whose way or source isn't there any more")
     assert lan.reached("192.168.1.2")
-    assert json.loads(lan.ip("-j", "route", "show", "203.0.113.0/24"))[0]["type"] == "blackhole"
+
+
+@pytest.mark.parametrize("following", [lan.BRIDGED, lan.NOTHING], ids=["same", "absent"])
+def test_a_route_from_or_by_a_lease_that_has_ended_doesnt_keep_the_rest_away(
+    following: lan.Document, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lan.build()
+    lan.batch("""
+        route add 203.0.113.0/24 via 192.168.1.3 src 192.168.9.5
+        route add 203.0.114.0/24 via 192.168.9.1
+    """)
+    engine.run(lan.BRIDGED)
+    delete()
+    later(monkeypatch, 4000)
+    (line, *_rest) = run(following).plan
+    assert "not route 203.0.113.0/24 via 192.168.1.3, route 203.0.114.0/24 via 192.168.9.1, whose way or source" in line
+    assert lan.reached("192.168.1.2")
+
+
+def test_a_kernel_without_altnames_is_served_from_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    lan.build()
+    before, work = world.image(), lan.work_of("eth0")
+    monkeypatch.setattr(uplink, "mark_on", lambda alias, bridge: "")
+    engine.run(lan.BRIDGED)
+    assert "altname" not in lan.ip("link", "show", "dev", "eth0")
+    for following, link in ((lan.BRIDGED, "br0"), (lan.NOTHING, "eth0")):
+        delete()
+        run(following)
+        assert world.differences(work, lan.work_of(link)) == []
+    assert world.differences(before, world.image()) == []

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Optional, Sequence, Set, Tuple
 
-from ..document.prefix import known_prefix
+from ..document.prefix import is_link_local, known_ip, known_prefix
 from ..model import Baggage, Link, LinkKey
 from ..rtnetlink.constants import RTPROT_KERNEL
 from ..uplink_record import (
@@ -92,7 +92,7 @@ def hand_back(sheet: Sheet, one: Attachment, again: bool) -> None:
         return
     where, marks = place(one.netns), marks_among(nic.altnames)
     record = sheet.owned.carried.get(one.carried)
-    missing, over = _missing(sheet, one, record or ("",))
+    missing, left = _missing(sheet, one, record or ("",))
     holder = sheet.names(one.netns).get(nic.master or 0)
     needy = holder is None and not _is_served(view.baggage.get(one.nic, _NOTHING))
     if missing and record and record[0] and not marks:  # the memory is of another life of the interface
@@ -103,13 +103,13 @@ def hand_back(sheet: Sheet, one: Attachment, again: bool) -> None:
             )
     elif missing and holder is not None:
         sheet.conflicts.append(f"{where}: {one.nic} is a port of {holder} by now; take it out there first")
-    elif needy and over and not any(note.kind == ADDRESS for note in missing):
+    elif needy and any(note.ends == OVER for note in left) and not any(note.kind == ADDRESS for note in missing):
         sheet.conflicts.append(
             f"{where}: {one.nic} was the uplink of {one.bridge}, which is gone, and the time of what it had is over: "
-            f"{named(over)}; have {one.nic} ask for a lease first{_beside(missing)}"
+            f"{named(left)}; have {one.nic} ask for a lease first{_beside(missing)}"
         )
     elif missing:
-        _plan(sheet, one, marks[:1], missing, over)
+        _plan(sheet, one, marks[:1], missing, left)
     elif _stands_somewhere(sheet, one):
         return
     elif record is None and needy:
@@ -118,27 +118,31 @@ def hand_back(sheet: Sheet, one: Attachment, again: bool) -> None:
             f"tells them any more, so give {one.nic} its addresses and routes again first"
         )
     elif marks and not again:
-        _plan(sheet, one, marks[:1], (), over)
+        _plan(sheet, one, marks[:1], (), left)
 
 
 def _beside(missing: Notes) -> str:
     return f", then it gets back {named(missing)}" if missing else ""
 
 
-def _plan(sheet: Sheet, one: Attachment, marks: Sequence[str], missing: Notes, over: Notes) -> None:
+def _plan(sheet: Sheet, one: Attachment, marks: Sequence[str], missing: Notes, left: Notes) -> None:
     record = ("".join(marks), *map(written, missing))
     words = f"no longer the uplink of {one.bridge}, which is gone"
     if missing:
         words = f"gets back what {one.bridge} had, which is gone: {named(missing)}"
+    over = [note for note in left if note.ends == OVER]
+    stray = [note for note in left if note.ends != OVER and note.protocol != RTPROT_KERNEL]
     if over:
         words += f"; not {named(over)}, whose time is over"
+    if stray:
+        words += f"; not {named(stray)}, whose way or source isn't there any more"
     line = sheet.line(f"{place(one.netns)}: {one.nic}: {words}")
     told = (one.netns, one.nic, one.nic, record)
     sheet.do(DETACH, line, UplinkReturn(*told), UplinkForfeit(*told, ()))
     sheet.given_back[one.carried] = baggage_in(record)
 
 
-def named(notes: Notes) -> str:
+def named(notes: Sequence[Note]) -> str:
     """What notes tell of, by name, but for what the kernel makes of addresses."""
     words = {ADDRESS: "", ROUTE: "route ", NEIGHBOUR: "neighbour "}
     return ", ".join(f"{words[note.kind]}{_name(note)}" for note in notes if note.protocol != RTPROT_KERNEL)
@@ -179,26 +183,56 @@ def _is_served(baggage: Baggage) -> bool:
 
 
 def _missing(sheet: Sheet, one: Attachment, record: Record) -> Tuple[Notes, Notes]:
-    """What is on no link any more, and what of that has ended; nothing if it is only what comes by itself."""
-    view = sheet.view.views[one.netns]
+    """What is on no link any more and can be given, and what can't; nothing if it is only what comes by itself."""
+    view, nic = sheet.view.views[one.netns], sheet.view.views[one.netns].links[one.nic]
     addresses = {entry.address for held in view.addresses.values() for entry in held}
     held = [view.baggage[name] for name in (one.nic, one.bridge) if name in view.baggage]
     routes = {route for baggage in held for route in baggage.routes}
     routes.update((route.to, route.table, route.metric) for route in (*view.routes, *view.beyond))
-    notes = [
-        note
-        for note in notes_of(record)
-        if not (note.kind == ADDRESS and note.name in addresses) and not (note.kind == ROUTE and note.route in routes)
+    noted = notes_of(record)
+    gone = [
+        n
+        for n in noted
+        if n.kind == NEIGHBOUR or (n.name not in addresses if n.kind == ADDRESS else n.route not in routes)
     ]
-    over = tuple(note for note in notes if note.ends == OVER)
-    along = _along([note for note in notes_of(record) if note.kind == ADDRESS], [n for n in notes if n.ends != OVER])
-    return (() if all(note.protocol == RTPROT_KERNEL for note in along) else along), over
+    lasting = [note for note in gone if note.ends != OVER]
+    given = {note.name for note in lasting if note.kind == ADDRESS}
+    on_it = given.union(entry.address for entry in view.addresses.get(nic.index, ()))
+    ways = _Ways(
+        {link.index for link in view.links.values()},
+        {address.split("/")[0] for address in addresses | given},
+        {known_prefix(address).network for address in on_it}
+        | {note.name for note in lasting if note.kind == ROUTE and note.via is None and note.protocol != RTPROT_KERNEL},
+    )
+    able = [note for note in lasting if note.kind != ROUTE or ways.admit(note)]
+    along = _along([note for note in noted if note.kind == ADDRESS], able)
+    left = tuple(note for note in gone if note not in able)
+    return (() if all(note.protocol == RTPROT_KERNEL for note in along) else along), left
+
+
+class _Ways(NamedTuple):
+    """What routes can lead by and from: the links there are, the host's addresses, and what the interface reaches."""
+
+    links: Set[int]
+    sources: Set[str]
+    reached: Set[str]
+
+    def admit(self, route: Note) -> bool:
+        """Whether the kernel would take the route."""
+        if not self.links.issuperset(route.others) or (route.source is not None and route.source not in self.sources):
+            return False
+        via = known_ip(route.via) if route.via is not None else None
+        if via is None or route.reaches or is_link_local(via.family, via.number):
+            return True
+        homes = (known_prefix(home) for home in self.reached)
+        return any(home.family == via.family and home.first <= via.number <= home.last for home in homes)
 
 
 def _along(addresses: Sequence[Note], missing: Sequence[Note]) -> Notes:
     """These notes without the kernel's routes to subnets of which there is no address to be given."""
-    all_homes, homes = ({known_prefix(note.name).network for note in notes if note.kind == ADDRESS}
-                        for notes in (addresses, missing))  # fmt: skip
+    all_homes, homes = (
+        {known_prefix(note.name).network for note in notes if note.kind == ADDRESS} for notes in (addresses, missing)
+    )
     return tuple(
         note
         for note in missing

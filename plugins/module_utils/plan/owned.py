@@ -7,7 +7,7 @@ from typing import Any, Container, Dict, List, Mapping, NamedTuple, Optional, Tu
 
 from ..document.identity import RouteKey
 from ..model import Life, LinkKey
-from ..uplink_record import Record
+from ..uplink_record import Record, record_of
 
 AddressKey = Tuple[Optional[str], str, str]  # namespace, link, address
 SettingKey = Tuple[Optional[str], str, str]  # namespace, link, property
@@ -159,5 +159,5 @@ def from_plain(plain: Dict[str, Any]) -> Owned:
         dict.fromkeys(plain["files"]),
         {netns: tuple(families) for netns, *families in plain["firewall"]},
         {netns: Life(*life) for netns, *life in plain.get("containers", ())},  # version 0.1.0 has none
-        {(netns, link): tuple(record) for netns, link, *record in plain.get("carried", ())},  # nor these
+        {(netns, link): record_of(record) for netns, link, *record in plain.get("carried", ())},  # nor these
     )

@@ -17,14 +17,18 @@ def recall(owned: Owned, view: HostView, wanted: Topology, now: int, everything:
     ``everything``: with all links and namespaces that bear it, too. ``now`` is in seconds since the boot: what was
     noted of an uplink may have ended since.
     """
+    named = [(room, link) for room in view.views.values() for link in room.links.values() if link.altnames]
+    uplinked = [bridge for bridge in wanted.bridges if bridge.uplink is not None]
+    if not (named or uplinked or owned.carried or everything):
+        return owned
     found = copy(owned)
-    for namespace in view.views.values():
+    for namespace, link in named:
+        _recall_uplink(found, namespace, link)
+    _recall_wanted(found, view, uplinked)
+    for namespace in view.views.values() if everything else ():
         for link in namespace.links.values():
-            if link.altnames:
-                _recall_uplink(found, namespace, link)
-            if everything and link.alias == owned.mark:
+            if link.alias == owned.mark:
                 _recall_link(found, namespace, link)
-    _recall_wanted(found, view, wanted.bridges)
     for key, record in owned.carried.items():
         found.carried[key] = aged(record, now)
     return owned if found == owned else found

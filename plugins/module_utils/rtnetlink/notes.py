@@ -17,9 +17,10 @@ from .constants import (
     NDA_DST,
     RTA_CACHEINFO,
     RTA_GATEWAY,
+    RTA_PREFSRC,
     RTNH_F_ONLINK,
 )
-from .replay import HeldAddress, HeldNeighbour, HeldRoute, Parts
+from .replay import HeldAddress, HeldNeighbour, HeldRoute, Parts, devices_of, uses_nexthop_object
 from .wire import attribute, attributes
 
 _LIFETIMES = struct.Struct("=IIII")  # struct ifa_cacheinfo: preferred, valid, created, changed
@@ -56,12 +57,17 @@ def note_route(held: HeldRoute, link: str, index: int, now: int) -> Note:
     if held.is_ipv6 and len(times) >= _ROUTE_TIMES.size:
         hundredths = _ROUTE_TIMES.unpack_from(times)[2]
         ends = now + hundredths // 100 if hundredths > 0 else None
-    gateway = held.parts.get(RTA_GATEWAY)
-    via = socket.inet_ntop(held.header[0], gateway) if gateway is not None else None
+    gateway, source = (
+        socket.inet_ntop(held.header[0], held.parts[number]) if number in held.parts else None
+        for number in (RTA_GATEWAY, RTA_PREFSRC)
+    )
+    others = tuple(device for device in devices_of(held) if device != index)
     header = (*held.header[:8], held.header[8] & RTNH_F_ONLINK)
     return Note(
         ROUTE, held.to, link, index, header, _packed(held.parts, (RTA_CACHEINFO,)),
-        held.table, held.metric, held.protocol, via, ends,
+        held.table, held.metric, held.protocol, gateway, ends,
+        source=source, others=(*others, 0) if uses_nexthop_object(held) else others,
+        reaches=bool(header[8] & RTNH_F_ONLINK),
     )  # fmt: skip
 
 
