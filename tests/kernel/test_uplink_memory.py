@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.hostwire.linux.plugins.module_utils import engine
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict, HostwireError
 from ansible_collections.hostwire.linux.tests.kernel import lan, world
+from ansible_collections.hostwire.linux.tests.kernel.test_uplink_failures import killed_at
 
 pytestmark = pytest.mark.usefixtures("private_host")
 
@@ -142,3 +143,41 @@ def test_where_nothing_tells_it_is_refused_in_words(following: lan.Document) -> 
         engine.run(following)
     assert world.differences(image, world.image()) == []
     assert lan.reached("192.168.1.2")
+
+
+def test_addresses_of_the_document_cant_be_told_from_the_hosts_any_more_and_none_is_lost() -> None:
+    lan.build()
+    document = {"bridges": [{"name": "br0", "uplink": "eth0", "addresses": ["192.168.1.2/24", "10.5.0.1/24"]}]}
+    engine.run(document)
+    STATE.unlink()
+    settled_run(document)
+    settled_run(lan.NOTHING)
+    shown = lan.ip("-4", "-br", "address", "show", "dev", "eth0").split()[2:]
+    assert {"192.168.1.2/24", "192.168.1.20/24", "10.5.0.1/24"} <= set(shown)
+    assert lan.reached("192.168.1.2")
+
+
+@pytest.mark.parametrize("following", [lan.BRIDGED, lan.NOTHING], ids=["bridged", "absent"])
+@pytest.mark.parametrize("going", [lan.BRIDGED, lan.NOTHING], ids=["there", "back"])
+def test_a_run_that_is_killed_and_its_journal_lost_loses_nothing(going: lan.Document, following: lan.Document) -> None:
+    lan.build()
+    before, work, batch = world.image(), lan.work_of("eth0"), 0
+    while True:
+        if going is lan.NOTHING:
+            engine.run(lan.BRIDGED)
+        killed = killed_at(going, batch)
+        for path in STATE.parent.glob("main.*"):
+            path.unlink()
+        bare = "br0" in lan.ip("-br", "link") and "hostwire:main" not in lan.ip("link", "show", "dev", "br0")
+        if bare:  # just made, and not marked yet: nothing tells whose it is
+            lan.ip("link", "delete", "br0")
+        engine.run(following)
+        lan.settle("eth0", "br0")
+        link = "br0" if following is lan.BRIDGED else "eth0"
+        assert world.differences(work, lan.work_of(link)) == [], f"batch {batch}"
+        engine.run(lan.NOTHING)
+        assert world.differences(before, world.image()) == [], f"batch {batch}"
+        if not killed:
+            break
+        batch += 1
+    assert batch > 4
