@@ -339,3 +339,18 @@ def test_a_kernel_without_altnames_is_served_from_memory(monkeypatch: pytest.Mon
         run(following)
         assert world.differences(work, lan.work_of(link)) == []
     assert world.differences(before, world.image()) == []
+
+
+@pytest.mark.parametrize("absent", [False, True])
+def test_a_task_for_the_bridge_alone_does_so_too(absent: bool) -> None:
+    lan.build()
+    work = lan.work_of("eth0")
+    engine.run({"bridges": [{"name": "br5"}]})
+    engine.run(lan.BRIDGED, fragment=True)
+    delete()
+    engine.run({"bridges": [{"name": "br6"}]}, fragment=True)
+    assert "192.168.1.2" not in lan.ip("address", "show"), "nobody asked for it"
+    document = {"bridges": [{"name": "br0"}], "state": "absent"} if absent else lan.BRIDGED
+    done = engine.run(document, fragment=True)
+    assert done.plan[0].startswith("host: eth0: gets back")
+    assert world.differences(work, lan.work_of("eth0" if absent else "br0")) == []

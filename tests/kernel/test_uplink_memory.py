@@ -181,3 +181,36 @@ def test_a_run_that_is_killed_and_its_journal_lost_loses_nothing(going: lan.Docu
             break
         batch += 1
     assert batch > 4
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["remembered", "lost"])
+def test_a_bridge_that_somebody_gave_another_name_gives_all_back(lost: bool) -> None:
+    lan.build()
+    work = lan.work_of("eth0")
+    engine.run(lan.BRIDGED)
+    lan.ip("link", "set", "dev", "br0", "name", "br1")
+    if lost:
+        STATE.unlink()
+    with pytest.raises(Conflict, match="it is a port of br1 already"):
+        engine.run(lan.BRIDGED)
+    settled_run(lan.NOTHING)
+    assert same_work(work, lan.work_of("eth0"))
+    assert "br1" not in lan.ip("-br", "link")
+
+
+@pytest.mark.parametrize("deleted", [False, True], ids=["standing", "deleted"])
+def test_a_nic_that_somebody_gave_another_name_gets_all_back(deleted: bool) -> None:
+    lan.build()
+    work = lan.work_of("eth0")
+    engine.run(lan.BRIDGED)
+    lan.ip("link", "set", "dev", "eth0", "name", "wan0")
+    if deleted:
+        lan.ip("link", "delete", "br0")
+    settled_run(lan.NOTHING)
+    assert same_work(work, lan.work_of("wan0"))
+
+
+def same_work(work: Dict[str, Any], other: Dict[str, Any]) -> bool:
+    """But for labels, which the kernel changes along with a link's name."""
+    addresses = [[(entry["local"], entry["valid_life_time"]) for entry in one["addresses"]] for one in (work, other)]
+    return addresses[0] == addresses[1] and all(work[part] == other[part] for part in work if part != "addresses")

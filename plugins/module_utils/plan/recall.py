@@ -29,7 +29,7 @@ def recall(owned: Owned, view: HostView, wanted: Topology, now: int, everything:
         for link in namespace.links.values():
             if link.alias == owned.mark:
                 _recall_link(found, namespace, link)
-    for key, record in owned.carried.items():
+    for key, record in tuple(found.carried.items()):
         found.carried[key] = aged(record, now)
     return owned if found == owned else found
 
@@ -42,12 +42,26 @@ def _recall_link(found: Owned, namespace: NamespaceView, link: Link) -> None:
 
 
 def _recall_uplink(found: Owned, namespace: NamespaceView, nic: Link) -> None:
+    """What an interface says by its mark, and by whose port it is: either link may bear another name by now."""
     mark = mark_of_uplink(nic)
     if mark is None or mark.document != found.name:
         return
     known = found.settings.get((namespace.netns, nic.name, UPLINK))
-    if known is None or (known.after != mark.bridge and _is_port(found, namespace, nic, mark.bridge)):
-        _attach(found, namespace, nic, mark.bridge)
+    holders = [link.name for link in namespace.links.values() if link.index == nic.master and link.alias == found.mark]
+    if known is None or (holders and known.after not in holders):
+        _attach(found, namespace, nic, (*holders, mark.bridge)[0])
+        _forget_former_name(found, namespace, nic)
+
+
+def _forget_former_name(found: Owned, namespace: NamespaceView, nic: Link) -> None:
+    bridge = found.settings[(namespace.netns, nic.name, UPLINK)].after
+    for key, change in tuple(found.settings.items()):
+        netns, name, field = key
+        if (netns, field, change.after) == (namespace.netns, UPLINK, bridge) and name not in namespace.links:
+            del found.settings[key]
+            record = found.carried.pop((netns, name), None)
+            if record is not None:
+                found.carried.setdefault((netns, nic.name), record)
 
 
 def _recall_wanted(found: Owned, view: HostView, bridges: Iterable[Bridge]) -> None:
