@@ -15,8 +15,8 @@ from .model import Guests, HostView
 from .observe import Question, observe
 from .plan.planner import Wish
 from .plan.recall import recall
-from .rtnetlink.notes import seconds_since_boot
 from .state_directory import locked
+from .stopwatch import seconds_since_boot
 from .task import Task, asked_families, files_to_read, is_farewell, owners, questions
 
 if TYPE_CHECKING:

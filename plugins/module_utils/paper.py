@@ -23,7 +23,7 @@ from .plan.owned import Owned, living, nothing
 from .plan.planner import Plan, Wish
 from .plan.recall import recall
 from .plan.settings import default_of
-from .rtnetlink.notes import seconds_since_boot
+from .stopwatch import seconds_since_boot
 from .task import Task, asked_families, files_to_read, is_farewell, make_task, owners, questions
 
 _Families = Tuple[int, ...]

@@ -23,6 +23,7 @@ from .rtnetlink.channel import Channel
 from .rtnetlink.constants import NLM_F_CREATE, NLM_F_EXCL, RTPROT_RA
 from .rtnetlink.links import add_altname, change_link, read_links, remove_altname
 from .rtnetlink.wire import Message
+from .stopwatch import seconds_since_boot
 from .uplink_record import ADDRESS, NEIGHBOUR, ROUTE, mark_on, marks_among, notes_of, written
 
 RouteName = Tuple[str, int, int]  # prefix, table, metric
@@ -97,7 +98,7 @@ def _noted(
     routes: Sequence[replay.HeldRoute],
     neighbours: Sequence[replay.HeldNeighbour],
 ) -> Tuple[str, ...]:
-    now, where = notes.seconds_since_boot(), (link.name, link.index)
+    now, where = seconds_since_boot(), (link.name, link.index)
     own = [route for route in routes if not (replay.is_the_kernels(route) and route.to == _LINK_LOCAL)]
     found = [notes.note_address(held, *where, now) for held in _in_the_order_of_giving(addresses)]
     found += [notes.note_route(route, *where, now) for route in own]
@@ -175,7 +176,7 @@ def _unmark(channel: Channel, nic: str) -> None:
 
 def _hand_back(channel: Channel, nic: str, index: int, record: Sequence[str]) -> None:
     """The interface gets what went with its bridge, where that isn't there by now, and is nobody's uplink any more."""
-    now, noted = notes.seconds_since_boot(), notes_of(tuple(record))
+    now, noted = seconds_since_boot(), notes_of(tuple(record))
     work = [
         (f"{nic}: address {note.name}", message)
         for note in noted
@@ -205,7 +206,7 @@ def _hand_back(channel: Channel, nic: str, index: int, record: Sequence[str]) ->
 
 def _take_again(channel: Channel, nic: str, index: int, record: Sequence[str]) -> None:
     """What :func:`_hand_back` gave goes, and the interface bears its mark again."""
-    now, noted = notes.seconds_since_boot(), notes_of(tuple(record))
+    now, noted = seconds_since_boot(), notes_of(tuple(record))
     given = {note.route for note in noted if note.kind == ROUTE}
     routes = [one for one in replay.routes_of(channel, index) if (one.to, one.table, one.metric) in given]
     work = [(f"{nic}: route {route.to}", replay.take_route(route)) for route in reversed(routes)]

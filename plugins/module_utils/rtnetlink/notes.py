@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import socket
 import struct
-import time
 from typing import Dict, Tuple
 
 from ..uplink_record import ADDRESS, NEIGHBOUR, ROUTE, Note
@@ -26,11 +25,6 @@ from .wire import attribute, attributes
 _LIFETIMES = struct.Struct("=IIII")  # struct ifa_cacheinfo: preferred, valid, created, changed
 _FOREVER = 0xFFFFFFFF  # INFINITY_LIFE_TIME, net/addrconf.h
 _ROUTE_TIMES = struct.Struct("=IIiIIII")  # struct rta_cacheinfo; its third is when it ends, in hundredths of a second
-
-
-def seconds_since_boot() -> int:
-    """The clock that notes are dated by: it goes on while the machine sleeps, and nobody sets it."""
-    return int(time.clock_gettime(time.CLOCK_BOOTTIME))
 
 
 def note_address(held: HeldAddress, link: str, index: int, now: int) -> Note:
