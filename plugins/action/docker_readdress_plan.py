@@ -127,7 +127,7 @@ def _slips(names: Sequence[str], known: Any) -> List[str]:
     """A line for each variable of hosts that begins as the role's do and that the role doesn't know."""
     found: Dict[str, List[str]] = {}
     for name in names:
-        for line in unknown_variables("docker_bridge", known.raw_get(name), known[name].get(OTHERS) or ()):
+        for line in unknown_variables("docker_bridge", known.raw_get(name), known[name].get(OTHERS)):
             found.setdefault(line, []).append(name)
     return [f"{_shortly(hosts)}: {line}" for line, hosts in found.items()]
 

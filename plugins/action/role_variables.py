@@ -29,7 +29,7 @@ class ActionModule(ActionBase):
         def get(name: str) -> Any:
             return self._templar.resolve_variable_expression(name) if name in variables else None
 
-        problems = unknown_variables(options["role"], variables, get(OTHERS) or ())
+        problems = unknown_variables(options["role"], variables, get(OTHERS))
         problems = judged(options["role"], get, problems)
         if problems:
             return {**result, "failed": True, "kind": "invalid", "msg": "\n".join(problems), "problems": problems}

@@ -27,6 +27,9 @@ options:
         O(hostwire.linux.topology#module:state=absent).
     type: str
     default: tasks
+notes:
+  - In check mode each task sees the host as it is. One that needs what a task before it would make is an error there;
+    M(hostwire.linux.topology) plans all of it together.
 seealso:
   - module: hostwire.linux.topology
     description: The whole network of a host in one task; faster, and what is no longer named is removed.

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, NoReturn, Optional, 
 # Before the engine, which it loads quicker.
 from . import zip_source  # noqa: F401  # isort: skip  # pylint: disable=unused-import
 from . import engine
+from . import netns as namespaces
 from .ansible_module import Module, Spec, answer, readable
 from .apply.disk import Store
-from .document import dump, identity, read, to_yaml
-from .errors import InvalidValue
-from .model import Topology
+from .document import Reading, dump, identity, read, to_yaml
+from .errors import InvalidValue, MissingOnHost
+from .model import CONTAINER, Topology
 from .state_directory import STATE_DIRECTORY
+from .suggestion import suggestion
 
 if TYPE_CHECKING:
     from .probe import ProbeResult
@@ -55,6 +57,13 @@ def run_documents(spec: Spec) -> NoReturn:
         fields = module.fields()
         given = fields.get("documents")
         documents = given if isinstance(given, list) else []
+        if module.objections and not documents:
+            module.reword()
+        if isinstance(given, str):
+            raise InvalidValue("documents: text is not a list; say one entry per line, each with a dash")
+        unnamed = _unnamed(documents)
+        if unnamed:
+            raise InvalidValue([*rehearsal.problems_of(documents), *unnamed])
         results = rehearsal.run_all(documents, check=_only_checks(module), emptied=fields.get("emptied_namespaces", ()))
         for warning in dict.fromkeys(warning for result in results for warning in result.warnings):
             module.warn(warning)
@@ -67,6 +76,23 @@ def run_documents(spec: Spec) -> NoReturn:
         }
 
     answer(module, work)
+
+
+def _unnamed(documents: Sequence[Any]) -> List[str]:
+    """A line for each document without a name behind another one: it would take away what that has just made.
+
+    A name that is said may come again, where something has to stay until others have let go of it.
+    """
+    none = [
+        position
+        for position, document in enumerate(documents)
+        if isinstance(document, dict) and not document.get("name") and document.get("state") != "absent"
+    ]
+    return [
+        f"documents[{position}].name: is missing, as it is in documents[{none[0]}], and would be {Topology().name} in "
+        "both; say a name for each document"
+        for position in none[1:]
+    ]
 
 
 def _document_told(document: Mapping[str, Any], result: engine.Result) -> Dict[str, Any]:
@@ -218,12 +244,28 @@ def _probe(module: Module, fields: Mapping[str, Any]) -> Dict[str, Any]:
         return {"matrix": [], "results": []}
     from .probe import matrix, run
 
+    missing = _missing_namespaces(reading)
+    if missing:
+        raise MissingOnHost(missing)
     rows = matrix(run(reading.topology.probes, fields["timeout"], fields["attempts"]))
     lines = [sentence(row) for row in rows]
     surprises = [line for row, line in zip(rows, lines) if not row["ok"]]
     if surprises:
         module.fail_json("\n".join(surprises), problems=surprises, kind="verify", matrix=rows, results=lines)
     return {"matrix": rows, "results": lines}
+
+
+def _missing_namespaces(reading: Reading) -> List[str]:
+    """A line for each probe that would start in a namespace that isn't there."""
+    named = [(position, probe.source) for position, probe in enumerate(reading.topology.probes) if probe.source]
+    if not named:
+        return []
+    there = namespaces.names()
+    return [
+        f'{reading.where.path("probes", position)}.from: no namespace named "{source}"{suggestion(source, there)}'
+        for position, source in named
+        if source not in there and not source.startswith(CONTAINER)
+    ]
 
 
 def sentence(row: Mapping[str, Any]) -> str:

@@ -25,6 +25,7 @@ from .visible import visible_lines
 Spec = Dict[str, Dict[str, Any]]
 
 # What a log line may hold of a module's parameters, in characters: a document of a thousand namespaces is no log line.
+_SHOWN = ("plan", "diff")  # of a result
 LOG_LENGTH = 1000
 
 ISSUES = "https://github.com/hostwire/hostwire.linux/issues"
@@ -160,7 +161,18 @@ def answer(module: Module, work: Callable[[], Dict[str, Any]], path: str = "") -
     if problems:
         problems = [visible_lines(problem) for problem in dict.fromkeys(problems)]
         module.fail_json("\n".join(problems), problems=problems, kind=kind)
-    module.exit_json(**{"changed": False, **result})
+    module.exit_json(**{"changed": False, **result, **{key: _shown(result[key]) for key in _SHOWN if key in result}})
+
+
+def _shown(value: Any) -> Any:
+    """What a callback writes to the terminal as it is, without what would steer it: names and texts are foreign."""
+    if isinstance(value, str):
+        return visible_lines(value)
+    if isinstance(value, dict):
+        return {key: _shown(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_shown(entry) for entry in value]
+    return value
 
 
 def own_path(problem: str, path: str) -> str:

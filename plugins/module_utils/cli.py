@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import Any, Dict, List, Optional, TextIO
+from typing import Any, Dict, List, Optional, TextIO, Tuple
 
 from . import document as documents
 from .engine import Result, run
@@ -58,13 +58,34 @@ def _read(path: str) -> Dict[str, Any]:
         else:
             with open(path, encoding="utf-8") as file:
                 text = file.read()
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise InvalidValue(f"{path}: can't be read: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
         raise InvalidValue(f"{path}: can't be read: {error}") from None
     try:
-        document: Dict[str, Any] = json.loads(text)
+        document: Dict[str, Any] = json.loads(text, object_pairs_hook=_once)
         return document
+    except _TwiceError as error:
+        raise InvalidValue(f"{path}: {error}") from None
     except ValueError as error:
         return _read_yaml(path, text, str(error))
+
+
+class _TwiceError(Exception):
+    """A key is in a mapping twice. A parser takes the last, and what the first named would be removed."""
+
+    def __init__(self, key: object, line: Optional[int] = None) -> None:
+        where = "" if line is None else f", again in line {line}"
+        super().__init__(f"the key {json.dumps(str(key))} is there twice{where}; put both into one")
+
+
+def _once(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
+    found: Dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise _TwiceError(key)
+        found[key] = value
+    return found
 
 
 def _read_yaml(path: str, text: str, not_json: str) -> Dict[str, Any]:
@@ -75,10 +96,38 @@ def _read_yaml(path: str, text: str, not_json: str) -> Dict[str, Any]:
             f"{path}: not JSON ({not_json}), and PyYAML isn't installed here to read it as YAML"
         ) from None
     try:
+        _refuse_twice(yaml.compose(text, Loader=yaml.SafeLoader))
         document: Dict[str, Any] = yaml.safe_load(text)
         return document
+    except _TwiceError as error:
+        raise InvalidValue(f"{path}: {error}") from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise InvalidValue(f"{path}: neither JSON nor YAML: {place}{error.problem or error.context}") from None
     except yaml.YAMLError as error:
         raise InvalidValue(f"{path}: neither JSON nor YAML: {error}") from None
+
+
+def _refuse_twice(root: Any) -> None:
+    """Go through the nodes of a YAML text, each once: an alias leads to a node that was there already."""
+    waiting, met = [root], set()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in met or node is None or isinstance(node.value, str):
+            continue
+        met.add(id(node))
+        keys = set()
+        for entry in node.value:
+            if not isinstance(entry, tuple):
+                waiting.append(entry)
+                continue
+            key, value = entry
+            waiting.append(value)
+            name = (key.tag, key.value) if isinstance(key.value, str) else id(key)
+            if name in keys and key.value != "<<":
+                raise _TwiceError(key.value, key.start_mark.line + 1)
+            keys.add(name)
 
 
 def _say(line: str, stream: Optional[TextIO] = None) -> None:
@@ -91,12 +140,13 @@ def _show(result: Result, check: bool) -> None:
         _say(f"warning: {warning}", sys.stderr)
     for line in result.plan:
         _say(line)
+    changes = "1 change" if len(result.plan) == 1 else f"{len(result.plan)} changes"
     if not result.changed:
         _say("nothing to do")
     elif check:
-        _say(f"{len(result.plan)} changes would be made")
+        _say(f"{changes} would be made")
     else:
-        _say(f"{len(result.plan)} changes made and verified")
+        _say(f"{changes} made and verified")
     if result.changed and check:
         sys.stdout.write(documents.to_yaml(result.after))
 

@@ -7,10 +7,10 @@ from typing import Any, Collection, Dict, Iterable, Iterator, List, Set, Tuple
 
 from . import document as documents
 from . import sysctl
-from .apply.disk import Memory, Store
+from .apply.disk import Memory, Records
 from .model import PublishedPort, Topology
 from .plan.around import Elsewhere
-from .plan.firewall import firewall_wants, implied_settings, localnet_settings
+from .plan.filters import firewall_wants, implied_settings, localnet_settings
 from .plan.hairpins import lead_elsewhere
 from .plan.hands import LOCALNET, NEEDED, RP_FILTER, Need, Word, needs_of, words_of
 from .plan.owned import SysctlKey
@@ -21,7 +21,7 @@ _PLUGGED = ("bridges", "veths", "taps", "containers")
 _GUESTS = ("veths", "containers", "routes")
 
 
-def elsewhere(stored: Topology, previous: Topology, store: Store) -> Elsewhere:
+def elsewhere(stored: Topology, previous: Topology, records: Records) -> Elsewhere:
     """Seen from a document that becomes ``stored`` and was ``previous``.
 
     Of each other document only the published ports are read; its switches and cables only where a port may lead there.
@@ -29,9 +29,10 @@ def elsewhere(stored: Topology, previous: Topology, store: Store) -> Elsewhere:
     ours = (*stored.published_ports, *previous.published_ports)
     words = words_of(stored)
     concerned = (*_PLUGGED, "interfaces")
-    if not (ours or words or stored.forwarding.ipv6 or any(getattr(stored, section) for section in concerned)):
+    forwards = stored.forwarding.ipv4 or stored.forwarding.ipv6
+    if not (ours or words or forwards or any(getattr(stored, section) for section in concerned)):
         return NOTHING
-    others = [(name, store.load(name)) for name in store.names() if name != stored.name]
+    others = [(name, records.load(name)) for name in records.names() if name != stored.name]
     published = [(name, port) for name, memory in others for port in _published(memory)]
     ports = tuple(port for _name, port in published)
     bridged = bool(ours or ports) and sysctl.read(sysctl.BRIDGE_NF) is not None
@@ -58,7 +59,7 @@ def _needed(name: str, memory: Memory, disputed: Set[SysctlKey]) -> Iterator[Tup
     """What of these another document needs; what its rules need may also be known from what it has done."""
     if not disputed or memory.document is None:
         return
-    topology = documents.read(memory.document).topology
+    topology = documents.read(memory.document, rules=False).topology
     known = {key for key, change in memory.owned.sysctls.items() if key[1].endswith((LOCALNET, RP_FILTER))}
     implied = {*implied_settings(firewall_wants(topology)), *(known - words_of(topology).keys())}
     for key, need in needs_of(topology, implied, name).items():
@@ -83,14 +84,14 @@ def _united(topologies: List[Topology], names: Iterable[str]) -> Topology:
     return Topology()._replace(**sections)
 
 
-def needed_elsewhere(going: Collection[str], name: str, store: Store) -> List[str]:
+def needed_elsewhere(going: Collection[str], name: str, records: Records) -> List[str]:
     """A line for each document beside ``name`` that has something in a namespace which is to go.
 
     But for links: those are there, and the plan sees them.
     """
     found: List[str] = []
-    for other in store.names() if going else ():
-        document = store.load(other).document if other != name else None
+    for other in records.names() if going else ():
+        document = records.load(other).document if other != name else None
         for section in _NEEDS if document is not None else ():
             entries = (document or {}).get(section, ())
             rooms = {entry.get("netns"): f"{section}[{i}]" for i, entry in reversed(list(enumerate(entries)))}

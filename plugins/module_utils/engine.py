@@ -24,7 +24,7 @@ from typing import (
 
 from . import document as documents
 from . import others, privilege
-from .apply.disk import Memory, machine_id
+from .apply.disk import Memory, Records, machine_id
 from .apply.executor import Executor, Hook, Work
 from .apply.interruption import heeded
 from .apply.probing import probed
@@ -153,6 +153,7 @@ class Run:
         self._dad_seconds = dad_seconds
         self._machine = machine_id()
         self._check: Callable[[], None] = lambda: None
+        self._records = Records(host.store)
         self._heirs: Dict[SysctlKey, str] = {}
         self._elsewhere: Set[int] = set()
         self._guests = Guests({}, set(), {})
@@ -170,13 +171,14 @@ class Run:
     @contextlib.contextmanager
     def prepared(self) -> Iterator[Prepared]:
         """What was read and planned; the containers that the document names or named are open meanwhile."""
+        self._records = Records(self.host.store)  # under the lock
         memory = self.host.store.load(self._name)
         wanted, remembered = containers_wanted(self.reading.topology), containers_remembered(memory.owned)
         with self.host.containers(wanted, remembered) as self._guests:
             memory = memory._replace(owned=living(memory.owned, self._guests.lives, self._guests.ended))
-            task = make_task(self.reading, memory, self._fragment, self.host.store)
-            self._heirs = heirs(task, memory, self.host.store)
-            self._elsewhere = switched_on_elsewhere(task, self.host.store)
+            task = make_task(self.reading, memory, self._fragment, self._records)
+            self._heirs = heirs(task, memory, self._records)
+            self._elsewhere = switched_on_elsewhere(task, self._records)
             memory, view = self._clock.timed("read", lambda: self.host.recollect(task, memory))
             self._refuse_problems(task, memory, view)
             yield Prepared(task, memory, self._clock.timed("plan", lambda: self._plan(task, memory, view, True)))
@@ -215,7 +217,7 @@ class Run:
                 found += emptied(task.document, memory.document, memory.owned)
         if found:
             raise InvalidValue(found)
-        claimed = claimed_elsewhere(task, self.host.store)
+        claimed = claimed_elsewhere(task, self._records)
         if claimed:
             raise Conflict(claimed)
 
@@ -226,7 +228,8 @@ class Run:
         conflicts: List[str] = []
         if first:
             conflicts += others.rivals(self.host, task, self.reading.where, view, tables)
-            conflicts += needed_elsewhere(namespaces_that_go(task, memory, view), self._name, self.host.store)
+            conflicts += others.misnamed(task, view) + others.untaken(task, view)
+            conflicts += needed_elsewhere(namespaces_that_go(task, memory, view), self._name, self._records)
         plan = make_plan(wish, view, memory.owned, tables, processes, self._machine, conflicts)
         return Picture(view, tables, wish, plan)
 
@@ -320,7 +323,8 @@ class Run:
                 failures += self._mend(task, memory, picture, started)
             view = self.host.look(task, memory)
             actions = [action for step in _done(started) for action in step.inverse]
-            tell(actions, view, view, lambda: self.host.look(task, memory), self._dad_seconds)
+            with contextlib.suppress(HostwireError, OSError):  # what failed before says more
+                tell(actions, view, view, lambda: self.host.look(task, memory), self._dad_seconds)
             left = differences(picture.view, view, _done(started))
             if left:
                 raise UndoFailed([f"{error}", "and not all could be put back:", *left, *failures]) from error

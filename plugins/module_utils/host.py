@@ -17,10 +17,15 @@ from .plan.planner import Wish
 from .plan.recall import recall
 from .state_directory import locked
 from .stopwatch import seconds_since_boot
-from .task import Task, asked_families, files_to_read, is_farewell, owners, questions
+from .task import Task, asked_families, files_to_read, owners, questions
 
 if TYPE_CHECKING:
-    from .firewall.sockets import Listener
+    from .sockets import Listener
+
+
+def is_farewell(task: Task) -> bool:
+    """Whether all that the document's name stands for is to go."""
+    return task.whole and task.document.keys() <= {"name"}
 
 
 class Host:
@@ -73,7 +78,11 @@ class Host:
 
     def listeners(self, netns: Optional[str], view: HostView, ports: Collection[Tuple[str, int]]) -> Sequence[Listener]:
         """Who listens on these (protocol, port) in a namespace."""
-        return firewall.listeners(netns, ports) if ports and _is_real(netns, view) else ()
+        if not (ports and _is_real(netns, view)):
+            return ()
+        from . import sockets  # loaded when it is needed: ports are published once
+
+        return sockets.listeners(netns, ports)
 
     def native_tables(self, netns: Optional[str], view: HostView) -> Sequence[str]:
         """The tables of nftables that forwarded packets pass beside iptables', each as nft prints it."""

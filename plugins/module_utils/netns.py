@@ -176,6 +176,17 @@ def inodes() -> Dict[str, int]:
     return found
 
 
+def other_files() -> Dict[str, str]:
+    """What has the name of a namespace, is none and stands in the way of one: name to path. See :func:`create`."""
+    known = inodes()
+    found: Dict[str, str] = {}
+    with contextlib.suppress(FileNotFoundError), os.scandir(DIRECTORY) as entries:
+        for entry in entries:
+            if entry.name not in known and not (entry.is_file(follow_symlinks=False) and not entry.stat().st_size):
+                found[entry.name] = entry.path
+    return found
+
+
 def names() -> List[str]:
     """The names of all namespaces, sorted."""
     return sorted(inodes())
@@ -197,16 +208,27 @@ def create(name: str) -> None:
     except FileExistsError:
         if name in inodes() or os.path.islink(path) or os.path.getsize(path):
             raise KernelRefused(f"namespace {name}", errno.EEXIST) from None
-    home = os.open(_THREAD, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        _checked(_libc.unshare(_CLONE_NEWNET), f"namespace {name}: create")
-        try:
+        with scratch(f"namespace {name}: create"):
             _checked(_libc.mount(_THREAD.encode(), path.encode(), b"none", _MS_BIND, None), f"namespace {name}: mount")
-        finally:
-            _setns(home, _CLONE_NEWNET)
     except KernelRefused:
         os.unlink(path)
         raise
+
+
+@contextlib.contextmanager
+def scratch(subject: str) -> Iterator[None]:
+    """The calling thread is in a new namespace, which ends with the context unless something keeps it.
+
+    Raises KernelRefused, above all without the privilege.
+    """
+    home = os.open(_THREAD, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _checked(_libc.unshare(_CLONE_NEWNET), subject)
+        try:
+            yield
+        finally:
+            _setns(home, _CLONE_NEWNET)
     finally:
         os.close(home)
 

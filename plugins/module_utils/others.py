@@ -6,15 +6,17 @@ from __future__ import annotations
 import functools
 from typing import Dict, List, Mapping, Optional, Sequence
 
-from . import firewall
+from . import netns as namespaces
 from .document import Reading, Where
 from .document.published import still_published
 from .firewall import FirewallWant, Tables
 from .host import Host
 from .model import HostView
 from .plan import preflight
+from .plan.hands import words_of
 from .plan.mtus import mtu_warnings
 from .plan.planner import Plan
+from .plan.settings import current
 from .task import Task
 
 
@@ -23,19 +25,42 @@ def rivals(host: Host, task: Task, where: Where, view: HostView, tables: Mapping
     wanted, before = task.target.published_ports, task.previous.published_ports
     if not wanted or wanted == before:
         return []
-    from .plan import rivals as ports  # loaded when it is needed: ports are published once
+    from . import sockets  # loaded when they are needed: ports are published once
+    from .plan import rivals as ports
 
     new = ports.new_ports(wanted, before, where)
-    return ports.rivals(new, view, tables, lambda netns, asked: host.listeners(netns, view, asked), firewall.holders)
+    return ports.rivals(new, view, tables, lambda netns, asked: host.listeners(netns, view, asked), sockets.holders)
+
+
+def misnamed(task: Task, view: HostView) -> List[str]:
+    """A line for each namespace to be made whose name something else has: a file with content, or a link."""
+    new = {namespace.name for namespace in task.target.namespaces}.difference(view.names)
+    return [
+        f"namespace {name}: {path} is there and no namespace; remove it, or choose another name"
+        for name, path in (namespaces.other_files() if new else {}).items()
+        if name in new
+    ]
+
+
+def untaken(task: Task, view: HostView) -> List[str]:
+    """A line for each value of a setting that the document says anew and the kernel won't take."""
+    said = words_of(task.target)
+    new = [(key, value, key[0] not in view.views) for key, value in said.items()
+           if current(view.views.get(key[0]), key[1]) != value]  # fmt: skip
+    if not new:
+        return []
+    from . import trial  # loaded when it is needed: most documents have no settings, and then they stay
+
+    return trial.refused(new)
 
 
 def unprotected(unfiltered: Optional[FirewallWant], view: HostView) -> List[str]:
-    """A warning where packets are forwarded and there is no packet filter to tell it which.
+    """A warning where packets are forwarded, and go on to be, and there is no packet filter to tell it which.
 
     ``unfiltered``: networks of which nothing is said and for which there are no rules.
     """
     here = view.views[None]
-    if unfiltered is None or not (here.forwarding_ipv4 or here.forwarding_ipv6):
+    if unfiltered is None or not unfiltered.forwards or not (here.forwarding_ipv4 or here.forwarding_ipv6):
         return []
     names = ", ".join(guest.interface for guest in unfiltered.guests)
     words = f"this host forwards packets and has no iptables: nothing keeps others away from who is on {names}"

@@ -8,12 +8,12 @@ from typing import Any, ContextManager, Dict, FrozenSet, Iterable, List, Optiona
 
 from . import firewall
 from . import netns as namespaces
-from .apply.disk import Memory, Store
+from .apply.disk import Memory, Records, Store
 from .apply.verify import number_owned
 from .document import Reading
 from .firewall import Tables
 from .firewall.tables import Ruleset
-from .host import Host
+from .host import Host, is_farewell
 from .model import Guests, HostView
 from .netns import Process
 from .observe import Question, observe
@@ -24,7 +24,7 @@ from .plan.planner import Plan, Wish
 from .plan.recall import recall
 from .plan.settings import default_of
 from .stopwatch import seconds_since_boot
-from .task import Task, asked_families, files_to_read, is_farewell, make_task, owners, questions
+from .task import Task, asked_families, files_to_read, make_task, owners, questions
 
 _Families = Tuple[int, ...]
 
@@ -66,10 +66,11 @@ class PaperHost(Host):
 
     def _read(self, readings: Iterable[Reading]) -> HostView:
         known: List[Tuple[Task, Memory]] = []
+        records = Records(self.store)
         for reading in readings:
-            memory = self.store.load(reading.topology.name)
+            memory = records.load(reading.topology.name)
             memory = memory._replace(owned=living(memory.owned, self._guests.lives, self._guests.ended))
-            known.append((make_task(reading, memory, fragment=False, store=self.store), memory))
+            known.append((make_task(reading, memory, fragment=False, records=records), memory))
         view, now = self._ask(known), seconds_since_boot()
         recalled = [
             (task, memory._replace(owned=recall(memory.owned, view, task.target, now, is_farewell(task))))

@@ -8,6 +8,7 @@ from typing import Any, Iterable, Iterator, List, Mapping, NamedTuple, Optional,
 
 from . import privilege
 from .apply.verify import DAD_SECONDS
+from .document import Reading, read
 from .engine import Prepared, Result, Run, running
 from .errors import HostwireError, InvalidValue
 from .host import Host
@@ -51,9 +52,24 @@ def run_all(
 
 def _refuse_problems(runs: Sequence[Run]) -> None:
     """All that is wrong with the documents themselves."""
-    problems = [f"documents[{number}].{problem}" for number, run in enumerate(runs) for problem in run.reading.problems]
+    problems = _placed_all(run.reading for run in runs)
     if problems:
         raise InvalidValue(problems)
+
+
+def problems_of(documents: Iterable[Mapping[str, Any]]) -> List[str]:
+    """What is wrong with the documents themselves, each with its place."""
+    return _placed_all(read(document) for document in documents)
+
+
+def _placed_all(readings: Iterable[Reading]) -> List[str]:
+    return [_placed(number, problem) for number, found in enumerate(readings) for problem in found.problems]
+
+
+def _placed(number: int, problem: str) -> str:
+    """A line about a field of a document, or about the whole of it, in a list of them."""
+    path = f"documents[{number}]"
+    return path + problem[len("document") :] if problem.startswith("document:") else f"{path}.{problem}"
 
 
 def _rehearse(runs: Sequence[Run], state_dir: str, check: bool, emptied: frozenset[str]) -> List[_Rehearsed]:

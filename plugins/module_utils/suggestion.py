@@ -3,7 +3,21 @@
 
 from __future__ import annotations
 
-from typing import Iterable, Optional
+import re
+from typing import Collection, Iterable, Optional
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,59}", re.ASCII)
+
+
+def as_field(value: object, known: Collection[str]) -> str:
+    """``; say {name: red}`` where a value stands for a mapping and is what one of its fields may have, else nothing.
+
+    ``known``: the mapping's fields. A whole document isn't meant by its name.
+    """
+    if isinstance(value, str) and "name" in known and "namespaces" not in known and _NAME.fullmatch(value):
+        return f"; say {{name: {value}}}"
+    switch = next((key for key in ("enabled", "ipv4") if key in known), None)
+    return f"; say {{{switch}: {str(value).lower()}}}" if isinstance(value, bool) and switch else ""
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import Optional
 
@@ -37,10 +38,10 @@ def write(path: str, value: str) -> None:
     try:
         fd = os.open("/proc/sys/" + path, os.O_WRONLY | os.O_CLOEXEC)
         try:
-            os.write(fd, value.encode())
+            os.write(fd, value.encode() or b"\n")  # a list that is empty; writing nothing at all changes nothing
         finally:
             os.close(fd)
-    except FileNotFoundError:
-        raise MissingOnHost(f"sysctl {path}: this kernel has no such setting") from None
     except OSError as error:
+        if error.errno == errno.ENOENT and not os.path.exists("/proc/sys/" + path):  # else it is the value's name
+            raise MissingOnHost(f"sysctl {path}: this kernel has no such setting") from None
         raise KernelRefused(f"sysctl {path} = {value}", error.errno or 0) from error

@@ -7,7 +7,7 @@ from typing import AbstractSet, Any, Dict, Iterable, Iterator, List, NamedTuple,
 
 from . import document as documents
 from . import firewall
-from .apply.disk import Memory, Store
+from .apply.disk import Memory, Records
 from .document import Reading, identity
 from .document.containers import cables
 from .document.prefix import has_ipv6
@@ -29,8 +29,16 @@ from .observe import Question
 from .plan.addresses import leased_ends
 from .plan.around import Elsewhere
 from .plan.claims import claimed_links, namespaces_in
-from .plan.firewall import Situation, firewall_wants, implied_settings, settings_to_read, settled, switched_on
-from .plan.hands import LOCALNET, NEW_LINKS, Word, clashes, needs_of, words_of
+from .plan.filters import (
+    Situation,
+    firewall_wants,
+    implied_settings,
+    on_host,
+    settings_to_read,
+    switched_on,
+    with_rules,
+)
+from .plan.hands import DISABLE_IPV6, LOCALNET, NEW_LINKS, Word, clashes, ipv6_ways, needs_of, words_of
 from .plan.links import no_ipv6
 from .plan.owned import Owned, SysctlKey
 from .plan.planner import Wish
@@ -62,7 +70,7 @@ class Task(NamedTuple):
     elsewhere: Elsewhere
 
 
-def make_task(reading: Reading, memory: Memory, fragment: bool, store: Store) -> Task:
+def make_task(reading: Reading, memory: Memory, fragment: bool, records: Records) -> Task:
     """A whole document replaces the last one; a fragment is merged into it, or cut out of it."""
     topology = reading.topology
     nothing = Topology(name=topology.name)
@@ -72,7 +80,7 @@ def make_task(reading: Reading, memory: Memory, fragment: bool, store: Store) ->
         previous = target if document == memory.document else _previous(memory, nothing)
         wants = firewall_wants(target)
         before = wants if previous is target else firewall_wants(previous)
-        around = elsewhere(target, previous, store)
+        around = elsewhere(target, previous, records)
         return Task(_wired(target), nothing, target, document, previous, wants, before, True, around)
     previous = _previous(memory, nothing)
     if topology.present:
@@ -80,13 +88,8 @@ def make_task(reading: Reading, memory: Memory, fragment: bool, store: Store) ->
     else:
         stored, target, taken = cut(previous, topology), nothing, named_by(topology, previous, memory.owned)
     wants, before = firewall_wants(stored), firewall_wants(previous)
-    document, around = documents.dump(stored), elsewhere(stored, previous, store)
+    document, around = documents.dump(stored), elsewhere(stored, previous, records)
     return Task(_wired(target), _wired(taken), stored, document, previous, wants, before, False, around)
-
-
-def is_farewell(task: Task) -> bool:
-    """Whether all that the document's name stands for is to go."""
-    return task.whole and task.document.keys() <= {"name"}
 
 
 def _wired(topology: Topology) -> Topology:
@@ -104,7 +107,7 @@ def containers_remembered(owned: Owned) -> List[str]:
 
 
 def _previous(memory: Memory, nothing: Topology) -> Topology:
-    return documents.read(memory.document).topology if memory.document is not None else nothing
+    return documents.read(memory.document, rules=False).topology if memory.document is not None else nothing
 
 
 def merged(whole: Topology, part: Topology) -> Topology:
@@ -136,8 +139,10 @@ def named_by(part: Topology, whole: Topology, owned: Owned) -> Topology:
         if section == "routes":
             lists[section] += identity.routes_meant(owned.routes, entries)
         elif section not in ("masquerade", "published_ports"):
-            known = identity.namesakes(section, lists[section])
-            lists[section] += [entry for entry in entries if not known.of(entry)]
+            known, others = identity.namesakes(section, lists[section]), identity.of_other_kinds(section, whole)
+            lists[section] += [
+                entry for entry in entries if not known.of(entry) and identity.of(section, entry) not in others
+            ]
     meant: Dict[str, Any] = {section: tuple(entries) for section, entries in lists.items()}
     return part._replace(**meant)
 
@@ -224,6 +229,9 @@ def _settings_to_read(task: Task, memory: Memory) -> Iterable[SysctlKey]:
         if has_ipv6(link.addresses):
             yield link.netns, NEW_LINKS
             yield link.netns, no_ipv6(link)
+    for netns, name in ipv6_ways(task.target):
+        yield netns, NEW_LINKS
+        yield netns, f"net/ipv6/conf/{name}{DISABLE_IPV6}"
     touched = {(interface.netns, interface.name): None for interface in task.target.interfaces}
     touched.update({key[:2]: None for key in memory.owned.addresses})
     for netns, name in touched:
@@ -253,17 +261,17 @@ def owners(task: Task) -> List[str]:
     return [tap.owner for topology in topologies for tap in topology.taps if tap.owner is not None]
 
 
-def heirs(task: Task, memory: Memory, store: Store) -> Dict[SysctlKey, str]:
+def heirs(task: Task, memory: Memory, records: Records) -> Dict[SysctlKey, str]:
     """Which other document wants a setting, too, that this one lets go: it stays, and that one puts it back one day."""
     kept = {**task.elsewhere.settings, **wanted_settings(task.stored, implied_settings(task.wants))}
     # What came along with a switch goes with it.
     switches = {key: switch_of(key) or key for key in memory.owned.sysctls if key not in kept}
     going = {key: switch for key, switch in switches.items() if switch not in kept}
     found: Dict[SysctlKey, str] = {}
-    for name in store.names() if going else ():
-        document = store.load(name).document if name != task.stored.name else None
+    for name in records.names() if going else ():
+        document = records.load(name).document if name != task.stored.name else None
         if document is not None:
-            topology = documents.read(document).topology
+            topology = documents.read(document, rules=False).topology
             wants = firewall_wants(topology)
             wanted = wanted_settings(topology, implied_settings(wants))
             lead_out = {netns for netns, want in wants.items() if leads_loopback_out(want)}  # by some link
@@ -275,23 +283,25 @@ def heirs(task: Task, memory: Memory, store: Store) -> Dict[SysctlKey, str]:
     return found
 
 
-def switched_on_elsewhere(task: Task, store: Store) -> Set[int]:
+def switched_on_elsewhere(task: Task, records: Records) -> Set[int]:
     """The families in which another document made the host forward."""
     forwarding = task.stored.forwarding
-    others = (name for name in store.names() if name != task.stored.name) if forwarding.ipv4 or forwarding.ipv6 else ()
-    return {family for name in others for family in switched_on(store.load(name).owned)}
+    others = (
+        (name for name in records.names() if name != task.stored.name) if forwarding.ipv4 or forwarding.ipv6 else ()
+    )
+    return {family for name in others for family in switched_on(records.load(name).owned)}
 
 
-def claimed_elsewhere(task: Task, store: Store) -> List[str]:
+def claimed_elsewhere(task: Task, records: Records) -> List[str]:
     """A line for each uplink and each published port that another document has, too: the two would undo each other."""
     wanted = task.target
     uplinks = {(bridge.netns, bridge.uplink): bridge for bridge in wanted.bridges if bridge.uplink is not None}
     found: List[str] = []
-    for name in store.names() if uplinks or wanted.published_ports else ():
-        document = store.load(name).document if name != task.stored.name else None
+    for name in records.names() if uplinks or wanted.published_ports else ():
+        document = records.load(name).document if name != task.stored.name else None
         if document is None or not (document.get("interfaces") or document.get("published_ports")):
             continue  # most have neither, and reading one takes a while
-        other = documents.read(document).topology
+        other = documents.read(document, rules=False).topology
         for interface in other.interfaces:
             bridge = uplinks.get((interface.netns, interface.name))
             if bridge is not None and (interface.addresses or interface.bridge is not None):
@@ -339,37 +349,25 @@ def make_wish(
 ) -> Wish:
     """The task in the planner's terms; ``elsewhere`` are the families of switched_on_elsewhere."""
     kept_for_others = frozenset(inherited)
-    situation = Situation(
-        view,
-        memory.owned,
-        elsewhere,
-        firewall.installed,
-        task.wants_before,
-        kept_for_others,
-        task.elsewhere,
-    )
-    filters = settled(task.wants, task.stored, situation)
+    situation = Situation(view, memory.owned, elsewhere, task.wants_before, kept_for_others, task.elsewhere)
+    seen = on_host(task.wants, task.stored, situation)
+    filters = with_rules(seen, firewall.installed)
     implied = {**dict.fromkeys(task.elsewhere.settings, "1"), **implied_settings(filters)}
     theirs = task.elsewhere.said
     settings = wanted_settings(task.target, implied, theirs)
     kept = wanted_settings(task.stored, implied, theirs)
     own = {key: Word(value) for key, value in words_of(task.stored).items()}
-    gone = wanted_settings(task.taken, {})
-    if not task.whole:  # what was implied by something else that has changed
-        before = settled(task.wants_before, task.previous, situation)
-        gone.update(wanted_settings(task.previous, implied_settings(before)))
-    taken = {key: value for key, value in gone.items() if key not in kept}
     return Wish(
         topology=task.target,
         settings=settings,
         files=wanted_files(task.target.name, task.target.namespaces),
         whole=task.whole,
         taken=task.taken,
-        taken_settings=taken,
+        taken_settings={key: value for key, value in _gone(task, situation).items() if key not in kept},
         taken_files=wanted_files(task.taken.name, task.taken.namespaces),
         firewall=filters,
         firewall_before=task.wants_before,
-        unfiltered=task.wants.get(None) if None not in filters else None,
+        unfiltered=seen.get(None) if None not in filters else None,
         inherited=kept_for_others,
         stored=task.stored,
         previous=task.previous,
@@ -380,6 +378,15 @@ def make_wish(
         remembered=memory.document is not None and not memory.interrupted,
         clashes=(*clashes({**theirs, **own}, needs_of(task.stored, implied)), *clashes(own, task.elsewhere.needed)),
     )
+
+
+def _gone(task: Task, situation: Situation) -> Dict[SysctlKey, str]:
+    """The settings that may go: what the task takes had them, or something that has changed implied them."""
+    gone = wanted_settings(task.taken, {})
+    if not task.whole:
+        before = with_rules(on_host(task.wants_before, task.previous, situation), firewall.installed)
+        gone.update(wanted_settings(task.previous, implied_settings(before)))
+    return gone
 
 
 def asked_families(wish: Wish, memory: Memory) -> Dict[Optional[str], Tuple[int, ...]]:

@@ -258,7 +258,7 @@ def _announce(channel: Channel, move: _Move) -> None:
     with contextlib.suppress(OSError):
         mac = mac_of(move.target)
         if mac_of(move.source) != mac:
-            held = [Held(*one[:3]) for one in replay.addresses_of(channel, move.target_index)]
+            held = [Held(one.address, one.scope, one.flags) for one in replay.addresses_of(channel, move.target_index)]
             announce(channel, [Claim(move.target, move.target_index, mac, tuple(held))])
     if any(route.is_ipv6 and route.protocol == RTPROT_RA for route in replay.routes_of(channel, move.target_index)):
         ask_routers(move.target_index)

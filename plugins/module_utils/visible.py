@@ -9,7 +9,10 @@ def visible(text: str, keep: str = "") -> str:
 
     Escaped are control characters, line ends, marks that turn the writing's direction, and bytes that were no text.
     """
-    if text.isprintable():
+    plain = text
+    for each in keep:
+        plain = plain.replace(each, "")
+    if plain.isprintable():
         return text
     return "".join(each if each.isprintable() or each in keep else ascii(each)[1:-1] for each in text)
 

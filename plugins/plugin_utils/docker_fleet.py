@@ -168,12 +168,12 @@ def _addresses(
                 given[host.name] = host.wish[option]
             except SubnetError as error:
                 problems.append(str(error))
-    groups: Dict[Tuple[str, int], List[Host]] = {}
+    groups: Dict[Tuple[str, str], List[Host]] = {}
     for host in hosts:
         supernet = host.wish.get(SUPERNET[option])
         if supernet and not host.wish.get(option):
             prefix = host.wish.get(PREFIX[option]) or DEFAULT_PREFIX[option]
-            groups.setdefault((str(supernet), int(prefix)), []).append(host)
+            groups.setdefault((str(supernet), str(prefix)), []).append(host)
     avoid = _in_use(hosts)
     for (supernet, prefix), members in groups.items():
         try:

@@ -24,6 +24,7 @@ class BadDocument(NamedTuple):
 
 
 ADDRESS_RULE = "is not an address with prefix length, like 192.168.15.1/24 or fd00:15::1/64"
+NETWORK_RULE = "is not a network, like 192.168.15.0/24 or fd00:15::/64"
 
 
 TARGET_RULE = "say it like 192.168.15.2:80 or [fd00:15::2]:80"

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any, Iterator
 
 from ansible_collections.hostwire.linux.tests.bad_documents.model import (
-    ADDRESS_RULE,
     HOST_RULE,
     RED,
     BadDocument,
@@ -24,8 +23,10 @@ def routes() -> Iterator[BadDocument]:
         ({"to": "", "dev": "eth0"}, "to: is empty; say where the route leads, like 192.168.2.0/24 or default, or leave it out"),
         ({"to": 10, "dev": "eth0"},
          "to: 10 is not text; say where the route leads, like 192.168.2.0/24 or default (YAML reads it as a number: quote it)"),
-        ({"to": "defautl", "dev": "eth0"}, f'to: "defautl" {ADDRESS_RULE}'),
-        ({"to": "10.0.0.5", "dev": "eth0"}, 'to: "10.0.0.5" has no prefix length; write it like 10.0.0.5/24'),
+        ({"to": "defautl", "dev": "eth0"}, 'to: "defautl" is not a network, like 192.168.2.0/24 or default'),
+        ({"to": "0.0.0.0", "dev": "eth0"}, 'to: "0.0.0.0" is no destination; say default for what no other route has'),
+        ({"to": "fd00::5", "dev": "eth0"}, 'to: "fd00::5" has no prefix length; say fd00::/64, or fd00::5/128 for one host'),
+        ({"to": "10.0.0.5", "dev": "eth0"}, 'to: "10.0.0.5" has no prefix length; say 10.0.0.0/24, or 10.0.0.5/32 for one host'),
         ({"to": "10.0.0.5/24", "dev": "eth0"}, 'to: "10.0.0.5/24" has host bits set; say 10.0.0.0/24, or 10.0.0.5/32 for one host'),
         ({"to": "fd00::5/64", "dev": "eth0"}, 'to: "fd00::5/64" has host bits set; say fd00::/64, or fd00::5/128 for one host'),
         ({"to": "10.0.0.0/255.0.0.0", "dev": "eth0"},
@@ -50,6 +51,10 @@ def routes() -> Iterator[BadDocument]:
         ({"to": "0.0.0.0/0", "via": "fd00::1"}, "via: fd00::1 is an IPv6 gateway and the route is IPv4"),
         ({"to": "default", "nexthops": [{"via": "10.0.0.1"}, {"via": "fd00::1"}]},
          "nexthops[1].via: fd00::1 is an IPv6 gateway and the route is IPv4"),
+        ({"to": "fd99::/64", "nexthops": [{"via": "fd00::1", "dev": "eth0"}, {"dev": "eth0"}]},
+         "nexthops[1].via: is missing; of several next hops of an IPv6 route each needs its gateway"),
+        ({"to": "any", "via": "10.0.0.1"}, 'to: "any" is no destination; say default for what no other route has'),
+        ({"to": "::", "via": "fd00::1"}, 'to: "::" is no destination; say default for what no other route has'),
         ({"to": "default", "via": "10.0.0.1", "nexthops": [{"via": "10.0.0.2"}]},
          "via: is there beside nexthops; say it in one of them"),
         ({"to": "default", "dev": "eth0", "nexthops": [{"via": "10.0.0.2"}]},

@@ -49,6 +49,7 @@ def shapes() -> Iterator[BadDocument]:
                 {section: value},
                 (f"{section}: {shown} is not a list; say one entry per line, each with a dash",),
             )
+        hint = "; say {name: red}" if "name" in keys.split(", ") else ""
         no_entries: Values = (
             ("null", None, "null"),
             ("text", "red", '"red"'),
@@ -59,7 +60,7 @@ def shapes() -> Iterator[BadDocument]:
             yield BadDocument(
                 f"{section}-entry-{case}",
                 {section: [value]},
-                (f"{section}[0]: {shown} is not a mapping of fields ({keys})",),
+                (f"{section}[0]: {shown} is not a mapping of fields ({keys}){hint if case == 'text' else ''}",),
             )
     for section, missing in FIRST_MISSING.items():
         yield BadDocument(f"{section}-entry-empty", {section: [{}]}, (f"{section}[0].{missing}",))
@@ -92,7 +93,7 @@ def shapes() -> Iterator[BadDocument]:
     yield BadDocument(
         "peer-is-text",
         {"veths": [{"name": "a0", "peer": "b0"}]},
-        (f'veths[0].peer: "b0" is not a mapping of fields ({peer_keys})',),
+        (f'veths[0].peer: "b0" is not a mapping of fields ({peer_keys}); say {{name: b0}}',),
     )
     yield BadDocument(
         "peer-empty",
@@ -194,7 +195,7 @@ def top_level() -> Iterator[BadDocument]:
          "bridges[0].guests.services: are the host's, and to_host is false; leave one of the two out"),
         ({"namespaces": [RED], "bridges": [{"name": "br0", "netns": "red", "guests": {}}]},
          "bridges[0].guests: is for bridges of the host; leave it out, or leave netns out"),
-        ({"forwarding": True}, "forwarding: true is not a mapping of fields (ipv4, ipv6, networks)"),
+        ({"forwarding": True}, "forwarding: true is not a mapping of fields (ipv4, ipv6, networks); say {ipv4: true}"),
         ({"forwarding": {"ipv4": "perhaps"}}, 'forwarding.ipv4: "perhaps" is neither true nor false'),
         ({"forwarding": {"networks": "10.0.0.0/8"}},
          'forwarding.networks: "10.0.0.0/8" is not a list; say it like [192.168.15.0/24]'),

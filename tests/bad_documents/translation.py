@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any, Iterator
 
 from ansible_collections.hostwire.linux.tests.bad_documents.model import (
-    ADDRESS_RULE,
     HOST_RULE,
+    NETWORK_RULE,
     TARGET_RULE,
     BadDocument,
     Document,
@@ -20,12 +20,14 @@ PORT_RULE = "say a number from 1 to 65535, or a range like 8000-8010"
 
 def masquerades() -> Iterator[BadDocument]:
     cases: tuple[tuple[dict[str, Any], str], ...] = (
-        ({"source": "192.168.15.0"}, 'source: "192.168.15.0" has no prefix length; write it like 192.168.15.0/24'),
+        ({"source": "192.168.15.0"}, 'source: "192.168.15.0" has no prefix length; say 192.168.15.0/24'),
         ({"source": "192.168.15.5/24"},
          'source: "192.168.15.5/24" has host bits set; say 192.168.15.0/24, or 192.168.15.5/32 for one host'),
-        ({"source": "red"}, f'source: "red" {ADDRESS_RULE}'),
+        ({"source": "red"}, f'source: "red" {NETWORK_RULE}'),
         ({"source": ""}, "source: is empty; say a network, like 192.168.15.0/24, or leave it out"),
         ({"source": ["10.0.0.0/8"]}, "source: a list is not text; say a network, like 192.168.15.0/24"),
+        ({"source": "10.0.0.0/8", "to_source": "127.0.0.1"},
+         "to_source: 127.0.0.1 is a loopback address, to which no answer finds back"),
         ({"source": "10.0.0.0/8", "to_source": "web"}, f'to_source: "web" {HOST_RULE}'),
         ({"source": "10.0.0.0/8", "to_source": "10.0.0.1/24"},
          'to_source: "10.0.0.1/24" has a prefix length; write the address alone: 10.0.0.1'),
@@ -103,7 +105,7 @@ def published_ports() -> Iterator[BadDocument]:
         ({**to, "port": 80, "protocol": "TCP"}, 'protocol: "TCP" is none of tcp, udp; did you mean "tcp"?'),
         ({**to, "port": 80, "protocol": 6}, "protocol: 6 is none of tcp, udp"),
         ({**to, "port": 80, "sources": "10.0.0.0/8"}, 'sources: "10.0.0.0/8" is not a list; say it like [192.168.15.0/24]'),
-        ({**to, "port": 80, "sources": ["10.0.0.5"]}, 'sources[0]: "10.0.0.5" has no prefix length; write it like 10.0.0.5/24'),
+        ({**to, "port": 80, "sources": ["10.0.0.5"]}, 'sources[0]: "10.0.0.5" has no prefix length; say 10.0.0.0/24, or 10.0.0.5/32 for one host'),
         ({**to, "port": 80, "sources": ["10.0.0.5/24"]},
          'sources[0]: "10.0.0.5/24" has host bits set; say 10.0.0.0/24, or 10.0.0.5/32 for one host'),
         ({**to, "port": 80, "sources": [None]}, "sources[0]: null is not text; say it like [192.168.15.0/24]"),

@@ -73,6 +73,12 @@ def refused(machine: Machine, *words: str, **parameters: Any) -> dict[str, Any]:
     return answer
 
 
+def fault(machine: Machine, condition: str) -> None:
+    """Docker's unit asks for this before each start; it has been started like that."""
+    machine.write(DROP_IN, f"[Service]\nExecStartPre=/bin/sh -c '{condition}'\n")
+    machine.run("sh", "-c", "systemctl daemon-reload; systemctl restart docker; docker start plain")
+
+
 def test_values_routes_and_networks_in_the_way_are_all_named_at_once(host: Machine) -> None:
     host.run("ip", "link", "add", "vpn0", "type", "veth", "peer", "name", "vpn1")
     try:
@@ -166,8 +172,7 @@ def test_a_full_or_read_only_disk_shows_before_anything_stops(host: Machine) -> 
 def test_a_dockerd_that_does_not_start_is_started_as_it_was(host: Machine) -> None:
     condition = "! grep -q 10.66.66 /etc/docker/daemon.json || { echo 10.66.66 is not liked here; exit 1; }"
     host.write(DAEMON_JSON, '{"debug": false}\n')
-    host.write(DROP_IN, f"[Service]\nExecStartPre=/bin/sh -c '{condition}'\n")
-    host.run("systemctl", "daemon-reload")
+    fault(host, condition)
     answer = host.module("docker_bridge", bip=NEW)
     assert "dockerd doesn't start: 10.66.66 is not liked here" in answer["msg"]
     assert "everything is as it was before" in answer["msg"]
@@ -281,8 +286,7 @@ def test_what_a_person_mended_after_a_kill_stays(host: Machine) -> None:
 
 @pytest.mark.releases("trixie")
 def test_a_run_that_was_killed_going_back_is_ended_by_the_next(host: Machine) -> None:
-    host.write(DROP_IN, "[Service]\nExecStartPre=/bin/sh -c '! grep -q 10.66.66 /etc/docker/daemon.json'\n")
-    host.run("systemctl", "daemon-reload")
+    fault(host, "! grep -q 10.66.66 /etc/docker/daemon.json")
     killed(host, "going back", bip=NEW)
     host.run("rm", DROP_IN)
     host.run("systemctl", "daemon-reload")
@@ -294,8 +298,8 @@ def test_a_run_that_was_killed_going_back_is_ended_by_the_next(host: Machine) ->
 
 @pytest.mark.releases("trixie")
 def test_a_docker_that_starts_neither_way_is_said_and_ended_by_the_next_run(host: Machine) -> None:
-    host.write(DROP_IN, "[Service]\nExecStartPre=/bin/sh -c '! test -e /run/no-docker'\n")
-    host.run("sh", "-c", "systemctl daemon-reload; touch /run/no-docker")
+    fault(host, "! test -e /run/no-docker")
+    host.run("touch", "/run/no-docker")
     answer = host.module("docker_bridge", bip=NEW)
     assert answer["kind"] == "undo"
     assert "dockerd doesn't start" in answer["msg"]

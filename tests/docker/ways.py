@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Mapping, NamedTuple, Optional
+from typing import Any, Mapping, NamedTuple, Optional, Tuple
 
 from ansible_collections.hostwire.linux.tests.docker.machines import Machine, serving
 
@@ -12,6 +12,16 @@ DAEMON_JSON, DEFAULTS = "/etc/docker/daemon.json", "/etc/default/docker"
 DROP_IN = "/etc/systemd/system/docker.service.d/way.conf"
 SOCKET = "/etc/systemd/system/docker.socket.d/way.conf"
 SECOND = "/run/systemd/system/second.service"
+APP = "/run/systemd/system/app.service"
+# As people write them: the container is made anew with each start.
+APP_UNIT = """[Unit]
+Requires=docker.service
+After=docker.service
+[Service]
+ExecStartPre=-/usr/bin/docker rm -f app
+ExecStart=/usr/bin/docker run --name app busybox sh -c "trap 'exit 0' TERM; while :; do sleep 1 & wait $$!; done"
+ExecStop=/usr/bin/docker stop app
+"""
 WRAPPER = "/usr/local/bin/start-docker"
 OLD, NEW = "172.17.0.1", "192.168.225.1/24"
 COMMAND = "/usr/sbin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock"
@@ -22,9 +32,11 @@ FILES = (
     SOCKET,
     WRAPPER,
     SECOND,
+    APP,
     "/etc/default/docker-opts",
     "/run/flannel/docker",
     "/srv/d.json",
+    "/srv/docker.json",
 )
 
 
@@ -37,7 +49,8 @@ class Way(NamedTuple):
     """``files`` and ``commands`` set a host up, Docker is started, a container is run; then come the ``edits``.
 
     ``refused`` are the words that a refusal holds, "" where docker0 moves; ``blind``: the move can be tried with
-    nothing looked at beforehand, and is taken back. ``warned`` are words of the plan.
+    nothing looked at beforehand, and is taken back. ``warned`` are words of the plan. ``others`` are containers that
+    run beside the one that all hosts have, ``kept`` addresses of docker0's that aren't Docker's.
     """
 
     files: Mapping[str, str] = {}
@@ -48,6 +61,8 @@ class Way(NamedTuple):
     refused: str = ""
     warned: str = ""
     blind: bool = True
+    others: Tuple[str, ...] = ()
+    kept: Tuple[str, ...] = ()
     releases: tuple[str, ...] = ("bookworm", "trixie", "forky")
 
 
@@ -123,6 +138,86 @@ WAYS = {
         refused="two engines",
         blind=False,
     ),
+    "edited-into-no-storage": Way(
+        edits={DAEMON_JSON: '{"storage-driver": "nope"}'}, refused="storage-driver", blind=False
+    ),
+    "edited-into-no-runtime": Way(
+        edits={DAEMON_JSON: '{"default-runtime": "nope"}'}, refused="default-runtime", blind=False
+    ),
+    "edited-without-harm": Way(
+        edits={DAEMON_JSON: '{"storage-driver": "overlay2", "log-opts": {"max-size": "10m"}, "labels": ["a=1"]}'},
+        blind=False,
+    ),
+    "edited-into-no-start": Way(
+        edits={DROP_IN: "[Service]\nExecStartPre=/bin/false\n"},
+        afterwards="systemctl daemon-reload",
+        refused=f"{DROP_IN}: was changed",
+        blind=False,
+    ),
+    "edited-and-not-read": Way(
+        edits={DROP_IN: "[Service]\nExecStartPre=/bin/false\n"},
+        refused="systemctl daemon-reload",
+        blind=False,
+    ),
+    "data-root-of-yesterday": Way(
+        {DAEMON_JSON: '{"data-root": "/var/lib/docker/yesterday"}'},
+        afterwards=f"rm {DAEMON_JSON}",
+        refused="data-root",
+        blind=False,
+    ),
+    "data-root-elsewhere": Way({DAEMON_JSON: '{"data-root": "/var/lib/docker/elsewhere"}'}),
+    "condition-of-yesterday": Way(
+        {DROP_IN: "[Unit]\nConditionPathExists=/srv/yes\n"},
+        commands="touch /srv/yes",
+        afterwards="rm /srv/yes",
+        refused="ConditionPathExists=/srv/yes",
+        blind=False,
+    ),
+    "masked-socket": Way(afterwards="systemctl mask --runtime docker.socket", refused="is masked", blind=False),
+    "masked-requirement": Way(
+        {DROP_IN: "[Unit]\nRequires=containerd.service\n"},
+        afterwards="systemctl mask --runtime containerd.service",
+        refused="containerd.service: is masked",
+        blind=False,
+    ),
+    "stops-for-nobody": Way({DROP_IN: "[Unit]\nRefuseManualStop=yes\n"}, refused="RefuseManualStop", blind=False),
+    "daemon.json-is-nothing": Way(
+        commands=f"mkdir -p /etc/docker; ln -s /dev/null {DAEMON_JSON}",
+        refused="it leads to /dev/null",
+        blind=False,
+        releases=("trixie", "forky"),
+    ),
+    "daemon.json-is-mounted": Way(
+        {"/srv/d.json": "{}", DAEMON_JSON: "{}"},
+        commands=f"mount --bind /srv/d.json {DAEMON_JSON}",
+        refused="another file is mounted there",
+        blind=False,
+    ),
+    "daemon.json-says-nothing": Way(
+        {DAEMON_JSON: '{"bip": "", "fixed-cidr": "", "default-address-pools": [], "mtu": 0, "dns": null}'}
+    ),
+    "daemon.json-with-a-mark": Way({DAEMON_JSON: '\ufeff{"debug": false}\n'}, releases=("forky",)),
+    "config-file-by-a-specifier": Way(
+        {"/srv/docker.json": "{}", **exec_start(f"{COMMAND} --config-file /srv/%p.json")}
+    ),
+    "config-file-without-a-slash": Way(
+        {"/srv/d.json": "{}", **exec_start(f"{COMMAND} --config-file d.json", "WorkingDirectory=/srv\n")}
+    ),
+    "a-container-listens-at-docker0": Way(
+        afterwards="docker run -d --name side --network host busybox httpd -f -p 172.17.0.1:9000 >/dev/null",
+        refused="container side: ",
+        blind=False,
+        others=("side",),
+    ),
+    "a-container-of-a-unit": Way(
+        {APP: APP_UNIT},
+        afterwards="systemctl daemon-reload; systemctl start app; until docker ps | grep -q app; do sleep 0.1; done",
+        others=("app",),
+    ),
+    "addresses-of-others": Way(
+        afterwards="ip addr add 10.1.1.1/24 dev docker0", kept=("10.1.1.1/24",), blind=False, releases=("forky",)
+    ),
+    "without-masquerading": Way(parameters={"ip_masq": False, "icc": False}),
     "a-swarm": Way(
         afterwards="docker swarm init --advertise-addr 127.0.0.1 >/dev/null",
         parameters={"bip": "10.0.1.1/24"},
@@ -138,6 +233,9 @@ SAMPLE = (
     "hosts-at-docker0",
     "socket-at-docker0",
     "edited-into-nonsense",
+    "edited-into-no-storage",
+    "masked-socket",
+    "a-container-of-a-unit",
 )
 
 
@@ -166,6 +264,7 @@ def set_up(machine: Machine, way: Way) -> None:
             "sh", "-c", f"ip link add docker0 type bridge; ip link set docker0 up; ip addr add {OLD}/16 dev docker0"
         )
     machine.start_docker()
+    machine.run("sh", "-c", IMAGE)
     machine.docker("run", "-d", "--restart", "always", "--name", "web", "-p", "8080:80", "busybox", *serving("web"))
     for path, text in way.edits.items():
         machine.write(path, text)
@@ -175,7 +274,11 @@ def set_up(machine: Machine, way: Way) -> None:
 
 def clean_up(machine: Machine) -> None:
     """Take away what a way leaves behind that a reset doesn't."""
-    commands = ("docker rm -f web", "docker swarm leave --force", "systemctl stop second", f"rm -f {' '.join(FILES)}")
+    commands = (
+        *("systemctl unmask --runtime docker.socket containerd.service", f"umount {DAEMON_JSON}"),
+        *("systemctl stop app", "docker rm -f web side app", "docker swarm leave --force", "systemctl stop second"),
+        *(f"rm -f {' '.join(FILES)}", "systemctl daemon-reload"),
+    )
     machine.run("sh", "-c", "; ".join(f"timeout 20 {command} >/dev/null 2>&1" for command in commands), check=False)
 
 
@@ -187,6 +290,8 @@ def state(machine: Machine) -> State:
     )
 
 
+# With another data-root there is none yet.
+IMAGE = "docker image inspect busybox || docker import /usr/local/share/hostwire/busybox.tar busybox"
 # In one program, as each one that is started on a host takes its time.
 LOOK = """
 import glob, json, subprocess, sys

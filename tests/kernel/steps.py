@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs that fail or are killed at a chosen step."""
+"""Runs: refused, failing or killed at a chosen step, or as they should be."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import signal
 import subprocess
 import zlib
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Type
 
 import pytest
 
 from ansible_collections.hostwire.linux.plugins.module_utils import engine
+from ansible_collections.hostwire.linux.plugins.module_utils.errors import HostwireError
 from ansible_collections.hostwire.linux.tests.kernel import private, world
 
 Document = Dict[str, Any]
@@ -42,6 +43,17 @@ def some_of(count: int, salt: str) -> range:
 
 def apply(document: Document, hook: Optional[Callable[[int, str], None]] = None) -> engine.Result:
     return engine.run(document, hook=hook, dad_seconds=0)
+
+
+def refused_alike(kind: Type[HostwireError], document: Document, **options: Any) -> List[str]:
+    """The problems for which check mode and a run refuse a document, in the same words."""
+    told = []
+    for check in (True, False):
+        with pytest.raises(kind) as refused:
+            engine.run(document, check=check, dad_seconds=0, **options)
+        told.append(list(refused.value.problems))
+    assert told[0] == told[1]
+    return told[0]
 
 
 def begin(there: Optional[Document]) -> None:

@@ -58,7 +58,7 @@ def test_programs_that_listen_at_docker0_are_seen() -> None:
         socket.create_server(("127.0.0.1", 82)),
     ):
         names.bind(("172.17.0.1", 53))
-        found = dict(situation._sockets((OLD, "fd00:17::1/64")))
+        found = {one.address: one.words for one in situation._sockets((OLD, "fd00:17::1/64"))}
     assert set(found) == {"172.17.0.1", "fd00:17::1"}
     assert found["172.17.0.1"].endswith(", port 53/udp")
     assert found["fd00:17::1"].endswith(", port 80/tcp")

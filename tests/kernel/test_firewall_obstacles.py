@@ -11,9 +11,9 @@ from typing import Any, Dict, List
 
 import pytest
 
-from ansible_collections.hostwire.linux.plugins.module_utils import engine, firewall
+from ansible_collections.hostwire.linux.plugins.module_utils import engine, firewall, sockets
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict
-from ansible_collections.hostwire.linux.plugins.module_utils.firewall import matches, natives, sockets
+from ansible_collections.hostwire.linux.plugins.module_utils.firewall import matches, natives
 from ansible_collections.hostwire.linux.tests.kernel.firewall_world import (
     BLUE,
     HOST,

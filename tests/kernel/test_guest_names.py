@@ -17,6 +17,7 @@ import yaml
 
 from ansible_collections.hostwire.linux.plugins.module_utils import engine
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import KernelRefused
+from ansible_collections.hostwire.linux.plugins.module_utils.guest_names import places
 from ansible_collections.hostwire.linux.plugins.module_utils.hosts_file.spot import Spot
 from ansible_collections.hostwire.linux.plugins.modules import guest_names
 from ansible_collections.hostwire.linux.tests.in_process import call
@@ -164,6 +165,28 @@ def test_the_documented_examples_do_what_they_say(private_host: Path) -> None:
     for task, done, again in zip(tasks, results, results):
         assert (done["changed"], again["changed"]) == (True, False), task["name"]
     assert below(NETNS) == {}
+
+
+def test_what_somebody_else_wrote_meanwhile_is_neither_lost_nor_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = Path("/etc/netns/localdb/hosts")
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("127.0.0.1 localhost\n")
+    really = places.remember
+
+    def write_too(*asked: Any) -> None:  # behind the look at the files, before the first is written
+        theirs.write_text("127.0.0.1 localhost\n10.7.7.7 mine\n")
+        really(*asked)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(places, "remember", write_too)
+        refused = call("guest_names", namespaces=ROOMS, entries=NAMES)
+    assert (refused["kind"], refused["problems"]) == (
+        "verify",
+        ["/etc/netns/localdb/hosts: somebody else wrote to it meanwhile; run this again"],
+    )
+    assert below(NETNS) == {str(theirs): b"127.0.0.1 localhost\n10.7.7.7 mine\n"}
+    assert call("guest_names", namespaces=ROOMS, entries=NAMES)["changed"]
+    assert b"10.7.7.7 mine" in theirs.read_bytes()
 
 
 def test_a_file_that_cannot_be_written_takes_the_others_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,6 +72,8 @@ def test_two_documents_side_by_side_touch_only_their_own() -> None:
     assert run(world.FIRST).plan == ()
     with refused(Conflict, "belongs to the document 'other'"):
         run({**world.FIRST, "bridges": [*world.FIRST["bridges"], {"name": "to-grey"}]})
+    with refused(Conflict, "namespace \"red\" belongs to the document 'main': take it off"):
+        run({"name": "third", "namespaces": [{"name": "red"}]})
     run({"name": "other", **NOTHING})
     assert world.differences(with_first, world.image()) == []
     run(other)

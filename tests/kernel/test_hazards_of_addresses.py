@@ -11,7 +11,9 @@ import errno
 import socket
 import struct
 import time
+from ipaddress import IPv6Address
 from pathlib import Path
+from typing import List, Optional
 
 import pytest
 
@@ -25,6 +27,7 @@ from ansible_collections.hostwire.linux.tests.kernel.plainly import (
     addresses,
     cable,
     ip,
+    link,
     refused,
     routes,
     run,
@@ -45,6 +48,59 @@ def test_25_an_address_with_another_prefix_length_does_not_stay_beside_ours() ->
     assert addresses("eth0", "red") == ["10.50.0.2/24"]
     run(cable("10.50.0.2/16"))
     assert addresses("eth0", "red") == ["10.50.0.2/16"]
+
+
+@pytest.mark.parametrize("ours", [True, False], ids=["ours", "anothers"])
+@pytest.mark.parametrize("address", ["192.0.2.9", "2001:db8::9"])
+def test_25_an_address_is_given_another_prefix_length(address: str, ours: bool) -> None:
+    short, long = (24, 25) if ours else (25, 24)
+    if not ours:
+        world.build_surroundings()
+
+    def document(length: int) -> Document:
+        sections = cable(f"{address}/{length}") if ours else {}
+        sections["interfaces" if not ours else "bridges"] = [
+            {"name": "br0" if ours else "eth0", "addresses": [f"{address}/{length}".replace(".9/", ".200/")]}
+        ]
+        return sections
+
+    run(document(short))
+    before = world.image()
+    wanted = document(long)
+    planned = engine.run(wanted, check=True).plan
+    assert run(wanted).plan == planned
+    assert not run(wanted).changed
+    run(document(short))
+    assert world.differences(before, world.image()) == []
+
+
+@pytest.mark.parametrize("new", [[], ["fe80::5/10"], ["fe80::6/64"]])
+@pytest.mark.parametrize("netns", ["red", None])
+def test_25_a_link_local_address_goes_with_the_document_that_gave_it_and_the_kernels_own_stays(
+    netns: Optional[str], new: List[str]
+) -> None:
+    def document(*given: str) -> Document:
+        return cable(*given) if netns else cable(addresses=list(given))
+
+    def there() -> List[str]:
+        return sorted(f"{entry['local']}/{entry['prefixlen']}" for entry in link(*end)["addr_info"])
+
+    end = ("eth0", "red") if netns else ("to-red", None)
+    run(document())
+    a, b, c, d, e, f = bytes.fromhex(link(*end)["address"].replace(":", ""))
+    kernels_own = f"{IPv6Address(f'fe80::{a ^ 2:02x}{b:02x}:{c:02x}ff:fe{d:02x}:{e:02x}{f:02x}')}/64"
+    run(document("fe80::5/64", kernels_own))
+    assert there() == sorted(["fe80::5/64", kernels_own])
+    planned = engine.run(document(*new), check=True).plan
+    assert run(document(*new)).plan == planned
+    assert there() == sorted([*new, kernels_own])
+    assert not run(document(*new)).changed
+
+
+def test_25_an_ipv6_address_moves_to_another_link_with_another_prefix_length() -> None:
+    run({**cable("2001:db8::9/64"), "bridges": [{"name": "br0"}]})
+    run({**cable(), "bridges": [{"name": "br0", "addresses": ["2001:db8::9/80"]}]})
+    assert (addresses("eth0", "red"), addresses("br0")) == ([], ["2001:db8::9/80"])
 
 
 def test_26_taking_a_primary_address_leaves_its_secondaries_on_our_link() -> None:

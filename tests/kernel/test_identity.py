@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.hostwire.linux.plugins.module_utils import engine
 from ansible_collections.hostwire.linux.plugins.module_utils.info import info
 from ansible_collections.hostwire.linux.tests.in_process import call
 
@@ -122,3 +123,17 @@ def test_a_default_route_of_either_family_goes_by_that_word(private_host: Path) 
     call("route", to="default", via="fd00:15::2")
     assert len(done("route", to="default", via="fd00:15::2", state="absent")["plan"]) == 1
     assert len(done("route", to="default", state="absent")["plan"]) == 1
+
+
+@pytest.mark.parametrize("kind", ["bridges", "veths", "taps"])
+@pytest.mark.parametrize("name", ["sw0", "a", "b", "tap0"])
+def test_what_is_of_another_kind_isnt_meant(private_host: Path, kind: str, name: str) -> None:
+    document = {
+        "bridges": [{"name": "sw0"}],
+        "veths": [{"name": "a", "peer": {"name": "b"}}],
+        "taps": [{"name": "tap0"}],
+    }
+    engine.run(document)
+    kinds = {"sw0": "bridges", "a": "veths", "b": "veths", "tap0": "taps"}
+    result = engine.run({"state": "absent", kind: [{"name": name}]}, fragment=True)
+    assert result.changed == (kinds[name] == kind)

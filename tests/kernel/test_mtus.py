@@ -10,8 +10,9 @@ from typing import Any, Dict, List
 import pytest
 
 from ansible_collections.hostwire.linux.plugins.module_utils import engine
-from ansible_collections.hostwire.linux.plugins.module_utils.errors import InvalidValue
-from ansible_collections.hostwire.linux.tests.kernel import lan
+from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict, InvalidValue, VerificationFailed
+from ansible_collections.hostwire.linux.tests.kernel import lan, world
+from ansible_collections.hostwire.linux.tests.kernel.plainly import ip, setting
 
 Document = Dict[str, Any]
 HOST, GUEST = ["172.17.0.1/24", "fd00:17::1/64"], ["172.17.0.2/24", "fd00:17::2/64"]
@@ -129,3 +130,88 @@ def test_guests_beside_a_wire_with_another_mtu(private_host: object, how: str) -
 def test_one_end_too_small_for_the_ipv6_of_the_other_is_refused(private_host: object) -> None:
     with pytest.raises(InvalidValue, match=r"veths\[0\]\.peer\.mtu: 1000 is under 1280"):
         engine.run({**CABLE, "veths": [{"name": "v", "mtu": 1000, "peer": {"name": "eth0", "addresses": GUEST}}]})
+
+
+SIX, FOUR = "fd00::1/64", "10.0.0.1/24"
+
+
+def shrinking(kind: str, mtu: int, *held: str) -> Document:
+    peer = {"peer": {"name": "y"}} if kind == "veths" else {}
+    return {kind: [{"name": "x", "mtu": mtu, "addresses": [*held], **peer}]}
+
+
+@pytest.mark.parametrize("kind", ["bridges", "veths", "interfaces"])
+def test_an_ipv6_address_leaves_a_link_that_becomes_too_small_for_it(private_host: object, kind: str) -> None:
+    if kind == "interfaces":
+        ip("link", "add", "x", "mtu", "1000", "type", "veth", "peer", "name", "far")
+        ip("link", "set", "x", "up")
+    before = world.image()
+    for wanted in (shrinking(kind, 1400, SIX, FOUR), shrinking(kind, 1000, FOUR), shrinking(kind, 1400, SIX)):
+        predicted = engine.run(wanted, check=True)
+        done = engine.run(wanted, dad_seconds=0)
+        assert done.plan == predicted.plan
+        assert engine.run(wanted, dad_seconds=0).plan == ()
+    there = world.image()
+    with pytest.raises(VerificationFailed, match="put back"):
+        engine.run({**shrinking(kind, 1000, FOUR), "probes": [{"to": "198.51.100.1"}]}, dad_seconds=0)
+    assert world.differences(there, world.image()) == []
+    engine.run({"state": "absent"}, dad_seconds=0)
+    assert world.differences(before, world.image()) == []
+
+
+def test_an_interface_that_is_too_small_for_ipv6_gets_no_address_of_it(private_host: object) -> None:
+    ip("link", "add", "x", "mtu", "1000", "type", "veth", "peer", "name", "far")
+    for check in (True, False):
+        with pytest.raises(Conflict, match="x: its mtu is 1000, and 1280 is the least that IPv6 works with"):
+            engine.run({"interfaces": [{"name": "x", "addresses": [SIX]}]}, check=check)
+    engine.run({"interfaces": [{"name": "x", "mtu": 1280, "addresses": [SIX]}]}, dad_seconds=0)
+
+
+@pytest.mark.parametrize("whose", ["ours", "another's"])
+def test_a_switch_with_a_small_port(private_host: object, whose: str) -> None:
+    switch = {"bridges": [{"name": "b"}]}
+    port = {"name": "p", "bridge": "b", "peer": {"name": "q"}}
+    if whose == "ours":
+        engine.run({**switch, "veths": [{**port, "mtu": 1000}]}, dad_seconds=0)
+    else:
+        engine.run(switch, dad_seconds=0)
+        ip("link", "add", "p", "mtu", "1000", "type", "veth", "peer", "name", "q")
+        ip("link", "set", "dev", "p", "master", "b")
+    wanted = {"bridges": [{"name": "b", "addresses": [SIX]}], "veths": [port] if whose == "ours" else []}
+    if whose == "ours":
+        engine.run(wanted, dad_seconds=0)
+    else:
+        with pytest.raises(Conflict, match="b: its mtu is 1000, its port p's"):
+            engine.run(wanted, check=True)
+
+
+@pytest.mark.parametrize("netns", [None, "g"])
+@pytest.mark.parametrize("port", ["veths", "taps"])
+def test_a_switch_with_an_mtu_of_its_own_has_ipv6_beside_a_small_port(
+    private_host: object, netns: str | None, port: str
+) -> None:
+    place = {"netns": netns} if netns else {}
+    small: Document = {"name": "p", "bridge": "b", "mtu": 1000, **place}
+    if port == "veths":
+        small["peer"] = {"name": "q", **place}
+    document = {
+        "namespaces": [{"name": "g"}],
+        "bridges": [{"name": "b", "mtu": 1500, "addresses": [SIX], **place}],
+        port: [small],
+    }
+    predicted = engine.run(document, check=True)
+    assert engine.run(document, dad_seconds=0).plan == predicted.plan
+    assert engine.run(document, dad_seconds=0).plan == ()
+    if netns is None:
+        assert setting("net/ipv6/conf/b/accept_ra") == "0"
+
+
+def test_a_switch_onto_which_a_small_interface_is_plugged(private_host: object) -> None:
+    ip("link", "add", "p", "mtu", "1000", "type", "veth", "peer", "name", "q")
+    switch: Document = {"name": "b", "addresses": [SIX]}
+    for check in (True, False):
+        with pytest.raises(Conflict, match="b: it gets the mtu of its port p"):
+            engine.run({"bridges": [switch], "interfaces": [{"name": "p", "bridge": "b"}]}, check=check)
+    wide = {"bridges": [{**switch, "mtu": 1500}], "interfaces": [{"name": "p", "bridge": "b"}]}
+    engine.run(wide, dad_seconds=0)
+    assert engine.run(wide, dad_seconds=0).plan == ()

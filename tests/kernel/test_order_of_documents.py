@@ -120,3 +120,14 @@ def test_a_host_that_forwards_and_has_no_packet_filter_is_told_of(
     warnings = [engine.run(silent, check=check).warnings for check in (True, False, False)]
     expected = "this host forwards packets and has no iptables: nothing keeps others away from who is on quiet"
     assert [[line.startswith(expected) for line in lines] for lines in warnings] == [[True] * bool(forwarding)] * 3
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_a_host_that_stops_forwarding_needs_no_packet_filter(family: int) -> None:
+    document = network("quiet", 3, "eth0")
+    del document["masquerade"]
+    engine.run({**document, "forwarding": {f"ipv{family}": True}}, dad_seconds=0)
+    del document["forwarding"]
+    foretold(document)
+    assert engine.run(document, check=True).warnings == ()
+    assert settled(document)

@@ -316,7 +316,7 @@ def test_the_module_tells_of_each_document_and_shows_what_changes(private_host: 
 def test_what_is_wrong_with_documents_is_said_at_once_with_their_places(private_host: object) -> None:
     answer = call("topologies", documents=[{"nmae": "rooms"}, "red", {"bridges": [{"name": "-x"}]}], emptied=["red"])
     assert (answer["failed"], answer["kind"]) == (True, "invalid")
-    for path in ("emptied:", "documents[0].nmae:", "documents[1]", "documents[2].bridges[0].name:"):
+    for path in ("emptied:", "documents[0].nmae:", 'documents[1]: "red" is not', "documents[2].bridges[0].name:"):
         assert any(problem.startswith(path) for problem in answer["problems"]), (path, answer["problems"])
 
 
@@ -334,3 +334,16 @@ def test_a_guest_behind_a_router_and_in_another_network_is_as_it_was_the_second_
     )
     assert foretold_and_done(documents(setup, []))
     assert not foretold_and_done(documents(setup, []))
+
+
+@pytest.mark.usefixtures("private_host")
+def test_two_documents_without_a_name_would_take_each_others_objects() -> None:
+    documents = [{"bridges": [{"name": "b0"}]}, {"name": "c"}, {"bridges": [{"name": "b1"}]}]
+    before = world.image()
+    for check in (True, False):
+        (line,) = call("topologies", documents=documents, check=check)["problems"]
+        assert line.startswith("documents[2].name: is missing, as it is in documents[0]")
+    assert world.differences(before, world.image()) == []
+    for first, second in (({"name": "main"}, {"name": "main"}), ({"state": "absent"}, {})):
+        documents = [{**first, "bridges": [{"name": "b0"}]}, {**second, "bridges": [{"name": "b1"}]}]
+        assert call("topologies", documents=documents)["changed"]  # that is said

@@ -99,3 +99,18 @@ def test_every_part_of_the_path_is_absolute(monkeypatch: pytest.MonkeyPatch, pat
 def test_what_an_administrator_put_first_stays_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/opt/iptables/sbin::/usr/bin")
     assert search_path().startswith("/opt/iptables/sbin:/usr/bin:/usr/local/sbin:")
+
+
+def test_nobody_else_can_put_a_program_where_one_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, everybodys, theirs, link = (tmp_path / name for name in ("ours", "everybodys", "theirs", "link"))
+    for directory, mode in ((ours, 0o755), (everybodys, 0o1777), (theirs, 0o755)):
+        directory.mkdir()
+        directory.chmod(mode)
+    link.symlink_to(everybodys)
+    monkeypatch.chdir(everybodys)
+    careless = [everybodys, link, "/proc/self/cwd"]
+    if os.getuid() == 0:
+        os.chown(theirs, 65534, -1)
+        careless.append(theirs)
+    monkeypatch.setenv("PATH", os.pathsep.join(str(path) for path in (ours, *careless, "/nowhere")))
+    assert search_path().startswith(f"{ours}:/nowhere:/usr/local/sbin:")

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.hostwire.linux.plugins.module_utils import engine, rehearsal
-from ansible_collections.hostwire.linux.plugins.module_utils.errors import InvalidValue
+from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict, InvalidValue
 from ansible_collections.hostwire.linux.tests.in_process import call
 from ansible_collections.hostwire.linux.tests.kernel import scenarios
 from ansible_collections.hostwire.linux.tests.kernel.playbook import play
@@ -124,3 +125,35 @@ def test_names_stay_where_no_names_or_no_guests_are_given() -> None:
             ]
     assert not call("guest_names", owner="another")["changed"]
     assert call("guest_names", state="absent")["changed"]
+
+
+@pytest.mark.usefixtures("private_host")
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"interfaces": [{"name": "enp1s0", "mtu": 1400}]},
+        {"bridges": [{"name": "br0", "uplink": "enp1s0"}]},
+        {"routes": [{"to": "10.9.0.0/16", "dev": "enp1s0"}]},
+    ],
+)
+def test_another_name_of_an_interface_leads_to_the_one_it_goes_by(document: dict[str, Any]) -> None:
+    for command in ("link add eth0 type veth peer name far", "link property add dev eth0 altname enp1s0"):
+        subprocess.run(["ip", *command.split()], check=True)
+    with pytest.raises(InvalidValue, match=r'no interface named "enp1s0".*another name of "eth0": say that'):
+        engine.run(document, check=True)
+
+
+@pytest.mark.usefixtures("private_host")
+def test_what_has_a_namespaces_name_and_is_none_is_named_beforehand() -> None:
+    directory = Path("/run/netns")
+    (directory / "full").write_text("x")
+    (directory / "link").symlink_to("/nowhere")
+    (directory / "left").touch()  # a crash's leftover, which is made good
+    for check in (True, False):
+        with pytest.raises(Conflict) as refused:
+            engine.run({"namespaces": [{"name": name} for name in ("full", "link", "left")]}, check=check)
+        assert sorted(line.split(" is there")[0] for line in refused.value.problems) == [
+            "namespace full: /run/netns/full",
+            "namespace link: /run/netns/link",
+        ]
+    engine.run({"namespaces": [{"name": "left"}]})

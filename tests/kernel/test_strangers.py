@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.hostwire.linux.plugins.module_utils import engine
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict
-from ansible_collections.hostwire.linux.tests.kernel.steps import NOTHING, Document, apply, inside
+from ansible_collections.hostwire.linux.tests.kernel.steps import NOTHING, Document, apply, inside, refused_alike
 
 PLACES = pytest.mark.parametrize("netns", [None, "room"], ids=["host", "namespace"])
 
@@ -55,14 +54,9 @@ def _everything() -> list[Any]:
 def refusals(document: Document, **options: Any) -> list[str]:
     """What a run and check mode say alike, and nothing has changed by that."""
     before = _everything()
-    told = []
-    for check in (True, False):
-        with pytest.raises(Conflict) as refused:
-            engine.run(document, check=check, dad_seconds=0, **options)
-        told.append(list(refused.value.problems))
-    assert told[0] == told[1]
+    told = refused_alike(Conflict, document, **options)
     assert _everything() == before
-    return told[0]
+    return told
 
 
 def ways_to_go(document: Document) -> list[tuple[Document, dict[str, Any]]]:
@@ -249,3 +243,66 @@ def test_many_are_counted(private_host: Path, count: int) -> None:
         ip(None, "link", "set", f"vnet{number}", "master", "br0")
     (line,) = refusals({**document, "bridges": []})
     assert ("and 3 more" in line) == (count == 8)
+
+
+@PLACES
+@pytest.mark.parametrize("family", ["-4", "-6"])
+def test_a_source_of_others_routes_stays(private_host: Path, netns: str | None, family: str) -> None:
+    """Such a route leads elsewhere, and goes, or loses its source, with the address all the same."""
+    document = made(netns)
+    plug(netns, "eth9")
+    ip(netns, "link", "set", "eth9", "up")
+    to, source = ("10.60.0.0/16", "10.1.2.1") if family == "-4" else ("fd60::/64", "fd01::1")
+    ip(netns, family, "route", "add", to, "dev", "eth9", "src", source)
+    bridge, *others = document["bridges"]
+    another = {**bridge, "addresses": ["10.1.2.2/24", "fd01::2/64"]}
+    changed: Document = {**document, "bridges": [another, *others]}
+    for wanted, options in (*ways_to_go(document), (changed, {})):
+        (line,) = refusals(wanted, **options)
+        assert line.startswith(f"address {source} of br0 ({netns or 'host'}) can't be removed: it is the source of")
+        assert to in line
+    ip(netns, family, "route", "del", to)
+    apply(changed)
+    assert apply(NOTHING).changed
+
+
+def test_a_source_that_another_link_has_first_may_go(private_host: Path) -> None:
+    document = made(None)
+    plug(None, "eth9")
+    ip(None, "link", "set", "eth9", "up")
+    ip(None, "route", "add", "10.60.0.0/16", "dev", "eth9", "src", "10.1.2.1")
+    first, second = document["bridges"]
+    moved = [{**first, "addresses": ["10.1.5.1/24"]}, {**second, "addresses": ["10.1.2.1/24"]}]
+    apply({**document, "bridges": moved})
+    assert "10.60.0.0/16 dev eth9 scope link src 10.1.2.1" in ip(None, "route").replace("linkdown ", "")
+
+
+@pytest.mark.parametrize("family", ["iptables", "ip6tables"])
+@pytest.mark.parametrize("netns", [None, "red"])
+def test_a_chain_that_others_rules_lead_to_stays(backend: str, family: str, netns: str | None) -> None:
+    """The kernel deletes none such: that is known beforehand."""
+    place = {"netns": netns} if netns else {}
+    document: Document = {
+        "namespaces": [{"name": "red"}],
+        "bridges": [{"name": "br0", "addresses": ["10.1.2.1/24", "fd01::1/64"], **place}],
+        "published_ports": [
+            {"port": 80, "to": to, "address": "any", **place} for to in ("10.1.2.2:80", "[fd01::2]:80")
+        ],
+    }
+    apply(document)
+    there = ["ip", "netns", "exec", netns] if netns else []
+
+    def tables(*words: str) -> str:
+        command = [*there, f"{family}-{backend}", "-t", "nat", *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    chain = next(line.split()[1] for line in tables("-S").splitlines() if line.startswith("-N HOSTWIRE-"))
+    tables("-N", "mine")
+    tables("-A", "mine", "-j", chain)
+    without = {**document, "published_ports": []}
+    (line,) = refusals(without)
+    assert line.startswith(f"{netns or 'host'}: chain {chain} of {family} (table nat) can't be removed")
+    assert f"-A mine -j {chain}" in line
+    tables("-F", "mine")
+    apply(without)
+    assert apply(NOTHING).changed

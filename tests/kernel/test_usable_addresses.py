@@ -129,3 +129,21 @@ def test_where_somebody_else_is_plugged_in_it_is_checked(private_host: object, t
         engine.run({"bridges": [{"name": "br0"}], "interfaces": [{"name": "eth0", "bridge": "br0"}]})
     with pytest.raises(VerificationFailed, match="somebody else on this network has it"):
         engine.run({"bridges": [SWITCH], "interfaces": [{"name": "eth0", "bridge": "br0"}]})
+
+
+@pytest.mark.parametrize("hub", [None, "room"], ids=["host", "namespace"])
+def test_a_carrier_that_came_and_went_with_a_run_is_nothing_left_of_it(private_host: object, hub: str | None) -> None:
+    place = {"netns": hub} if hub else {}
+    rooms = [{"name": name} for name in ("guest", hub) if name]
+    switch = {"name": "br0", "addresses": ["fd00:9::1/64"], **place}
+    alone = {"namespaces": rooms, "bridges": [switch]}
+    engine.run(alone)
+    plugged = {
+        "namespaces": rooms,
+        "bridges": [{**switch, "addresses": ["fd00:9::1/64", "fd00:9::2/64"]}],
+        "veths": [{"name": "v", "bridge": "br0", **place, "peer": {"name": "eth0", "netns": "guest"}}],
+        "probes": [{"from": "guest", "to": "192.0.2.1"}],
+    }
+    with pytest.raises(VerificationFailed, match="everything was put back as it was"):
+        engine.run(plugged)
+    assert not engine.run(alone).changed

@@ -119,9 +119,18 @@ def test_routes_by_destination_and_metric(lab: Lab) -> None:
 
 
 def test_the_truth_about_a_host_is_shown_without_changing_anything(lab: Lab) -> None:
-    done = lab.run("ansible-playbook", "hostwire.linux.report", "--limit", "b")
-    assert RECAP.findall(done.stdout) == [("b", "0")]
+    done = lab.run("ansible-playbook", "hostwire.linux.report", "--limit", "b,guests")
+    assert RECAP.findall(done.stdout) == [("b", "0"), ("guests", "0")]
     assert "192.168.2.6/24" in done.stdout
+    assert "192.168.1.4/24" in done.stdout
+
+
+def test_a_document_that_is_absent_proves_nothing_any_more(lab: Lab) -> None:
+    rooms = ("--limit", "tworooms")
+    assert lab.play("site", *rooms) == {"tworooms": 1}
+    assert lab.play("site", *rooms, *variables(topology_state="absent")) == {"tworooms": 1}
+    whole = variables(topology_document={"state": "absent", "probes": [{"from": "red", "to": "192.168.15.2"}]})
+    assert lab.play("site", *rooms, *variables(topology_state="absent"), *whole) == {"tworooms": 0}
 
 
 def test_teardown_takes_everything_away(lab: Lab) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.hostwire.linux.plugins.module_utils import engine
+from ansible_collections.hostwire.linux.plugins.module_utils import ansible_adapter, ansible_module, engine
 from ansible_collections.hostwire.linux.plugins.module_utils.ansible_adapter import difference, sentence
 from ansible_collections.hostwire.linux.plugins.module_utils.ansible_module import LOG_LENGTH, own_path, unexpected
 from ansible_collections.hostwire.linux.plugins.module_utils.document import dump, read
@@ -138,6 +139,26 @@ def test_probes_and_their_limits_are_judged_together() -> None:
     assert "timeout" in answer["problems"][2]
 
 
+@pytest.mark.parametrize("start", ["nowhere", None])
+def test_a_namespace_that_isnt_there_is_named_with_its_field(
+    monkeypatch: pytest.MonkeyPatch, warned: list[str], start: str | None
+) -> None:
+    monkeypatch.setattr(ansible_adapter.namespaces, "names", lambda: ["red"])
+    probes = [{"to": "127.0.0.1"}, {"to": "192.0.2.1", "from": start or "rde"}]
+    answer = call("reachability", probes=probes)
+    hint = "" if start else '; did you mean "red"?'
+    assert answer["problems"] == [f'probes[1].from: no namespace named "{start or "rde"}"{hint}']
+    assert answer["kind"] == "missing"
+    assert not call("reachability", probes=probes, check=True).get("failed")  # the run may make it before
+
+
+@pytest.mark.parametrize("documents", [{}, {"name": "a"}, "a", True])
+def test_documents_that_are_no_list(documents: Any) -> None:
+    (problem,) = call("topologies", documents=documents)["problems"]
+    assert problem.startswith("documents: ")
+    assert "not a list" in problem
+
+
 def test_check_mode_sends_no_probe(warned: list[str]) -> None:
     answer = call("reachability", probes=[{"to": "192.0.2.1"}], check=True)
     assert (answer["changed"], answer["matrix"], answer["results"]) == (False, [], [])
@@ -164,6 +185,18 @@ def test_a_mistake_of_ours_names_its_place_and_shows_no_traceback(monkeypatch: p
     assert "ZeroDivisionError: oops at test_ansible_adapter.py:" in answer["msg"]
     assert "in stumble" in answer["msg"]
     assert "Traceback" not in json.dumps(answer)
+
+
+def test_what_a_callback_writes_as_it_is_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    foreign = "a\x1b[2J\u202eb\r\n\tc"
+    told = {"plan": [foreign], "diff": {"before": foreign, "after": [{"x": foreign}]}, "before": {"name": foreign}}
+    with patch_module_args({}), pytest.raises(SystemExit):
+        ansible_module.run_task({}, lambda _module: told)
+    answer = json.loads(capsys.readouterr().out)
+    shown = "a\\x1b[2J\\u202eb\n\tc"
+    assert answer["plan"] == [shown]
+    assert answer["diff"] == {"before": shown, "after": [{"x": shown}]}
+    assert answer["before"] == {"name": foreign}  # a value to go on with
 
 
 def test_the_hosts_log_gets_a_line_not_a_document(asked: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:

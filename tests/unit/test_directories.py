@@ -20,6 +20,7 @@ from ansible_collections.hostwire.linux.plugins.module_utils.errors import (
     VerificationFailed,
 )
 from ansible_collections.hostwire.linux.plugins.module_utils.hosts_file.run import run
+from ansible_collections.hostwire.linux.plugins.module_utils.hosts_file.spot import spot
 
 ENTRIES = [{"address": "10.0.0.5", "names": ["db"]}]
 SOMEBODY = 12345
@@ -154,6 +155,17 @@ def swap_files(file: Path) -> None:
     if (file.parent / "own").exists():
         file.rename(file.parent / "kept")
         (file.parent / "own").rename(file)
+
+
+def test_a_file_that_somebody_made_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+    with spot(str(tmp_path / "hosts")) as place:
+        assert place.read() is None
+        (tmp_path / "hosts").write_text("127.0.0.1 localhost\n")
+        with pytest.raises(VerificationFailed, match="somebody else wrote to it"):
+            place.replace(b"10.0.0.5 db\n")
+        assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("hosts", "127.0.0.1 localhost\n")]
+        place.read()
+        place.replace(b"10.0.0.5 db\n")
 
 
 def test_a_second_name_of_roots_file_is_not_theirs_to_read(theirs: Path) -> None:

@@ -156,7 +156,7 @@ def test_a_process_that_is_not_seen_is_no_trouble_where_dockerd_is_started_plain
         ({"fixed-cidr": "172.17.8.0/24"}, False),
         ({"data-root": "/srv/docker"}, True),
         ({"data-root": "/var/lib/docker"}, False),
-        ({"data-root": "/var/lib"}, False),
+        ({"data-root": "/var/lib"}, True),
         ({"debug": True}, False),
     ],
 )

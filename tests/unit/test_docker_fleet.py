@@ -90,6 +90,8 @@ def test_twenty_that_come_and_twenty_that_go_change_nobody_else(by_file: bool) -
         ({"supernet": "10.200.0.0/24", "prefix": 28}, "docker_bridge_supernet: hosts: 300 still need a subnet"),
         ({"supernet_v6": "fd00::/64", "prefix_v6": 48, "supernet": None}, "docker_bridge_supernet_v6: prefix: /48"),
         ({"supernet": "everything"}, "docker_bridge_supernet: supernet: 'everything' is no address or subnet"),
+        ({"supernet": "10.0.0.0/8", "prefix": "long"}, "docker_bridge_supernet: prefix: 'long' is no whole number"),
+        ({"supernet": "10.0.0.0/8", "prefix": [24]}, "docker_bridge_supernet: prefix: '[24]' is no whole number"),
     ],
 )
 def test_a_network_that_is_too_small_is_one_line_for_all_hosts(wish: Dict[str, Any], told: str) -> None:

@@ -15,7 +15,7 @@ from ansible_collections.hostwire.linux.plugins.module_utils.dockerd import daem
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.facts import container
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.model import Subnet
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.readdress.leaning import Leaning, Move, leaning
-from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.readdress.situation import Situation
+from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.readdress.situation import Listening, Situation
 from ansible_collections.hostwire.linux.tests.unit.test_docker_readdress import PLAIN, planned, situation
 
 NEW = "192.168.225.1/24"
@@ -162,7 +162,7 @@ def test_containers_that_were_made_with_it_are_named(changes: Any, said: Optiona
 
 
 def test_programs_that_listen_there_are_named() -> None:
-    now = situation()._replace(sockets=((OLD, "dnsmasq (process 7), port 53/udp"),))
+    now = situation()._replace(sockets=(Listening(OLD, "dnsmasq (process 7), port 53/udp"),))
     assert leans(now).warnings[0].startswith("dnsmasq (process 7), port 53/udp: listens at 172.17.0.1")
     assert leans(now, bip=f"{OLD}/24") == Leaning()
     assert leans(now, mtu=1400) == Leaning()

@@ -38,6 +38,32 @@ def problems(
     return preflight.problems(reading.topology, there, owned_links, reading.where, owned_addresses)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "namespaces: red",
+        "namespaces: [red, blue]",
+        "namespaces: {name: red}",
+        "namespaces: {red: null}",
+        "namespaces: [{nam: red}]",
+        "namespaces: [{name: blue}, red]",
+    ],
+)
+def test_what_a_wrong_entry_may_be_called_is_not_missing(text: str) -> None:
+    rest = "{veths: [{name: a0, bridge: sw0, peer: {name: b0, netns: red}}], probes: [{from: red, to: 10.0.0.1}]}"
+    reading = document.read({**yaml.safe_load(text), **yaml.safe_load(rest), "bridges": ["sw0"]})
+    assert reading.problems
+    for there, going in ((host(ETH0), ()), (host(ETH0, rooms=(view("red"),)), ("red",))):
+        assert preflight.problems(reading.topology, there, (), reading.where, going=going) == []
+
+
+def test_what_is_missing_is_told_beside_a_wrong_entry() -> None:
+    reading = document.read({"namespaces": ["red"], "probes": [{"from": "rde", "to": "10.0.0.1"}]})
+    assert preflight.problems(reading.topology, host(ETH0), (), reading.where) == [
+        'probes[0].from: no namespace named "rde"'
+    ]
+
+
 @pytest.mark.parametrize("name", ["1-two-rooms", "2-switch", "4-two-lans-one-router", "5-host-as-router"])
 def test_a_scenario_fits_on_a_host_with_a_network_of_its_own(name: str) -> None:
     reading = document.read(GOOD_DOCUMENTS[name])

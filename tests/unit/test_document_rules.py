@@ -152,3 +152,12 @@ def test_a_port_published_twice_is_found_as_by_looking_at_every_pair(ports: list
     problems = document.read({"published_ports": entries}).problems
     assert bool(problems) == twice, problems
     assert all("is published already" in line for line in problems)
+
+
+def test_a_probe_that_claims_the_contrary_of_another_one() -> None:
+    probe = {"from": "red", "to": "10.0.0.1", "protocol": "tcp", "port": 80}
+    other = {**probe, "port": 81, "expect": "unreachable"}
+    document_ = {"namespaces": [{"name": "red"}], "probes": [probe, other, probe, {**probe, "expect": "unreachable"}]}
+    assert document.read(document_).problems == (
+        "probes[3].expect: probes[0] claims the contrary of the same; leave one of the two out",
+    )

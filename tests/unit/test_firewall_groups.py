@@ -18,6 +18,7 @@ from ansible_collections.hostwire.linux.plugins.module_utils.firewall import (
 from ansible_collections.hostwire.linux.plugins.module_utils.firewall.groups import (
     BASE,
     closed,
+    doomed,
     is_ours,
     led_out,
     narrower,
@@ -90,6 +91,14 @@ def test_a_group_of_somebody_elses_is_none_of_ours(group: int) -> None:
 
 
 _BITS = st.integers(0, 0x7F)
+
+
+@pytest.mark.parametrize("chance", [b"\0\0", b"\xff\xff", b"\x12\x34"])
+def test_links_that_stay_are_in_no_group_that_is_deleted(monkeypatch: pytest.MonkeyPatch, chance: bytes) -> None:
+    """The kernel deletes all that is in it."""
+    monkeypatch.setattr("os.urandom", lambda _length: chance)
+    assert is_ours(doomed())
+    assert doomed() not in {BASE | bits for bits in range(0x100)}
 
 
 @given(_BITS, _BITS)

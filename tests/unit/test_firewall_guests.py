@@ -14,7 +14,7 @@ from ansible_collections.hostwire.linux.plugins.module_utils.model import (
     Topology,
     Veth,
 )
-from ansible_collections.hostwire.linux.plugins.module_utils.plan.firewall import firewall_wants
+from ansible_collections.hostwire.linux.plugins.module_utils.plan.filters import firewall_wants
 
 GUESTS = Bridge("v-net-0", addresses=("192.168.15.5/24", "fd00:15::5/64"))
 OUT = Veth(End("up0", addresses=("192.168.100.2/24",)), End("eth0", "router", addresses=("192.168.100.1/24",)))

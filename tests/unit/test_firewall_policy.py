@@ -29,7 +29,7 @@ from ansible_collections.hostwire.linux.plugins.module_utils.firewall.rules impo
 from ansible_collections.hostwire.linux.plugins.module_utils.firewall.shared import JUMPS, dispatch
 from ansible_collections.hostwire.linux.plugins.module_utils.firewall.tables import Ruleset
 from ansible_collections.hostwire.linux.plugins.module_utils.model import Bridge, GuestPolicy, Masquerade, Topology
-from ansible_collections.hostwire.linux.plugins.module_utils.plan.firewall import firewall_wants
+from ansible_collections.hostwire.linux.plugins.module_utils.plan.filters import firewall_wants
 
 NEW = "-m conntrack ! --ctstate RELATED,ESTABLISHED"
 WANT = FirewallWant("main", switches=(SwitchPolicy("br0", False, False, False, False), SwitchPolicy("br1")))

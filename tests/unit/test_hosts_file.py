@@ -149,6 +149,15 @@ def test_a_name_with_another_address_is_a_conflict_that_names_both_lines(file: P
     edit(file, {"address": "10.0.2.99", "names": ["printer"]}, {"address": "fd00::99", "names": ["printer"]})
 
 
+@pytest.mark.parametrize("blank", ["\u00e0", "\u0085x", "\u3000", "\u00a0"])
+def test_a_letter_with_a_byte_that_elsewhere_is_a_blank_ends_no_name(file: Path, blank: str) -> None:
+    file.write_text(f"10.9.9.9 a{blank}localdb\n", encoding="utf-8")
+    assert edit(file, *ENTRIES, check=True).plan
+    file.write_bytes(b"10.9.9.9\v\tlocaldb\f\n")
+    with pytest.raises(Conflict):
+        edit(file, *ENTRIES, check=True)
+
+
 def test_the_hosts_own_name_on_a_loopback_line_is_no_conflict(file: Path) -> None:
     edit(file, {"address": "10.0.2.1", "names": ["here"]})
     assert b"127.0.1.1 here\r\n" in file.read_bytes()

@@ -9,7 +9,6 @@ import pytest
 
 from ansible_collections.hostwire.linux.plugins.module_utils.document import Where
 from ansible_collections.hostwire.linux.plugins.module_utils.firewall import Tables
-from ansible_collections.hostwire.linux.plugins.module_utils.firewall.sockets import Listener
 from ansible_collections.hostwire.linux.plugins.module_utils.firewall.tables import parse
 from ansible_collections.hostwire.linux.plugins.module_utils.model import (
     Address,
@@ -18,6 +17,7 @@ from ansible_collections.hostwire.linux.plugins.module_utils.model import (
     PublishedPort,
 )
 from ansible_collections.hostwire.linux.plugins.module_utils.plan.rivals import new_ports, rivals
+from ansible_collections.hostwire.linux.plugins.module_utils.sockets import Listener
 
 HELD = ("127.0.0.1/8", "192.168.1.2/24", "2001:db8::2/64")
 ROOM = NamespaceView(None, 1, {}, {1: tuple(Address(1, one, 0, 0) for one in HELD)}, (), True, True, {})

@@ -87,6 +87,20 @@ def test_the_result_of_a_module_and_what_is_somebody_elses_may_have_such_names()
     assert len(unknown_variables("router", given)) == 1
 
 
+@pytest.mark.parametrize(
+    ("listed", "told"),
+    [
+        (5, "hostwire_other_variables: "),
+        ("router_id", "hostwire_other_variables: "),
+        ({"router_id": 1}, "hostwire_other_variables: "),
+        (["router_zone", ["router_id"]], "hostwire_other_variables[1]: "),
+    ],
+)
+def test_a_list_of_somebody_elses_variables_that_is_none_is_told(listed: Any, told: str) -> None:
+    lines = unknown_variables("router", {"router_id": "192.0.2.1"}, listed)
+    assert [line.startswith(begin) for line, begin in zip(lines, (told, "router_id: "))] == [True, True]
+
+
 def test_what_another_variable_is_made_of_is_no_slip() -> None:
     template = "{{ topology_site_routes + topology_rack_routes }}"
     parts: dict[str, Any] = {"topology_site_routes": [], "topology_rack_routes": []}
@@ -96,6 +110,7 @@ def test_what_another_variable_is_made_of_is_no_slip() -> None:
     assert len(unknown_variables("topology", {**parts, "note": "about topology_site_routes"})) == 2
 
 
+DESK = "192.168.56.0/24"
 TOLD: list[tuple[str, dict[str, Any], list[str]]] = [
     ("topology", {"topology_document": "x"}, ['topology_document: "x" is not a mapping of fields']),
     (
@@ -135,6 +150,16 @@ TOLD: list[tuple[str, dict[str, Any], list[str]]] = [
         ["guest_network_guests[0].nics[0].network: no network"],
     ),
     (
+        "guest_network",
+        {"guest_network_networks": [{"name": "a", "mode": "host_only"}, {"name": "b", "mode": "host_only"}]},
+        [f"guest_network_networks[1].subnet: {DESK} overlaps {DESK}, in guest_network_networks[0].subnet;"],
+    ),
+    (
+        "router",
+        {"router_published_ports": [{"port": 80, "to": "10.0.0.2:80"}, {"port": 80, "to": "10.0.0.3:80"}]},
+        ["router_published_ports[1].port: tcp 80 on 127.0.0.1 is published already, in router_published_ports[0]"],
+    ),
+    (
         "name_service",
         {
             "name_service_mode": "file",
@@ -152,6 +177,11 @@ TOLD: list[tuple[str, dict[str, Any], list[str]]] = [
             "name_service_from_guests[0]: has to be a mapping",
             "name_service_document: has to be a mapping",
         ],
+    ),
+    (
+        "name_service",
+        {"name_service_records": [{"name": "a", "address": "10.0.0.1"}, {"name": "a", "address": "10.0.0.2"}]},
+        ['name_service_records[1]: "a" is 10.0.0.2 here and 10.0.0.1 in name_service_records[0]; keep one of them'],
     ),
     ("name_service", {"name_service_mode": "dns"}, ["name_service_listen: needs at least one address"]),
     ("docker_bridge", {"docker_bridge_state": "gone"}, ['docker_bridge_state: "gone" is none of']),

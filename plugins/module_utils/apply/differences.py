@@ -15,9 +15,12 @@ from ..plan.actions import (
     RouteAdd,
     RouteDelete,
     Step,
+    SysctlSet,
     TapAdd,
     VethAdd,
 )
+from ..plan.hands import DISABLE_IPV6
+from ..plan.settings import link_in
 from ..plan.sheet import devices, place
 from ..rtnetlink.constants import IFA_F_PERMANENT, RT_SCOPE_LINK, RTPROT_KERNEL
 
@@ -34,7 +37,7 @@ def differences(before: HostView, after: HostView, steps: Sequence[Step]) -> Lis
     taken = {action.netns for action in done if isinstance(action, NetnsDelete)}
     found = [f"namespace {name}: is gone" for name in before.names if name in taken and name not in after.names]
     found += [f"namespace {name}: is left over" for name in after.names if name in made and name not in before.names]
-    links, things = touched_links(steps), {thing for action in done for thing in _made_by(action)}
+    links, things = touched_links(steps, before), {thing for action in done for thing in _made_by(action)}
     for netns, then in before.views.items():
         now = after.views.get(netns)
         if now is not None:
@@ -47,12 +50,18 @@ def differences(before: HostView, after: HostView, steps: Sequence[Step]) -> Lis
     return found
 
 
-def touched_links(steps: Iterable[Step]) -> Set[LinkKey]:
-    """The links that steps, or what undoes them, speak of."""
-    return {link for step in steps for action in (step.action, *step.inverse) for link in _links_of(action)}
+def touched_links(steps: Iterable[Step], view: HostView) -> Set[LinkKey]:
+    """The links that steps, or what undoes them, speak of; ``view``: from before them."""
+    return {link for step in steps for action in (step.action, *step.inverse) for link in _links_of(action, view)}
 
 
-def _links_of(action: Action) -> List[LinkKey]:
+def _links_of(action: Action, view: HostView) -> List[LinkKey]:
+    if isinstance(action, SysctlSet):  # one that takes a link's addresses and routes along, or those of each link
+        room = view.views.get(action.netns)
+        if room is None or not action.path.endswith(DISABLE_IPV6):
+            return []
+        link = link_in(action.path)
+        return [(action.netns, name) for name in room.links if link in (name, "all")]
     names = [getattr(action, field, None) for field in ("name", "link", "dev")]
     found = [(action.netns, name) for name in names if name]
     if isinstance(action, VethAdd):
@@ -112,7 +121,9 @@ def _route_subject(to: str, table: int, metric: int) -> str:
 
 
 def _link_facts(link: Link, names: Dict[int, str]) -> Tuple[object, ...]:
-    return (link.kind, link.up, link.mtu, names.get(link.master or 0), link.alias, *link[13:])
+    """What of a link is a run's to put back: not what the kernel tells of its carrier, or has begun to check on it."""
+    as_port = names.get(link.master or 0), link.isolated, link.hairpin
+    return (link.kind, link.up, link.mtu, link.alias, link.group, link.stp, link.vlan_filtering, link.owner, *as_port)
 
 
 def is_made(address: Address) -> bool:

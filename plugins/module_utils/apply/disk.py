@@ -117,6 +117,27 @@ class Store:
             raise
 
 
+class Records:
+    """What a store holds of documents while one run looks at it: each is read once, whoever asks."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._names: Optional[List[str]] = None
+        self._memories: Dict[str, Memory] = {}
+
+    def names(self) -> List[str]:
+        """Every document that has a state or a journal."""
+        if self._names is None:
+            self._names = self._store.names()
+        return self._names
+
+    def load(self, name: str) -> Memory:
+        """What is known of the document; not to be changed."""
+        if name not in self._memories:
+            self._memories[name] = self._store.load(name)
+        return self._memories[name]
+
+
 def boot_id() -> str:
     """A text that is another after each boot."""
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Iterable, List, Optional, Sequence
 
+from .. import sysctl
 from ..document.prefix import known_prefix
 from ..errors import HostwireError
 from ..model import Address, HostView, Link, NamespaceView
@@ -51,7 +52,7 @@ def mend(before: HostView, after: HostView, steps: Sequence[Step]) -> List[Actio
     Only of links that the steps touched: what other people changed meanwhile stays changed.
     """
     actions: List[Action] = []
-    touched = touched_links(steps)
+    touched = touched_links(steps, before)
     names = {netns for netns, _name in touched} | {step.action.netns for step in steps}
     sheet = Sheet(before, nothing(""), "")
     for netns in names:
@@ -79,6 +80,9 @@ def _mend_link(then: NamespaceView, now: NamespaceView, link: Link) -> List[Acti
     actions: List[Action] = []
     if (link.up, link.mtu, link.alias, link.group) != (there.up, there.mtu, there.alias, there.group):
         actions.append(LinkChange(netns, link.name, link.up, mtu=link.mtu, alias=link.alias, group=link.group))
+    if None not in (link.accept_ra, there.accept_ra) and link.accept_ra != there.accept_ra:
+        # IPv6 went and came back, with the settings of a new link.
+        actions.append(SysctlSet(netns, sysctl.accept_ra(link.name), str(link.accept_ra)))
     as_port = link.isolated, link.hairpin
     if None not in (*as_port, there.isolated) and as_port != (there.isolated, there.hairpin):
         actions.append(PortChange(netns, link.name, *as_port))

@@ -36,8 +36,8 @@ def number_owned(owned: Owned, view: HostView) -> Owned:
 def await_addresses(owned: Owned, look: Callable[[], HostView], limit: float = DAD_SECONDS) -> HostView:
     """Look until no IPv6 address of ours is tentative any more (hazard 28); VerificationFailed for a duplicate.
 
-    An address on a link that has had no carrier is not waited for: its check begins when somebody plugs in.
-    ``limit`` is in seconds; with 0 nothing is waited for at all.
+    An address on a link that has had no carrier is not waited for: its check begins when somebody plugs in. ``limit``
+    is in seconds; with 0 nothing is waited for at all.
     """
     began = time.monotonic()
     while True:

@@ -4,16 +4,20 @@
 from __future__ import annotations
 
 import os
+import stat
 from typing import Any, Collection, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ..errors import InvalidValue, KernelRefused
 from . import daemon_json, service, variables
 from .arguments import Given, collected, read_arguments
 from .options import BY_KEY, LIST, POOLS, TABLE_OF_OPTIONS, Option, plain, words
+from .process import Process, working_directory
+from .process import running as running_dockerd
 from .units import Text, Unit, arguments_of, editable, is_dockerd, is_drop_in, read_unit
 from .variables import Word
 
 FLAG, DAEMON_JSON, DEFAULTS, DROP_IN = "flag", "daemon.json", "/etc/default/docker", "drop-in"
+_MOST = 4 * 2**20  # bytes
 _SYSVINIT_VARIABLE = "DOCKER_OPTS"  # /etc/init.d/docker
 
 
@@ -99,8 +103,11 @@ class Configuration(NamedTuple):
         return self.settings[key].value
 
 
-def read_configuration(unit: Optional[service.UnitFiles] = None) -> Configuration:
+def read_configuration(unit: Optional[service.UnitFiles] = None, running: Optional[Process] = None) -> Configuration:
     """Read all of it from this host. ``unit`` spares the question where systemd was asked already.
+
+    ``running`` is the dockerd that runs, if it was looked for already: it knows what a specifier in a path stands for,
+    and where the path begins.
 
     Raises InvalidValue for a daemon.json that is no JSON, KernelRefused for a file that can't be read.
     """
@@ -118,12 +125,13 @@ def read_configuration(unit: Optional[service.UnitFiles] = None) -> Configuratio
         listed = [Text(path, text_of(path) or "") for path in files.paths]
         found = read_unit(listed, text_of, files.environment_files)
         arguments = arguments_of(found)
+        running = running or running_dockerd(files.main_pid)
         program = next((word for word in found.command[:1] if not is_dockerd(word.text)), None)
     else:
         content = text_of(variables.PATH)
         held = variables.values(variables.assignments(content or "", variables.PATH))
         arguments = arguments_of(Unit(_sysvinit_command(), held))
-    path = _config_file(arguments)
+    path = _config_file([word.text for word in arguments], running)
     return assemble(init, arguments, path, text_of(path), texts)._replace(program=program)
 
 
@@ -131,10 +139,17 @@ def _sysvinit_command() -> Tuple[Word, ...]:
     return tuple(Word(text, "/etc/init.d/docker", 0, 0, 1) for text in ("dockerd", f"${_SYSVINIT_VARIABLE}"))
 
 
-def _config_file(arguments: Sequence[Word]) -> str:
-    given = read_arguments([word.text for word in arguments])
-    paths = [str(entry.value) for entry in given if entry.option.key == "config-file"]
-    return paths[-1] if paths else daemon_json.PATH
+def _config_file(arguments: Sequence[str], running: Optional[Process]) -> str:
+    path, directory = _path_in(arguments), "/"
+    if running is not None:
+        directory = working_directory(running.pid)
+        path = _path_in(running.arguments) if "%" in path else path  # one of systemd's specifiers
+    return os.path.join(directory, path)
+
+
+def _path_in(arguments: Sequence[str]) -> str:
+    given = [str(one.value) for one in read_arguments(arguments) if one.option.key == "config-file"]
+    return given[-1] if given else daemon_json.PATH
 
 
 def assemble(
@@ -145,15 +160,20 @@ def assemble(
     for given in read_arguments([word.text for word in arguments]):
         places.setdefault(given.option.key, []).append(_flag_place(given, arguments))
     duplicates: Tuple[str, ...] = ()
-    if content is not None and content.strip():
+    if content is not None and not daemon_json.is_blank(content):
         parsed = daemon_json.parse(content, path)
         duplicates = tuple(key for key in parsed.duplicates if key in BY_KEY)
         for member in {member.key: member for member in parsed.members}.values():
-            if member.key in BY_KEY:
+            if member.key in BY_KEY and (_says_something(member.value) or member.key in places):
                 value = tuple(member.value) if isinstance(member.value, list) else member.value
                 places.setdefault(member.key, []).append(Place(DAEMON_JSON, path, member.line, value))
     settings = {option.key: _setting(option, places.get(option.key, [])) for option in TABLE_OF_OPTIONS}
     return Configuration(settings, init, path, texts, tuple(word.text for word in arguments), duplicates)
+
+
+def _says_something(value: Any) -> bool:
+    """Whether dockerd hears a value of daemon.json: one like "" or 0, as templates leave it, is its default."""
+    return isinstance(value, bool) or value not in (None, "", 0, [])
 
 
 def _setting(option: Option, places: Sequence[Place]) -> Setting:
@@ -203,16 +223,39 @@ def change(configuration: Configuration, wanted: Mapping[str, Any]) -> Dict[str,
 
 
 def read_text(path: str) -> Optional[str]:
-    """A file's text with its line ends as they are, None if there is no file. Raises KernelRefused, InvalidValue."""
+    """A file's text with its line ends as they are, None if there is no file; a pipe is not waited for.
+
+    Raises KernelRefused, InvalidValue.
+    """
     try:
-        with open(path, "rb") as file:
-            return file.read().decode("utf-8", "surrogateescape")
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        try:
+            mode = os.fstat(fd).st_mode
+            if stat.S_ISDIR(mode):
+                raise InvalidValue(f"{path}: it is a directory, not a file")
+            if not stat.S_ISREG(mode) and os.path.realpath(path) != os.devnull:  # by which a file is left out
+                raise InvalidValue(f"{path}: it is a device or a pipe, not a file")
+            content = _read(fd)
+        finally:
+            os.close(fd)
     except FileNotFoundError:
         return None
-    except IsADirectoryError as error:
-        raise InvalidValue(f"{path}: it is a directory, not a file") from error
     except OSError as error:
         raise KernelRefused(f"file {path}: read", error.errno or 0) from error
+    if len(content) > _MOST:
+        raise InvalidValue(f"{path}: it is larger than {_MOST // 2**20} MiB, so it is no configuration of dockerd")
+    return content.decode("utf-8", "surrogateescape")
+
+
+def _read(fd: int) -> bytes:
+    """What an open file holds, a little more than _MOST bytes at most."""
+    found = b""
+    while len(found) <= _MOST:
+        piece = os.read(fd, 65536)
+        if not piece:
+            break
+        found += piece
+    return found
 
 
 def real_path(path: str) -> str:

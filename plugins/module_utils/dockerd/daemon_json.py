@@ -54,6 +54,11 @@ class Parsed(NamedTuple):
         return tuple(sorted({key for key in keys if keys.count(key) > 1}))
 
 
+def is_blank(text: Optional[str]) -> bool:
+    """Whether there is no file, or nothing in it but blanks and a byte order mark: dockerd reads {} (from 23.0 on)."""
+    return not (text or "").strip(_BLANK + _BOM)
+
+
 def parse(text: str, path: str = PATH) -> Parsed:
     """Read the text of a daemon.json. Raises InvalidValue that names the place where it isn't JSON or no object."""
     try:
@@ -128,7 +133,7 @@ def merge(text: Optional[str], changes: Mapping[str, Any], path: str = PATH) -> 
     A key that has its value already stays as it is written. ``text`` None or blank is a file still to be made. Raises
     InvalidValue as parse() does.
     """
-    if text is None or not text.strip(_BLANK + _BOM):
+    if text is None or is_blank(text):
         text = "{}\n"
     for key, value in changes.items():
         text = _without(text, key, path) if value is DELETE else _with(text, key, value, path)

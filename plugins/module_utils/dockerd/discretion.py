@@ -39,7 +39,7 @@ def told(text: Optional[str], is_json: bool) -> Optional[Dict[str, Any]]:
 
 
 def _members(text: str) -> Iterable[daemon_json.Member]:
-    return daemon_json.parse(text).members if text.strip() else ()
+    return () if daemon_json.is_blank(text) else daemon_json.parse(text).members
 
 
 def _options(text: str, is_json: bool) -> Iterator[Tuple[Option, Any]]:

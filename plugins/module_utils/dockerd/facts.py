@@ -19,6 +19,7 @@ from .model import (
 )
 
 SWARM_POOL = "10.0.0.0/8"  # swarmkit's default
+_INTERVAL = 30.0  # seconds between two checks of health unless another is asked for
 _WILDCARDS = {"": {4, 6}, "0.0.0.0": {4}, "::": {6}}
 
 
@@ -38,9 +39,23 @@ def read_engine(api: Api) -> Engine:
             storage=str(info.get("Driver") or ""),
             swarm=_swarm(info.get("Swarm") or {}),
             swarm_pools=_swarm_pools(info.get("Swarm") or {}),
+            traits=_traits(info),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise MissingOnHost(f"what answers at {api.path} doesn't speak the Docker API: {error!r}") from error
+
+
+def _traits(info: Mapping[str, Any]) -> Dict[str, Tuple[str, ...]]:
+    """What the engine runs with, by daemon.json's key, where the key names something that has to be there."""
+    runtimes = tuple(str(name) for name in info.get("Runtimes") or ())
+    found = {
+        "default-runtime": runtimes,
+        "runtimes": runtimes,
+        "cgroup-driver": (str(info.get("CgroupDriver") or ""),),
+        "authorization-plugins": tuple(str(name) for name in (info.get("Plugins") or {}).get("Authorization") or ()),
+        "userns-remap": tuple(str(one) for one in info.get("SecurityOptions") or () if str(one) == "name=userns"),
+    }
+    return {key: values for key, values in found.items() if any(values)} if runtimes else {}
 
 
 def _swarm(swarm: Mapping[str, Any]) -> str:
@@ -119,7 +134,15 @@ def container(entry: Mapping[str, Any]) -> Container:
         started=str(state.get("StartedAt") or ""),
         restarts=int(entry.get("RestartCount") or 0),
         settings=tuple(_settings(entry.get("Config") or {}, host)),
+        first_check=_first_check((entry.get("Config") or {}).get("Healthcheck") or {}),
     )
+
+
+def _first_check(check: Mapping[str, Any]) -> float:
+    """Seconds; the engine tells nanoseconds, and 0 for its own default. From 25.0 on it looks sooner at first."""
+    interval = int(check.get("Interval") or 0) / 1e9 or _INTERVAL
+    sooner = int(check.get("StartInterval") or 0) / 1e9
+    return min(interval, sooner) if sooner and check.get("StartPeriod") else interval
 
 
 def _settings(config: Mapping[str, Any], host: Mapping[str, Any]) -> Iterator[Tuple[str, str]]:

@@ -63,7 +63,7 @@ class Container(NamedTuple):
     ``auto_remove``: it is gone for good once it stops (docker run --rm). ``ipv4_only`` are those of ``ports`` that are
     published at every IPv4 address (0.0.0.0) and at no IPv6 one, ``ipv6_only`` the other way round. ``started`` is the
     engine's time of its last start. ``settings`` are those that may name an address, each with its value, which is
-    nobody's to read but for that.
+    nobody's to read but for that. ``first_check``: seconds from its start to its first check of health.
     """
 
     id: str
@@ -83,6 +83,7 @@ class Container(NamedTuple):
     started: str = ""
     restarts: int = 0
     settings: Tuple[Tuple[str, str], ...] = ()
+    first_check: float = 0.0
 
     def endpoint(self, network: str) -> Optional[Endpoint]:
         """Its place in a network, None if it isn't in there."""
@@ -92,7 +93,8 @@ class Container(NamedTuple):
 class Engine(NamedTuple):
     """An engine as it was read. ``firewall`` is the driver it says (API 1.49 on), "" before.
 
-    ``root`` and ``storage`` are its directory and its storage driver. ``swarm`` is "manager", "worker" or "", and
+    ``root`` and ``storage`` are its directory and its storage driver; ``traits`` is what else it says of itself, by
+    the key of daemon.json that chooses it. ``swarm`` is "manager", "worker" or "", and
     ``swarm_pools`` the ranges that Swarm takes its networks' subnets from, which only managers know.
     """
 
@@ -106,6 +108,7 @@ class Engine(NamedTuple):
     storage: str = ""
     swarm: str = ""
     swarm_pools: Tuple[str, ...] = ()
+    traits: Dict[str, Tuple[str, ...]] = {}
 
     @property
     def release(self) -> Tuple[int, ...]:

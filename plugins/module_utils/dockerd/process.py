@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import time
 from typing import List, NamedTuple, Optional, Tuple
 
 from .units import is_dockerd
@@ -86,5 +87,33 @@ def executable(pid: int) -> str:
     """The path of a process's program, "" where it can't be told."""
     try:
         return os.readlink(f"/proc/{pid}/exe")
+    except OSError:
+        return ""
+
+
+def start_of(pid: int) -> Optional[float]:
+    """When a process was started, in seconds of time.time(), proc_pid_stat(5); None where it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            fields = file.read().rpartition(")")[2].split()
+    except OSError:
+        return None
+    age = time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return time.time() - age
+
+
+def working_directory(pid: int) -> str:
+    """Where a process's relative paths begin, "/" where it can't be told."""
+    try:
+        return os.readlink(f"/proc/{pid}/cwd")
+    except OSError:
+        return "/"
+
+
+def groups(pid: int) -> str:
+    """The control groups of a process, cgroups(7): a unit's name or a container's id stands in their paths."""
+    try:
+        with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="replace") as file:
+            return file.read()
     except OSError:
         return ""

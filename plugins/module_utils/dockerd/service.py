@@ -13,7 +13,7 @@ import re
 import shutil
 import subprocess
 import time
-from typing import Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..errors import KernelRefused, MissingOnHost, VerificationFailed
 from ..search_path import search_path
@@ -26,13 +26,19 @@ _BOOTED = "/run/systemd/system"  # sd_booted(3)
 _SERVICE, _SOCKET = "docker.service", "docker.socket"
 _SYSVINIT_LOG = "/var/log/docker.log"
 _TAKEN_ALONG = ("RequiredBy", "BoundBy", "ConsistsOf")  # stopped with it, but not started with it: systemd.unit(5)
+_NEEDED = ("Requires", "Requisite", "BindsTo")  # started with it, or it doesn't start
+_PLACES = tuple(f"{place}/systemd/system" for place in ("/etc", "/run", "/usr/local/lib", "/usr/lib"))
+_ALWAYS_THERE = (".target", ".slice", ".mount", ".scope")
 _PROPERTIES = ",".join(
     (
         *("Id", "LoadState", "ActiveState", "FragmentPath", "DropInPaths", "NeedDaemonReload"),
-        *("EnvironmentFiles", "MainPID", "Listen"),
+        *("EnvironmentFiles", "MainPID", "Listen", "RefuseManualStart", "RefuseManualStop"),
+        *_NEEDED,
         *_TAKEN_ALONG,
     )
 )
+_MENDED = {"masked": "unmask it (systemctl unmask)", "not-found": "bring its unit back"}
+_UNMET = re.compile(r"^(?:\S+: )?((?:Condition|Assert)\w+=.*) failed\.?$", re.MULTILINE)
 _STOP_SECONDS = 300.0  # containers that ignore SIGTERM take their stop timeout, mostly 10 s, each
 _LOGGED = re.compile(r'level=(?:error|fatal)\b.*?msg="((?:[^"\\]|\\.)*)"')
 
@@ -42,7 +48,9 @@ class UnitFiles(NamedTuple):
 
     ``stale``: a file was changed since systemd read it. ``dependents``: the active units that stop when Docker does.
     ``environment_files`` are those of its variables, specifiers and patterns resolved; None where systemd doesn't say.
-    ``main_pid`` is that of the process it started, 0 if there is none; ``listens`` where docker.socket does.
+    ``main_pid`` is that of the process it started, 0 if there is none; ``listens`` where docker.socket does. ``state``
+    is how systemd found the unit (loaded, masked, not-found). ``hindrances``: why it couldn't be stopped and started,
+    a line each.
     """
 
     paths: Tuple[str, ...]
@@ -54,6 +62,8 @@ class UnitFiles(NamedTuple):
     environment_files: Optional[Tuple[str, ...]] = None
     main_pid: int = 0
     listens: Tuple[str, ...] = ()
+    state: str = "loaded"
+    hindrances: Tuple[str, ...] = ()
 
 
 def detect() -> str:
@@ -71,18 +81,52 @@ def unit_files() -> UnitFiles:
     if _SERVICE not in units:
         raise KernelRefused("systemctl show docker.service", errno.EIO, "no answer")
     own, socket = units[_SERVICE], units.get(_SOCKET, {})
+    with_socket = socket.get("ActiveState") == "active"
+    dependents = _dependents(units)
+    needed = _needed([own, socket] if with_socket else [own], units)
     paths = [own.get("FragmentPath", ""), *own.get("DropInPaths", "").split()]
     return UnitFiles(
         tuple(path for path in paths if path),
         own.get("LoadState") == "loaded",
         own.get("ActiveState") in ("active", "reloading"),
-        socket.get("ActiveState") == "active",
-        own.get("NeedDaemonReload") == "yes" or socket.get("NeedDaemonReload") == "yes",
-        _dependents(units),
+        with_socket,
+        any(fields.get("NeedDaemonReload") == "yes" or _unread(fields) for fields in (own, socket)),
+        tuple(dependents),
         _environment_files(own.get("EnvironmentFiles", "")),
         int(own.get("MainPID") or 0),
         tuple(line.rpartition(" (")[0] for line in socket.get("Listen", "").splitlines()),
+        own.get("LoadState", ""),
+        tuple(_hindrances([own, socket] if with_socket else [own], {**needed, **dependents})),
     )
+
+
+def _unread(fields: Dict[str, str]) -> bool:
+    """Whether there are drop-ins that systemd doesn't know: before 254 it overlooks those of a new directory."""
+    known = {os.path.basename(path) for path in fields.get("DropInPaths", "").split()}
+    there = [path for place in _PLACES for path in glob.glob(f"{place}/{fields.get('Id')}.d/*.conf")]
+    masked = {os.path.basename(path) for path in there if os.path.realpath(path) == os.devnull}
+    return not {os.path.basename(path) for path in there} <= known | masked
+
+
+def _needed(own: Sequence[Dict[str, str]], units: Dict[str, Dict[str, str]]) -> Dict[str, Dict[str, str]]:
+    """The units without which these aren't started; those that are there on every host aren't asked for."""
+    names = {name for fields in own for key in _NEEDED for name in fields.get(key, "").split()}
+    new = sorted(name for name in names.difference(units) if not name.endswith(_ALWAYS_THERE))
+    return {**(_show(new) if new else {}), **{name: units[name] for name in names.intersection(units)}}
+
+
+def _hindrances(own: Sequence[Dict[str, str]], others: Dict[str, Dict[str, str]]) -> Iterator[str]:
+    """Why systemd wouldn't stop these units, or not start them and the others: a restart by hand would fail, too."""
+    for fields in own:
+        for key, word in (("RefuseManualStop", "stop"), ("RefuseManualStart", "start")):
+            if fields.get(key) == "yes":
+                yield f"{fields.get('Id')}: {key} is set, so systemd wouldn't {word} it; take that out of its unit"
+    units = {**{fields.get("Id", ""): fields for fields in own}, **others}
+    for name, fields in sorted(units.items()):
+        state = fields.get("LoadState", "loaded")
+        if name and state not in ("loaded", "stub", "merged"):
+            words = "is masked" if state == "masked" else f"can't be loaded ({state})"
+            yield f"{name}: {words}, so Docker wouldn't start again; {_MENDED.get(state, 'mend it')}"
 
 
 def _environment_files(shown: str) -> Tuple[str, ...]:
@@ -109,16 +153,22 @@ def _show(names: Sequence[str]) -> Dict[str, Dict[str, str]]:
     return units
 
 
-def _dependents(units: Dict[str, Dict[str, str]]) -> Tuple[str, ...]:
+def _dependents(units: Dict[str, Dict[str, str]]) -> Dict[str, Dict[str, str]]:
     """The active units that stop when these do, and those that stop when they do; mostly there are none."""
-    found: List[str] = []
+    found: Dict[str, Dict[str, str]] = {}
     while units:
         named = {name for fields in units.values() for key in _TAKEN_ALONG for name in fields.get(key, "").split()}
         new = sorted(named.difference(found, (_SERVICE, _SOCKET)))
         units = _show(new) if new else {}
         units = {name: fields for name, fields in units.items() if fields.get("ActiveState") == "active"}
-        found += sorted(units)
-    return tuple(found)
+        found.update(sorted(units.items()))
+    return found
+
+
+def unmet_conditions() -> Tuple[str, ...]:
+    """The conditions of docker.service that aren't met now, a line each; none where systemd (before 250) can't tell."""
+    done = _run(["systemd-analyze", "condition", f"--unit={_SERVICE}"])
+    return tuple(f"{condition} isn't met" for condition in _UNMET.findall(done.stdout + done.stderr))
 
 
 def start_units(names: Sequence[str], seconds: float = 120.0) -> None:

@@ -17,6 +17,7 @@ _WORD = re.compile(r"""(?:"(?:[^"\\]|\\.)*"|'[^']*'|[^\s"'\\]|\\(?!\r?\n).)+""",
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _VARIABLE = re.compile(r"\$\{(\w+)\}|\$(\w+)")
 _EDITABLE = ("/etc/", "/run/systemd/")
+_GENERATED = ("/run/systemd/generator",)  # written anew with each daemon-reload, systemd.generator(7)
 
 
 class Text(NamedTuple):
@@ -41,7 +42,7 @@ def is_drop_in(path: str) -> bool:
 
 def editable(path: str) -> bool:
     """Whether a file is the admin's; what lies elsewhere belongs to the distribution's package."""
-    return path.startswith(_EDITABLE)
+    return path.startswith(_EDITABLE) and not path.startswith(_GENERATED)
 
 
 def read_unit(

@@ -12,14 +12,16 @@ from collections.abc import Mapping
 from typing import Any, Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..model import CONTAINER
-from ..suggestion import suggestion
+from ..suggestion import as_field, suggestion
 from ..visible import visible
 from .prefix import (
+    A_NETWORK,
     Ip,
     Prefix,
     is_loopback,
     parse_ip,
     parse_prefix,
+    why_not_a_network,
     why_not_a_prefix,
     why_not_an_ip,
     why_not_on_a_link,
@@ -285,11 +287,11 @@ class Fields:
                 found.append(prefix.text)
         return tuple(found)
 
-    def network(self, key: str, text: str) -> Optional[Prefix]:
+    def network(self, key: str, text: str, like: str = A_NETWORK) -> Optional[Prefix]:
         """A network as a prefix without host bits, from the text of field ``key``."""
         prefix = parse_prefix(text)
         if prefix is None:
-            self.problem(key, f"{shown(text)} {why_not_a_prefix(text)}")
+            self.problem(key, f"{shown(text)} {why_not_a_network(text, like)}")
             return None
         if prefix.number != prefix.first:
             width = 32 if prefix.family == 4 else 128
@@ -380,7 +382,8 @@ class Fields:
 def open_mapping(value: object, path: str, known: FrozenSet[str], problems: List[str]) -> Optional[Fields]:
     """The fields of a mapping, unknown keys noted; None if it isn't a mapping."""
     if not isinstance(value, Mapping):
-        problems.append(f"{path or 'document'}: {shown(value)} is not a mapping of fields ({', '.join(sorted(known))})")
+        fields = f"({', '.join(sorted(known))}){as_field(value, known)}"
+        problems.append(f"{path or 'document'}: {shown(value)} is not a mapping of fields {fields}")
         return None
     if not known.issuperset(value):
         for key in value:

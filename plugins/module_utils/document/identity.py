@@ -16,6 +16,7 @@ from .routes import DEFAULT_METRIC, EITHER_DEFAULT, TABLE_ANY
 LinkKey = Tuple[Optional[str], str]  # namespace, link
 RouteKey = Tuple[Optional[str], str, int, int]  # namespace, to, table, metric
 Key = Tuple[Any, ...]
+_LINKS = ("bridges", "veths", "taps")
 
 
 class Identity(NamedTuple):
@@ -108,6 +109,14 @@ def routes_meant(keys: Iterable[RouteKey], part: Sequence[Route]) -> List[Route]
 def concerned(section: str, whole: Iterable[Any], wanted: Any, present: bool) -> List[Any]:
     """Those objects of ``whole`` that a task about ``wanted`` is about."""
     return namesakes(section, whole).of(wanted) if present else meant(section, whole, [wanted])
+
+
+def of_other_kinds(section: str, whole: Topology) -> Set[Key]:
+    """What tells the document's links of other kinds than this one apart: no entry of this kind means them."""
+    if section not in _LINKS:
+        return set()
+    entries = ((other, entry) for other in _LINKS if other != section for entry in getattr(whole, other))
+    return {key for other, entry in entries for key in IDENTITY[other].keys(entry)}
 
 
 def standing_on(rooms: Set[str], entry: Any) -> bool:

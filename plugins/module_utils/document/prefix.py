@@ -16,6 +16,7 @@ WIDTH = {4: 32, 6: 128}
 _FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
 _LENGTH = re.compile(r"[0-9]{1,3}", re.ASCII)
 _REMEMBERED = 65536
+A_NETWORK = "192.168.15.0/24 or fd00:15::/64"  # an example, for messages
 
 
 class Ip(NamedTuple):
@@ -153,6 +154,17 @@ def why_not_an_ip(text: str) -> str:
     if parse_prefix(text):
         return f"has a prefix length; write the address alone: {text.partition('/')[0]}"
     return "is not an IPv4 or IPv6 address, like 192.168.15.2 or fd00:15::2"
+
+
+def why_not_a_network(text: str, like: str = A_NETWORK) -> str:
+    """What is wrong with a text that should be a network; ``like``: examples of one."""
+    ip = parse_ip(text)
+    if ip is not None:
+        usual = (24 if ip.family == 4 else 64) if ip.number else 0
+        network = known_prefix(f"{ip.text}/{usual}").network
+        alone = "" if network == f"{ip.text}/{usual}" else f", or {ip.text}/{WIDTH[ip.family]} for one host"
+        return f"has no prefix length; say {network}{alone}"
+    return why_not_a_prefix(text) if parse_ip(text.partition("/")[0]) else f"is not a network, like {like}"
 
 
 def why_not_a_prefix(text: str) -> str:

@@ -31,7 +31,7 @@ from .fields import (
     shown,
 )
 from .guests import guest_policy
-from .prefix import why_not_a_host
+from .prefix import is_loopback, why_not_a_host
 from .probes import probe
 from .published import published_port
 from .routes import route
@@ -76,8 +76,11 @@ def read(document: Mapping[str, Any], rules: bool = True) -> Reading:
     paths: Dict[str, Tuple[str, ...]] = {}
     doubtful: Set[Optional[str]] = set()
     everywhere = False
+    spoken: Set[str] = set()
     for name, section in SECTIONS.items():
         found[name], paths[name], wrong = _section(top, name, section, absent)
+        for entry in wrong:
+            spoken.update(_texts(entry))
         for entry in wrong if section.connects else ():
             rooms = _namespaces_of(entry, "peer" in section.keys)
             doubtful.update(rooms)
@@ -89,7 +92,7 @@ def read(document: Mapping[str, Any], rules: bool = True) -> Reading:
         sysctls=sysctls(top),
         **found,
     )
-    where = Where(paths, frozenset(doubtful), everywhere)
+    where = Where(paths, frozenset(doubtful), everywhere, frozenset(spoken))
     if rules and not absent:
         problems.extend(rule_problems(topology, where))
     return Reading(topology, tuple(problems), where)
@@ -131,6 +134,13 @@ def _section(
         if len(problems) > before:
             wrong.append(entry)
     return tuple(objects), tuple(paths), wrong
+
+
+def _texts(entry: object) -> List[str]:
+    """What a wrong entry may be called: itself, or one of its fields or keys."""
+    if isinstance(entry, Mapping):
+        return [text for pair in entry.items() for text in pair if isinstance(text, str)]
+    return [entry] if isinstance(entry, str) else []
 
 
 def _namespaces_of(entry: object, has_peer: bool) -> Set[Optional[str]]:
@@ -303,6 +313,8 @@ def _masquerade(fields: Fields, absent: bool) -> Optional[Masquerade]:
     to_source = fields.ip("to_source")
     if source and to_source:
         reason = why_not_a_host(to_source.family, to_source.number)
+        if is_loopback(to_source.family, to_source.number):
+            reason = "is a loopback address, to which no answer finds back"
         if reason:
             fields.problem("to_source", f"{to_source.text} {reason}")
         elif to_source.family != source.family:

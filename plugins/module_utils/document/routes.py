@@ -19,7 +19,9 @@ TABLE_HIGHEST = 2**32 - 1  # RTA_TABLE is 32 bits
 METRIC_HIGHEST = 2**32 - 1
 DEFAULT_METRIC = {4: 0, 6: 1024}  # IP6_RT_PRIO_USER, linux/ipv6_route.h
 WEIGHT_HIGHEST = 256  # rtnh_hops is one byte and counts from 0
-_DEFAULT = {4: "0.0.0.0/0", 6: "::/0"}
+DEFAULT = {4: "0.0.0.0/0", 6: "::/0"}
+DEFAULTS = tuple(DEFAULT.values())
+_EVERYWHERE = ("any", "all", "0.0.0.0", "::", "0/0")  # as other programs have it
 # What an entry with state absent doesn't say; no route is so.
 EITHER_DEFAULT = "default"  # of both families
 TABLE_ANY = 0  # RT_TABLE_UNSPEC
@@ -45,6 +47,8 @@ def route(fields: Fields, absent: bool) -> Optional[Route]:
     for way in ways:
         if way.family and way.family != family:
             way.fields.problem("via", f"{way.hop.via} is an IPv{way.family} gateway and the route is IPv{family}")
+        if len(ways) > 1 and family == 6 and not way.family:
+            way.fields.problem("via", "is missing; of several next hops of an IPv6 route each needs its gateway")
     if kind != "unicast" and ways:
         fields.problem("type", f"a route of type {kind} leads nowhere; leave via, dev and nexthops out")
     if kind == "unicast" and not ways and not absent:
@@ -116,8 +120,11 @@ def _destination(fields: Fields, default_family: int) -> Optional[Tuple[int, str
         return None
     text = fields.text("to", "where the route leads, like 192.168.2.0/24 or default")
     if text == "default":
-        return default_family, _DEFAULT[default_family]
-    prefix = fields.network("to", text) if text else None
+        return default_family, DEFAULT[default_family]
+    if text in _EVERYWHERE:
+        fields.problem("to", f"{shown(text)} is no destination; say default for what no other route has")
+        return None
+    prefix = fields.network("to", text, "192.168.2.0/24 or default") if text else None
     return (prefix.family, prefix.text) if prefix else None
 
 

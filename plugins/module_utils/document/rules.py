@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
-from ..model import CONTAINER, PublishedPort, Topology
+from ..model import CONTAINER, Probe, PublishedPort, Topology
 from . import identity
 from .gateways import connected_by_document, told_by_document, unreachable_gateways
 from .links import BRIDGE, Key, Placed, PrefixTable, WantedLink, place, placed_addresses, room, wanted_links, ways
@@ -35,6 +35,7 @@ def rule_problems(topology: Topology, where: Where) -> List[str]:
         *_routes(topology, where, links),
         *_masquerades_twice(topology, where),
         *_published_twice(topology, where),
+        *_contrary_probes(topology, where),
     ]
 
 
@@ -155,6 +156,16 @@ def _masquerades_twice(topology: Topology, where: Where) -> Iterator[str]:
         key = identity.masquerade_key(masquerade)
         if first.setdefault(key, path) != path:
             yield f"{path}.source: {masquerade.source} is there already {place(masquerade.netns)}, in {first[key]}"
+
+
+def _contrary_probes(topology: Topology, where: Where) -> Iterator[str]:
+    """One of the two is wrong whatever comes out."""
+    first: Dict[Probe, Tuple[bool, str]] = {}
+    for position, probe in enumerate(topology.probes):
+        path = where.path("probes", position)
+        reachable, other = first.setdefault(probe._replace(reachable=True), (probe.reachable, path))
+        if reachable != probe.reachable:
+            yield f"{path}.expect: {other} claims the contrary of the same; leave one of the two out"
 
 
 class _Reached(NamedTuple):

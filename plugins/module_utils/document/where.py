@@ -11,12 +11,14 @@ class Where(NamedTuple):
 
     ``paths``: section to the path in the document of each object in the topology, in the topology's order.
     ``doubtful``: namespaces in which some address or route couldn't be read, so that nothing can be said there about
-    what reaches what; ``doubtful_everywhere``: such a one whose namespace is unknown.
+    what reaches what; ``doubtful_everywhere``: such a one whose namespace is unknown. ``spoken``: the texts in entries
+    that couldn't be read; what one of them may be a name of, isn't missing.
     """
 
     paths: Dict[str, Tuple[str, ...]] = {}
     doubtful: FrozenSet[Optional[str]] = frozenset()
     doubtful_everywhere: bool = False
+    spoken: FrozenSet[str] = frozenset()
 
     def path(self, section: str, position: int) -> str:
         """The path of the object at ``position`` in the topology's ``section``, like ``veths[2]``."""

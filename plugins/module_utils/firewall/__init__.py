@@ -8,7 +8,7 @@ and a task compiles every module that it loads.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Collection, Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from .groups import link_groups
 from .tables import Tables
@@ -17,7 +17,6 @@ from .want import FirewallWant, GuestNetwork, SwitchPolicy, families, leads_loop
 if TYPE_CHECKING:
     from ..model import PublishedPort
     from .difference import FirewallChange
-    from .sockets import Listener
     from .tables import Ruleset
 
 __all__ = [
@@ -30,11 +29,10 @@ __all__ = [
     "describe",
     "families",
     "forget_flows",
-    "holders",
+    "held_chains",
     "installed",
     "leads_loopback_out",
     "link_groups",
-    "listeners",
     "localnet_interfaces",
     "native_tables",
     "needed",
@@ -74,6 +72,15 @@ def restore(netns: Optional[str], backend: str, family: int, text: str) -> None:
     programs.restore(netns, backend, family, text)
 
 
+def held_chains(tables: Tables, change: FirewallChange) -> List[str]:
+    """What keeps a change from being made; see :mod:`.difference`."""
+    if not change.swaps:
+        return []
+    from . import difference
+
+    return list(difference.held_chains(tables, change))
+
+
 def changes(
     tables: Tables, want: Optional[FirewallWant], previous: Optional[FirewallWant], owner: str, netns: Optional[str]
 ) -> FirewallChange:
@@ -109,20 +116,6 @@ def describe(tables: Tables) -> Dict[str, Any]:
     from . import description
 
     return description.describe(tables)
-
-
-def listeners(netns: Optional[str], ports: Collection[Tuple[str, int]]) -> List[Listener]:
-    """Who listens on these (protocol, port); see :mod:`.sockets`."""
-    from . import sockets
-
-    return sockets.listeners(netns, ports)
-
-
-def holders(inodes: Collection[int]) -> Dict[int, str]:
-    """The processes that hold these sockets; see :mod:`.sockets`."""
-    from . import sockets
-
-    return sockets.holders(inodes)
 
 
 def native_tables(netns: Optional[str]) -> Tuple[str, ...]:

@@ -9,7 +9,7 @@ jump must stand exactly once.
 from __future__ import annotations
 
 import re
-from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Set, Tuple
+from typing import Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Set, Tuple
 
 from .legacy import CHAINS as LEGACY
 from .legacy import GUARD as LEGACY_GUARD
@@ -22,6 +22,7 @@ from .want import FirewallWant
 # What protects comes before what opens; a removal goes the other way round.
 _ORDER = ("mangle", "raw", "filter", "nat")
 _TOLD = ("raw", "mangle", "filter", "nat")
+_PROGRAM = {4: "iptables", 6: "ip6tables"}
 UNDO = "# undo\n"  # the first line of a text that may meet a change that was made in part, or not at all
 
 
@@ -80,6 +81,22 @@ def changes(
             lines.update(dict.fromkeys(_lines(ruleset, named, before, owner)))
     where = "host" if netns is None else f"namespace {netns}"
     return FirewallChange(tuple(f"{where}: {line}" for line in lines), tuple(swaps))
+
+
+def held_chains(tables: Tables, change: FirewallChange) -> Iterator[str]:
+    """A line for each chain that a change deletes and a rule of somebody else leads to: the kernel won't delete it."""
+    for swap in change.swaps:
+        for text in swap.text.split("*")[1:] if "\n-X " in swap.text else ():
+            table, *lines = text.splitlines()
+            gone = {line[3:] for line in lines if line.startswith("-X ")}
+            emptied = {line[1:].partition(" ")[0] for line in lines if line.startswith(":")}
+            for name, rules in tables.rulesets[swap.backend, swap.family].get(table, {}).items():
+                for rule in rules if name not in emptied else ():
+                    if target_of(rule) in gone and not MARK.search(rule):
+                        yield (
+                            f"chain {target_of(rule)} of {_PROGRAM[swap.family]} (table {table}) can't be removed: "
+                            f"a rule that isn't ours leads to it: {rule}; delete that first"
+                        )
 
 
 def named_rules(rendered: Rendered) -> List[Rule]:

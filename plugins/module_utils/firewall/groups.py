@@ -48,9 +48,10 @@ def link_groups(want: FirewallWant) -> Dict[str, int]:
 def doomed() -> int:
     """A group for links that are to be deleted together, which nobody else has: nothing is forwarded from or to them.
 
-    The number's middle is left to chance; no rule asks for it.
+    The number's middle is left to chance; no rule asks for it. It is never 0, as it is with links that stay: whatever
+    is in a group goes with it.
     """
-    chance = int.from_bytes(os.urandom(2), "big")
+    chance = 1 + int.from_bytes(os.urandom(2), "big") % 0xFFFF
     return BASE | chance << 8 | _MEMBER[4] | _MEMBER[6]
 
 

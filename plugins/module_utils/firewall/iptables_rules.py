@@ -7,7 +7,8 @@ import functools
 import re
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
-from .obstacles import ACCEPT, CONTINUE, DROP, GOTO, JUMP, RETURN, UNSURE, Rule, Wall, printable
+from ..visible import visible
+from .obstacles import ACCEPT, CONTINUE, DROP, GOTO, JUMP, RETURN, UNSURE, Rule, Wall
 from .others import others
 from .packet import ALWAYS, NEVER, UNKNOWN, Condition, span
 from .tables import GO_ON, MARK, OWN_CHAIN, target_of
@@ -78,7 +79,7 @@ def rule(line: str) -> Rule:
             position += 1
         conditions.append(_condition(word, words[first:position], negated))
         negated = False
-    return Rule(f"chain {printable(chain)}", f'"{printable(line)}"', tuple(conditions), verdict, target)
+    return Rule(f"chain {visible(chain)}", f'"{visible(line)}"', tuple(conditions), verdict, target)
 
 
 def _condition(option: str, values: List[str], negated: bool) -> Condition:

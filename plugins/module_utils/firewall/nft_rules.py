@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
-from .obstacles import ACCEPT, CONTINUE, DROP, GOTO, JUMP, RETURN, UNSURE, Rule, Wall, printable
+from ..visible import visible
+from .obstacles import ACCEPT, CONTINUE, DROP, GOTO, JUMP, RETURN, UNSURE, Rule, Wall
 from .packet import ALWAYS, NEVER, UNKNOWN, Condition, Span, span
 
 _VERDICTS = {"accept": ACCEPT, "drop": DROP, "reject": DROP, "return": RETURN, "queue": UNSURE, "continue": CONTINUE}
@@ -60,7 +61,7 @@ def _walls(text: str, family: int) -> List[Wall]:
 
 
 def _place(value: Dict[str, Any], chain: str) -> str:
-    return printable(f"table {value['family']} {value['table']}, chain {chain}")
+    return visible(f"table {value['family']} {value['table']}, chain {chain}")
 
 
 def _rules(value: Dict[str, Any], sets: Dict[str, Any], where: str) -> Iterator[Rule]:

@@ -101,11 +101,6 @@ def _asked(wall: Wall, rough: Packet) -> Tuple[Condition, ...]:
     return tuple(found)
 
 
-def printable(text: str) -> str:
-    """Foreign text, for a message."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
-
-
 def _fate(wall: Wall, chain: str, packet: Packet, depth: int) -> Fate:
     rules = wall.rules(chain) if depth <= _DEPTH else None
     if rules is None:

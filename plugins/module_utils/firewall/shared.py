@@ -21,6 +21,7 @@ from typing import Dict, FrozenSet, Iterator, NamedTuple, Tuple
 
 from . import groups
 from .rules import DEVGROUP, DNATED, ESTABLISHED, NEW, RPFILTER, SHARED, Jump, Rule, make_rule
+from .want import GUESTS_BRIDGES
 
 SOURCE = "HOSTWIRE-SOURCE"
 STRANGE = "HOSTWIRE-STRANGE"
@@ -62,8 +63,6 @@ OPTIONAL: Dict[str, Tuple[str, ...]] = {
 # One that stands where another has rules of documents in it, too.
 STANDS_WITH = {UNROUTED: WITHIN}
 
-# Bridges that programs make for guests of their own, also those that are yet to come.
-_GUESTS_BRIDGES = ("docker+", "br-+", "virbr+", "lxcbr+", "lxdbr+", "incusbr+", "podman+", "cni+")
 _LOOPBACK = {4: "127.0.0.0/8", 6: "::1/128"}
 _UNSPECIFIED = {4: "0.0.0.0/32", 6: "::/128"}
 _LINK_LOCAL = {4: "169.254.0.0/16", 6: "fe80::/10"}
@@ -140,7 +139,7 @@ def skeleton(
         (table, chain): () for kinds in (USUAL, OPTIONAL) for table, chains in kinds.items() for chain in chains
     }
     places = [*_sources(family, lacking), *_closing(family, bridged, lacking), *_opening(family, bridged, lacking)]
-    for place, name in enumerate((*foreign, *(_GUESTS_BRIDGES if everywhere else ()))):
+    for place, name in enumerate((*foreign, *(f"{name}+" for name in GUESTS_BRIDGES if everywhere))):
         rank = min(30 + place, 89)
         places.append(_Place("mangle", STRANGERS, rank, f"-o {name}", "DROP"))
         places.append(_Place("filter", OUTWARDS, rank, f"-o {name}", "RETURN"))

@@ -12,6 +12,8 @@ from ..model import Masquerade, PublishedPort
 
 ANY = "any"  # PublishedPort.address: every local address
 _LOOPBACK = "127.0.0.0/8"
+# How the names of bridges begin that programs make for guests of their own; those yet to come are closed, too.
+GUESTS_BRIDGES = ("docker", "br-", "virbr", "lxcbr", "lxdbr", "incusbr", "podman", "cni")
 
 
 class GuestNetwork(NamedTuple):

@@ -176,13 +176,12 @@ def _apply(edits: Sequence[Edit], owner: str, wanted: Sequence[Place], state_dir
         places.remember([*wanted, *(edit.place for edit in edits)], owner, state_dir)
     try:
         for edit in edits:
+            _write(edit, state_dir)
             done.append(edit)
-            if _write(edit.place, edit.after, state_dir) != edit.after:
-                raise VerificationFailed(f"{edit.place.label}: somebody else wrote to it meanwhile; run this again")
     except HostwireError as error:
         for edit in reversed(done):
             try:
-                _write(edit.place, edit.before, state_dir)
+                _write(edit._replace(before=edit.after, after=edit.before), state_dir)
             except HostwireError as undo:
                 error.append(f"and it could not be put back: {undo}")
         raise
@@ -190,19 +189,29 @@ def _apply(edits: Sequence[Edit], owner: str, wanted: Sequence[Place], state_dir
         places.remember(wanted, owner, state_dir)
 
 
-def _write(place: Place, content: Optional[bytes], state_dir: str) -> Optional[bytes]:
-    """What the file holds then. A namespace's directory comes with its first file and goes with its last."""
-    directory = os.path.dirname(place.path)
+def _write(edit: Edit, state_dir: str) -> None:
+    """Make a file what it is to be, if it is still what was read; a write that fails leaves it as it was.
+
+    A namespace's directory comes with its first file and goes with its last.
+    """
+    directory = os.path.dirname(edit.place.path)
     below = directory.startswith(f"{places.NETNS_FILES}/")
-    if content is not None and below:
+    if edit.after is not None and below:
         files.make_directory(directory)
-    with spot(place.path) as file:
-        if not place.mounted or file.read() is not None:  # else the container is gone, and its files with it
-            writing.write(file, content, state_dir, in_place=place.mounted)
-        there = file.read()
-    if content is None and below:
-        files.remove_empty(directory)
-    return there
+    try:
+        with spot(edit.place.path) as file:
+            _demand(file, edit.before, edit.place)
+            writing.write(file, edit.after, state_dir, in_place=edit.place.mounted)
+            _demand(file, edit.after, edit.place)
+    finally:
+        if below:
+            files.remove_empty(directory)
+
+
+def _demand(file: Spot, content: Optional[bytes], place: Place) -> None:
+    """Raise VerificationFailed where a file holds something else."""
+    if file.read() != content:
+        raise VerificationFailed(f"{place.label}: somebody else wrote to it meanwhile; run this again")
 
 
 def plan(edits: Sequence[Edit]) -> Tuple[str, ...]:

@@ -29,7 +29,8 @@ class Spot:
         self.path = path
         self._name = os.path.basename(path)
         self._directory = directory
-        self._read: Optional[Tuple[int, int]] = None  # device and inode of what was read last
+        self._looked = False
+        self._read: Optional[Tuple[int, int]] = None  # device and inode of what was read last; None: it wasn't there
 
     @property
     def is_there(self) -> bool:
@@ -46,6 +47,7 @@ class Spot:
             return None
         try:
             fd = open_file(self._name, self._directory)
+            self._looked = True
             if fd is None:
                 self._read = None
                 return None
@@ -127,9 +129,9 @@ class Spot:
 
     def _refuse_another(self, fd: Optional[int]) -> None:
         """What was read of one file doesn't go into another, whose owner is somebody else perhaps."""
-        if self._read is not None:
+        if self._looked:
             status = None if fd is None else os.fstat(fd)
-            if status is None or (status.st_dev, status.st_ino) != self._read:
+            if (None if status is None else (status.st_dev, status.st_ino)) != self._read:
                 raise VerificationFailed(f"{self.path}: somebody else wrote to it at the same time; run this again")
 
     def remove(self) -> None:

@@ -14,6 +14,7 @@ from ..errors import Conflict, InvalidValue
 
 _BEGIN = re.compile(r"#\s*hostwire begin ([A-Za-z0-9_.-]+)(?: \(([a-z ,]*)\))?\s*")
 _END = re.compile(r"#\s*hostwire end ([A-Za-z0-9_.-]+)\s*")
+_BLANK = re.compile(r"[ \t\r\n\f\v]+")  # isspace(3): a byte of a letter that Latin-1 has as a blank is none
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 # What the block's first line remembers, so that taking the block away leaves the file as it was.
 MADE, JOINED = "made this file", "after a line without end"
@@ -121,7 +122,7 @@ def entries_in(lines: Sequence[str]) -> List[Line]:
     """The lines that give names to an address, as hosts(5) reads them."""
     found = []
     for number, line in enumerate(lines, 1):
-        words = line.split("#", 1)[0].split()
+        words = _BLANK.sub(" ", line.split("#", 1)[0]).strip(" ").split(" ")
         if len(words) > 1:
             found.append(Line(number, words[0], tuple(words[1:])))
     return found

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from typing import Dict, FrozenSet, Iterable, List, Optional, Set, Tuple
+import socket
+from typing import Dict, FrozenSet, Iterable, List, Optional, Set, Tuple, Union
 
 from ..document.containers import cables
-from ..document.prefix import known_prefix
-from ..model import Address, Link, LinkKey, Topology
+from ..document.prefix import has_ipv6, is_link_local, known_prefix
+from ..model import Address, Bridge, End, Link, LinkKey, Topology
 from ..rtnetlink.constants import IFA_F_PERMANENT, IFA_F_SECONDARY, IFA_F_TENTATIVE, RT_SCOPE_LINK
 from .actions import AddressAdd, AddressDelete, SysctlSet
 from .owned import AddressKey, Change
@@ -19,6 +20,18 @@ def leased_ends(stored: Topology, previous: Topology) -> Dict[LinkKey, FrozenSet
     leased = {(end.netns, end.name) for veth in cables(stored) for end in veth if end.leased}
     given = {(end.netns, end.name): end.addresses for veth in cables(previous) for end in veth} if leased else {}
     return {key: frozenset(given.get(key, ())) for key in leased}
+
+
+def given_link_locals(previous: Topology) -> Dict[LinkKey, FrozenSet[str]]:
+    """The link-local addresses that a document gave to links of ours; all others on these are the kernel's own."""
+    links: List[Union[Bridge, End]] = [*previous.bridges, *(end for veth in cables(previous) for end in veth)]
+    found: Dict[LinkKey, FrozenSet[str]] = {}
+    for link in links:
+        if has_ipv6(link.addresses):
+            given = [known_prefix(text) for text in link.addresses]
+            link_local = (one.text for one in given if is_link_local(one.family, one.number))
+            found[link.netns, link.name] = frozenset(link_local)
+    return found
 
 
 def plan_addresses(
@@ -47,6 +60,7 @@ def plan_addresses(
         entry.address: entry
         for entry in present
         if (_counts(entry, wanted) if given is None else entry.address in wanted or entry.address in given)
+        or _was_given(sheet, (netns, link), have, entry)
     }
     if unchecked and not have.checking:
         _make_usable(sheet, netns, link, [judged[address] for address in wanted if address in judged])
@@ -99,6 +113,20 @@ def _counts(entry: Address, wanted: Tuple[str, ...]) -> bool:
         return True
     derived = ":" in entry.address and entry.scope == RT_SCOPE_LINK
     return not derived and bool(entry.flags & IFA_F_PERMANENT)
+
+
+def _was_given(sheet: Sheet, key: LinkKey, have: Link, entry: Address) -> bool:
+    """Whether the last document gave a link-local address that isn't the one that the kernel would make anyhow."""
+    return entry.address in sheet.link_locals.get(key, ()) and entry.address != _derived(have.mac)
+
+
+def _derived(mac: str) -> str:
+    """The link-local address that the kernel makes of a MAC address (RFC 4291, appendix A); "" of none."""
+    packed = bytes.fromhex(mac.replace(":", ""))
+    if not packed:  # of a link that is on paper only
+        return ""
+    interface = bytes([packed[0] ^ 2, *packed[1:3], 0xFF, 0xFE, *packed[3:]])
+    return f"{socket.inet_ntop(socket.AF_INET6, bytes([0xFE, 0x80, *bytes(6)]) + interface)}/64"
 
 
 def _exchange(

@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import Iterator, Optional, Set
 
 from .. import sysctl
+from ..document.routes import DEFAULTS
 from ..model import Link, NamespaceView
 from ..rtnetlink.constants import RTN_UNICAST, RTPROT_RA
 from .actions import SysctlSet
-from .bridges import DEFAULTS
 from .owned import Change
 from .sheet import LINK, Sheet, devices, place
 from .uplinks import attachments

@@ -12,11 +12,11 @@ from typing import Container, Dict, Iterable, Iterator, List, NamedTuple, Set, T
 from ..document.containers import cables
 from ..document.identity import RouteKey
 from ..document.prefix import known_prefix
+from ..document.routes import DEFAULTS
 from ..firewall import FirewallWant
 from ..firewall.groups import is_ours
 from ..firewall.want import Answer, family_of, within
 from ..model import End, HostView, PublishedPort, Topology
-from .bridges import DEFAULTS
 from .owned import owner_of
 
 _LINK_LOCAL = "fe80::/10"

@@ -3,19 +3,16 @@
 
 from __future__ import annotations
 
-import re
 from typing import List, Optional, Set, Tuple
 
 from ..document.prefix import known_prefix
+from ..document.routes import DEFAULTS
 from ..firewall.groups import is_ours
-from ..firewall.want import within
+from ..firewall.want import GUESTS_BRIDGES, within
 from ..model import Link, NamespaceView, Nexthop, Route, Topology
 from ..rtnetlink.constants import RTN_UNICAST
 from .owned import owner_of
 
-# What programs call the bridges that they make for guests; rules close those before they are there.
-_GUESTS_BRIDGE = re.compile(r"(docker|br-|virbr|lxcbr|lxdbr|incusbr|podman|cni).*")
-DEFAULTS = ("0.0.0.0/0", "::/0")
 _WIRES = (None, "bond", "team", "vlan")  # kinds of links with a wire at their end; None is hardware
 
 
@@ -33,9 +30,9 @@ def bystanders(
     vias = [way.via for way in ways if way.via is not None]
     foreign: List[str] = []
     uplinks = [bridge.name for bridge in topology.bridges if bridge.netns == netns and bridge.uplink is not None]
-    passages = [name for name in uplinks if netns is None and _GUESTS_BRIDGE.fullmatch(name)]
+    passages = [name for name in uplinks if netns is None and name.startswith(GUESTS_BRIDGES)]
     for link in view.links.values():
-        known = netns is None and _GUESTS_BRIDGE.fullmatch(link.name) is not None
+        known = netns is None and link.name.startswith(GUESTS_BRIDGES)
         if link.kind != "bridge" or (owner_of(link.alias) is not None and not is_ours(link.group)):
             if known:  # it is only called like one: an uplink of ours, or no bridge at all
                 passages.append(link.name)

@@ -69,6 +69,21 @@ def needs_of(topology: Topology, implied: Iterable[SysctlKey], document: Optiona
         for which in (link, "all"):
             need = Need(("0",), f"{link} has {address}", document)
             found[(netns, f"net/ipv6/conf/{which}{DISABLE_IPV6}")] = need
+    for (netns, link), to in ipv6_ways(topology).items():
+        for which in (link, "all"):
+            need = Need(("0",), f"the route {to} leads through {link}", document)
+            found.setdefault((netns, f"net/ipv6/conf/{which}{DISABLE_IPV6}"), need)
+    return found
+
+
+def ipv6_ways(topology: Topology) -> Dict[LinkKey, str]:
+    """The links by which the document's IPv6 routes go by name, each with where one of them leads."""
+    found: Dict[LinkKey, str] = {}
+    for route in topology.routes:
+        if ":" in route.to:
+            for dev in (route.dev, *(hop.dev for hop in route.nexthops)):
+                if dev is not None:
+                    found.setdefault((route.netns, dev), route.to)
     return found
 
 

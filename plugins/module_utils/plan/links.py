@@ -23,7 +23,7 @@ from .addresses import plan_addresses, plan_foreign_addresses
 from .hands import ALL_LINKS, DISABLE_IPV6, NEW_LINKS
 from .owned import UNKNOWN, Change, owner_of
 from .ports import join, mend_link
-from .sheet import BEFORE_UP, LINK, MAKE_LINKS, MAKE_NAMESPACES, Sheet, kind_words, place, port_again
+from .sheet import ADDRESS, BEFORE_UP, LINK, MAKE_LINKS, MAKE_NAMESPACES, Sheet, kind_words, place, port_again
 from .uplinks import has_only_own_ports, look_of, plan_bridge_addresses
 
 IPV6_MTU = 1280  # RFC 8200, 5: on a link with less the kernel has no IPv6 at all (hazard 22)
@@ -42,14 +42,16 @@ def plan_namespaces(sheet: Sheet, wanted: Iterable[Namespace]) -> None:
             sheet.do(LINK, line, LinkChange(name, "lo", up=True, alias=sheet.owned.mark))
             sheet.after.namespaces[name] = UNKNOWN
             continue
+        lo = view.links.get("lo")
         if not sheet.is_our_namespace(name):
+            owner = owner_of(lo.alias) if lo is not None else None
+            whose = "exists and isn't ours" if owner is None else f"belongs to the document {owner!r}"
+            way = "remove it first" if owner is None else "take it out of that one first"
             sheet.conflicts.append(
-                f'namespace "{name}" exists and isn\'t ours: take it off the list of namespaces to use it as it is, '
-                "or remove it first"
+                f'namespace "{name}" {whose}: take it off the list of namespaces to use it as it is, or {way}'
             )
             continue
         sheet.after.namespaces[name] = view.inode
-        lo = view.links.get("lo")
         if lo is not None and not (lo.up and lo.alias == sheet.owned.mark):
             line = sheet.line(f"{name}: lo: up")
             undo = LinkChange(name, "lo", up=lo.up, alias=lo.alias)
@@ -78,7 +80,13 @@ def _make_bridge(sheet: Sheet, bridge: Bridge) -> None:
     mac = bridge.mac or sheet.stable_mac(netns, name)
     add = BridgeAdd(netns, name, mac, bridge.stp, bridge.vlan_filtering)
     sheet.do(MAKE_LINKS, line, add, LinkDelete(netns, name))
-    refuse_advertisements(sheet, netns, name, line)
+    narrow = (netns, name) in sheet.narrow
+    # Its ports take IPv6 from it: those that are born on it, and those that join it.
+    for stage in (BEFORE_UP, ADDRESS) if narrow and bridge.mtu is not None and bridge.mtu >= IPV6_MTU else ():
+        sheet.do(stage, line, LinkChange(netns, name, mtu=bridge.mtu))
+        refuse_advertisements(sheet, netns, name, line, stage=stage)
+    if not narrow:
+        refuse_advertisements(sheet, netns, name, line)
     if _needs_ipv6_allowed(sheet, bridge):
         sheet.do(BEFORE_UP, line, SysctlSet(netns, no_ipv6(bridge), "0"))
     # The MTU comes behind the ports: each port that joins pulls a bridge's MTU down to its own (hazard 21).
@@ -86,12 +94,14 @@ def _make_bridge(sheet: Sheet, bridge: Bridge) -> None:
     sheet.after.links[(netns, name)] = UNKNOWN
 
 
-def refuse_advertisements(sheet: Sheet, netns: Optional[str], name: str, line: int, heed: bool = False) -> None:
+def refuse_advertisements(
+    sheet: Sheet, netns: Optional[str], name: str, line: int, heed: bool = False, stage: int = BEFORE_UP
+) -> None:
     """A guest must not become the host's IPv6 router (CVE-2020-10749), nor that of one that doesn't ask for any."""
     if sheet.view.views[None].forwarding_ipv6 is None:  # a kernel without IPv6
         return
     path = sysctl.accept_ra(name)
-    sheet.do(BEFORE_UP, line, SysctlSet(netns, path, sheet.word(netns, path) or (HEED if heed else "0")))
+    sheet.do(stage, line, SysctlSet(netns, path, sheet.word(netns, path) or (HEED if heed else "0")))
 
 
 def _mend_bridge_options(sheet: Sheet, bridge: Bridge, have: Link) -> None:
@@ -174,7 +184,7 @@ def _takes_advertisements(end: Union[End, Tap]) -> bool:
 
 def _needs_ipv6_allowed(sheet: Sheet, link: Union[Bridge, End]) -> bool:
     """Docker turns IPv6 off by default in containers whose networks have none; others do it on their hosts."""
-    if not has_ipv6(link.addresses):
+    if not (has_ipv6(link.addresses) or (link.netns, link.name) in sheet.ipv6_ways):
         return False
     into_container = link.netns is not None and link.netns.startswith(CONTAINER)
     namespace = sheet.namespace(link.netns)
@@ -183,7 +193,7 @@ def _needs_ipv6_allowed(sheet: Sheet, link: Union[Bridge, End]) -> bool:
 
 
 def _allow_ipv6(sheet: Sheet, end: Union[Bridge, End]) -> None:
-    if not has_ipv6(end.addresses):
+    if not (has_ipv6(end.addresses) or (end.netns, end.name) in sheet.ipv6_ways):
         return
     path = no_ipv6(end)
     if sheet.view.views[end.netns].sysctls.get(path) == "1":
@@ -304,6 +314,19 @@ def _refuse_without_ipv6(sheet: Sheet, interface: Interface) -> None:
             f"{place(netns)}: {interface.name}: address {address}: sysctl {path} is 1, which keeps IPv6 from it; "
             "say 0 for that in sysctls, or leave the address out"
         )
+
+
+def refuse_ways_without_ipv6(sheet: Sheet) -> None:
+    """The same of routes through interfaces that the document says nothing else of."""
+    for (netns, name), to in sheet.ipv6_ways.items():
+        link, path = sheet.link(netns, name), f"net/ipv6/conf/{name}{DISABLE_IPV6}"
+        if link is None or sheet.is_ours(netns, link) or sheet.view.views[netns].sysctls.get(path) != "1":
+            continue
+        if "0" not in (sheet.word(netns, path), sheet.word(netns, ALL_LINKS)):
+            sheet.conflicts.append(
+                f"{place(netns)}: route {to} dev {name}: sysctl {path} is 1, which keeps IPv6 from it; "
+                "say 0 for that in sysctls, or leave the route out"
+            )
 
 
 def _dress_new_loopback(sheet: Sheet, interface: Interface) -> None:

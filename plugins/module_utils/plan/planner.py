@@ -10,18 +10,27 @@ from ..firewall import FirewallWant, Tables
 from ..model import HostView, LinkKey, Topology
 from ..netns import Process
 from . import removal
-from .actions import AddressAdd, AddressDelete, Step
-from .addresses import take_foreign_addresses
+from .actions import Action, AddressAdd, AddressDelete, LinkChange, Step
+from .addresses import given_link_locals, take_foreign_addresses
 from .around import Elsewhere, together
 from .claims import claims, interface_claims, namespaces_in, within, without
-from .firewall import plan_firewall, plan_groups
+from .firewall import plan_firewall
 from .hairpins import hairpins
-from .links import plan_bridges, plan_interfaces, plan_namespaces, plan_veths
+from .hands import ipv6_ways
+from .links import (
+    IPV6_MTU,
+    plan_bridges,
+    plan_interfaces,
+    plan_namespaces,
+    plan_veths,
+    refuse_ways_without_ipv6,
+)
+from .narrow import narrow_switches, refuse_small_mtus
 from .owned import AddressKey, Owned, SysctlKey, nothing
 from .ports import plan_other_ports, plan_ports_of_others
 from .redirects import along_with
 from .routes import plan_routes, take_routes
-from .settings import plan_files, plan_settings, take_files, take_settings, without_what_forwarding_needs
+from .settings import forwarding_of, plan_files, plan_settings, take_files, take_settings, without_what_forwarding_needs
 from .sheet import LEAVE, Sheet
 from .strangers import Hangers
 from .taps import plan_taps
@@ -82,12 +91,8 @@ def make_plan(
     conflicts: Sequence[str] = (),
 ) -> Plan:
     """Raises Conflict, with all of them and ``conflicts``, if something that isn't ours is in the way."""
-    sheet = Sheet(view, owned, machine)
+    sheet = _new_sheet(wish, Sheet(view, owned, machine))
     sheet.conflicts += (*conflicts, *wish.clashes)
-    sheet.isolation, sheet.leased, sheet.said = wish.isolation, wish.leased, wish.said
-    sheet.elsewhere = {key: word.value for key, word in wish.elsewhere.said.items()}
-    sheet.wired = {(entry.netns, entry.bridge) for entry in wish.stored.interfaces if entry.bridge is not None}
-    sheet.uplinks = {(bridge.netns, bridge.uplink) for bridge in wish.stored.bridges if bridge.uplink is not None}
     lent = _find_hairpins(sheet, wish, tables)
     wanted = claims(wish.topology, wish.settings, wish.files)
     doomed = _doomed(wish, owned, wanted)
@@ -110,10 +115,11 @@ def make_plan(
         plan_other_ports(sheet, wish.topology, wish.stored)
     plan_ports_of_others(sheet, *lent)
     plan_interfaces(sheet, wish.topology.interfaces)
+    refuse_ways_without_ipv6(sheet)
+    refuse_small_mtus(sheet, wish.topology)
     plan_uplinks(sheet, wish.topology.bridges)
     plan_routes(sheet, wish.topology.routes)
-    plan_firewall(sheet, tables, wish.firewall, wish.firewall_before)
-    plan_groups(sheet, wish.unfiltered)
+    plan_firewall(sheet, tables, wish.firewall, wish.firewall_before, wish.unfiltered)
     plan_settings(sheet, wish.settings)
     plan_files(sheet, wish.files)
     take_files(sheet, doomed.files)
@@ -123,6 +129,19 @@ def make_plan(
         raise Conflict(sheet.conflicts)
     _forget_containers(sheet.after)
     return Plan(tuple(sheet.lines), _in_order(_leaving_first(sheet.steps)), sheet.after)
+
+
+def _new_sheet(wish: Wish, sheet: Sheet) -> Sheet:
+    """Tell a new sheet what is said of objects beyond their own entries."""
+    sheet.isolation, sheet.leased, sheet.said = wish.isolation, wish.leased, wish.said
+    sheet.link_locals = given_link_locals(wish.previous)
+    sheet.elsewhere = {key: word.value for key, word in wish.elsewhere.said.items()}
+    sheet.wired = {(entry.netns, entry.bridge) for entry in wish.stored.interfaces if entry.bridge is not None}
+    sheet.uplinks = {(bridge.netns, bridge.uplink) for bridge in wish.stored.bridges if bridge.uplink is not None}
+    sheet.narrow = narrow_switches(sheet, wish.stored)
+    sheet.kept = [(key, word) for key, word in {**sheet.elsewhere, **sheet.said}.items() if forwarding_of(key)]
+    sheet.ipv6_ways = ipv6_ways(wish.stored)
+    return sheet
 
 
 def _find_hairpins(
@@ -174,18 +193,30 @@ def _doomed(wish: Wish, owned: Owned, wanted: Owned) -> Owned:
 
 
 def _leaving_first(steps: List[Step]) -> List[Step]:
-    """An IPv6 address that moves leaves its old link first: the new one asks whether somebody has it (hazard 28)."""
-    arriving = {
-        step.action.address for step in steps if isinstance(step.action, AddressAdd) and ":" in step.action.address
-    }
-    if not arriving:
-        return steps
-    return [
-        step._replace(stage=LEAVE)
-        if isinstance(step.action, AddressDelete) and step.action.address in arriving
-        else step
+    """An IPv6 address that moves leaves its old link first: the new one asks whether somebody has it (hazard 28).
+
+    So does one that gets another prefix length, for a link has no IPv6 address twice, and one that goes from a link
+    whose MTU becomes too small for IPv6 (hazard 22): afterwards there is nothing to take it from.
+    """
+    shrinking = {
+        (step.action.netns, step.action.name)
         for step in steps
-    ]
+        if isinstance(step.action, LinkChange) and step.action.mtu is not None and step.action.mtu < IPV6_MTU
+    }
+    arriving = {
+        step.action.address.partition("/")[0]
+        for step in steps
+        if isinstance(step.action, AddressAdd) and ":" in step.action.address
+    }
+    if not (arriving or shrinking):
+        return steps
+
+    def leaves(action: Action) -> bool:
+        if not isinstance(action, AddressDelete) or ":" not in action.address:
+            return False
+        return action.address.partition("/")[0] in arriving or (action.netns, action.link) in shrinking
+
+    return [step._replace(stage=LEAVE) if leaves(step.action) else step for step in steps]
 
 
 def _in_order(steps: List[Step]) -> Tuple[Step, ...]:

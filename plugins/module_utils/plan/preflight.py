@@ -11,8 +11,10 @@ from ..document.links import BRIDGE, FOREIGN, Key, Placed, WantedLink, place, pl
 from ..document.prefix import is_link_local, known_ip, known_prefix
 from ..document.rules import IPV6_LEAST_MTU
 from ..model import CONTAINER, Bridge, HostView, Link, NamespaceView, Topology
-from ..rtnetlink.constants import ROUTE_PROTOCOL, RTN_UNICAST, RTPROT_KERNEL
+from ..rtnetlink.constants import IFA_F_PERMANENT, ROUTE_PROTOCOL, RT_SCOPE_LINK, RTN_UNICAST, RTPROT_KERNEL
 from ..suggestion import suggestion
+from .claims import claimed_links
+from .hands import DISABLE_IPV6, words_of
 from .limits import limit_problems
 from .overlap import ForeignAddress, ForeignRoute, on_every_link, overlap_problems
 
@@ -92,7 +94,8 @@ def problems(
 def warnings(topology: Topology, host: HostView, where: Where = _EVERYTHING_KNOWN) -> List[str]:
     """What is allowed and does harm to interfaces that aren't ours.
 
-    An MTU under 1280 takes IPv6 from one (hazard 22), and a port of a bridge has no use for its addresses (hazard 3).
+    An MTU under 1280 takes IPv6 from one (hazard 22), as disable_ipv6 does, and a port of a bridge has no use for its
+    addresses (hazard 3).
     """
     found: List[str] = []
     for position, interface in enumerate(topology.interfaces):
@@ -114,7 +117,30 @@ def warnings(topology: Topology, host: HostView, where: Where = _EVERYTHING_KNOW
                 f"{path}.bridge: as a port of {interface.bridge}, {interface.name} can't be reached any more by "
                 f"{', '.join(useless)}"
             )
+    found += _without_ipv6(topology, host)
     return found + [line for i, bridge in enumerate(topology.bridges) for line in _leases(bridge, host, where, i)]
+
+
+def _without_ipv6(topology: Topology, host: HostView) -> Iterator[str]:
+    """What a word that turns IPv6 off takes from interfaces: it doesn't come back by itself."""
+    moving = {(bridge.netns, bridge.name): bridge.uplink for bridge in topology.bridges if bridge.uplink is not None}
+    made = claimed_links(topology) - moving.keys()
+    for (netns, path), value in words_of(topology).items():
+        view = host.views.get(netns)
+        if view is None or value != "1" or not path.endswith(DISABLE_IPV6) or view.sysctls.get(path) == value:
+            continue
+        which = path.split("/")[-2]
+        baggage = view.baggage.get(moving.get((netns, which), ""))
+        lost = [address for address in baggage.addresses if ":" in address] if baggage is not None else []
+        if lost and which not in view.links:
+            yield f"sysctl {path}: {value} takes IPv6 from {which}, which loses {', '.join(lost)} for good"
+        for name, link in view.links.items():
+            if which not in (name, "all") or name == "lo" or (netns, name) in made:
+                continue
+            there = [entry for entry in view.addresses.get(link.index, ()) if entry.flags & IFA_F_PERMANENT]
+            lost = [entry.address for entry in there if ":" in entry.address and entry.scope != RT_SCOPE_LINK]
+            if lost:
+                yield f"sysctl {path}: {value} takes IPv6 from {name}, which loses {', '.join(lost)} for good"
 
 
 def _leases(bridge: Bridge, host: HostView, where: Where, position: int) -> Iterator[str]:
@@ -139,7 +165,9 @@ def _uplinks(scene: _Scene) -> Iterator[str]:
         path = f"{scene.where.path('bridges', position)}.uplink"
         link = view.links.get(bridge.uplink)
         if link is None:
-            hint = suggestion(bridge.uplink, sorted(_foreign_links(scene, bridge.netns)))
+            hint = _known_as(scene, bridge.netns, bridge.uplink) or suggestion(
+                bridge.uplink, sorted(_foreign_links(scene, bridge.netns))
+            )
             yield f'{path}: no interface named "{bridge.uplink}" {place(bridge.netns)}{hint}'
         elif not link.up and not told.get((bridge.netns, bridge.uplink)):
             entry = f"interfaces: [{{name: {bridge.uplink}, up: true}}]"
@@ -165,6 +193,8 @@ def _unknown_namespaces(scene: _Scene) -> Iterator[str]:
         ]
     named += [(f"{where.path('probes', i)}.from", probe.source) for i, probe in enumerate(topology.probes)]
     for path, netns in named:
+        if netns in where.spoken:
+            continue
         if netns in scene.going:
             yield (
                 f'{path}: the namespace "{netns}" goes, for the document no longer names it; name it among namespaces'
@@ -181,6 +211,12 @@ def _foreign_links(scene: _Scene, netns: Optional[str]) -> Dict[str, Link]:
     return {name: link for name, link in view.links.items() if (netns, name) not in scene.owned_links}
 
 
+def _known_as(scene: _Scene, netns: Optional[str], name: str) -> str:
+    """The end of a message about an interface that there isn't by this name, but by another one."""
+    names = [link.name for link in _foreign_links(scene, netns).values() if name in link.altnames]
+    return f'; it is another name of "{names[0]}": say that' if names else ""
+
+
 def _can_tell(scene: _Scene, netns: Optional[str]) -> bool:
     """Whether the interfaces of a namespace are known: it was looked at, or this document makes it."""
     return netns in scene.host.views or (netns in scene.namespaces and netns not in scene.names)
@@ -193,13 +229,15 @@ def _unknown_bridges(scene: _Scene) -> Iterator[str]:
         key = (link.netns, link.bridge or "")
         if link.bridge is None or key in made or key in others or not _can_tell(scene, link.netns):
             continue
+        if link.bridge in scene.where.spoken:
+            continue
         there = _foreign_links(scene, link.netns)
         found = there.get(link.bridge)
         if found is None:
             names = [name for name, other in there.items() if other.kind == "bridge"]
             names += [name for netns, name in made if netns == link.netns]
             elsewhere = [netns for netns, name in made if name == link.bridge]
-            hint = suggestion(link.bridge, sorted(names))
+            hint = _known_as(scene, link.netns, link.bridge) or suggestion(link.bridge, sorted(names))
             if elsewhere and not hint:
                 hint = f"; it is {place(elsewhere[0])}, and a port is in its bridge's namespace"
             yield f'{link.path}.bridge: no bridge named "{link.bridge}" {place(link.netns)}{hint}'
@@ -234,14 +272,17 @@ def _unknown_interfaces(scene: _Scene) -> Iterator[str]:
         for i, masquerade in enumerate(topology.masquerade)
         for name in masquerade.except_to
     ]
+    for i, probe in enumerate(topology.probes):
+        if "%" in probe.to:
+            named.append((f"{where.path('probes', i)}.to", probe.source, probe.to.partition("%")[2]))
     there: Dict[Optional[str], Set[str]] = {}
     for path, netns, name in named:
-        if name == "lo" or name in made.get(netns, ()) or not _can_tell(scene, netns):
+        if name == "lo" or name in where.spoken or name in made.get(netns, ()) or not _can_tell(scene, netns):
             continue
         if netns not in there:
             there[netns] = set(_foreign_links(scene, netns))
         if name not in there[netns]:
-            hint = suggestion(name, sorted(there[netns] | made.get(netns, set())))
+            hint = _known_as(scene, netns, name) or suggestion(name, sorted(there[netns] | made.get(netns, set())))
             yield f'{path}: no interface named "{name}" {place(netns)}{hint}'
 
 

@@ -11,10 +11,10 @@ from ..firewall import Tables, iptables_rules
 from ..firewall.obstacles import Rule
 from ..firewall.others import others
 from ..firewall.packet import Packet, hold
-from ..firewall.sockets import Listener
 from ..firewall.tables import target_of
 from ..firewall.want import ANY, family_of
 from ..model import HostView, PublishedPort
+from ..sockets import Listener
 
 _Listeners = Callable[[Optional[str], Collection[Tuple[str, int]]], Sequence[Listener]]
 _NONE: Set[str] = set()

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Dict, Iterable, List, Optional, Tuple
 
 from ..document.identity import RouteKey, route_key
+from ..document.routes import DEFAULTS
 from ..model import TABLE_MAIN, KernelRoute, NamespaceView, Route
 from ..rtnetlink.constants import ROUTE_PROTOCOL, RTN_UNICAST
 from ..rtnetlink.routes import TYPES, default_metric
@@ -17,7 +18,7 @@ _Index = Dict[Tuple[str, int, int], List[KernelRoute]]
 
 def describe(route: Route) -> str:
     """A route as a plan's line names it."""
-    words = ["default" if route.to in ("0.0.0.0/0", "::/0") else route.to]
+    words = ["default" if route.to in DEFAULTS else route.to]
     if route.to == "::/0" and route.via is None:
         words = ["default (IPv6)"]
     if route.type != "unicast":
@@ -114,7 +115,7 @@ def _take(sheet: Sheet, namespace: NamespaceView, route: KernelRoute, text: str)
 
 def _kernel_words(sheet: Sheet, namespace: NamespaceView, route: KernelRoute) -> str:
     names = sheet.names(namespace.netns)
-    words = ["default" if route.to in ("0.0.0.0/0", "::/0") else route.to]
+    words = ["default" if route.to in DEFAULTS else route.to]
     words += [f"via {route.via}"] if route.via else []
     if route.dev and route.type == RTN_UNICAST:
         words.append(f"dev {names.get(route.dev, route.dev)}")

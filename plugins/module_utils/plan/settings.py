@@ -110,6 +110,7 @@ def plan_settings(sheet: Sheet, wanted: Dict[SysctlKey, str]) -> None:
 def _why_not(sheet: Sheet, netns: Optional[str], path: str) -> Optional[str]:
     """Why there will be no such setting; None where there will be, or where modules may still bring it."""
     namespace, link = sheet.namespace(netns), link_in(path)
+    of_links = bool(link)
     if path in _SWITCHES or link in ("all", "default", "lo"):
         link = ""
     if current(namespace, path) is not None and (netns, link) not in sheet.gone:
@@ -119,7 +120,7 @@ def _why_not(sheet: Sheet, netns: Optional[str], path: str) -> Optional[str]:
         there = list(namespace.links) if namespace is not None else ["lo"]
         names = [*there, *(name for where, name in sheet.made if where == netns)]
         return f'there is no interface named "{link}"{suggestion(link, names)}'
-    builtin = link or path.count("/") == _PLAIN
+    builtin = of_links or path.count("/") == _PLAIN
     asked = default_of(path) if made else path  # a new link has what all new ones have
     missing = namespace is not None and namespace.sysctls.get(asked, "") is None
     if missing and builtin and path.startswith(_BUILT_IN) and not path.endswith(_UNREADABLE):
@@ -152,6 +153,31 @@ def _write(sheet: Sheet, netns: Optional[str], path: str, value: str, now: Optio
     sheet.do(_stage(path, value), line, SysctlSet(netns, path, value), *inverse)
     if path == sysctl.IPV4_FORWARDING:
         redirects.follow(sheet, netns, value, line)
+    if path in _SWITCHES:
+        sheet.switches[(netns, path)] = value
+        _keep_links(sheet, netns, path, value, line)
+
+
+def _keep_links(sheet: Sheet, netns: Optional[str], switch: str, value: str, line: int) -> None:
+    """A switch makes each link as itself (hazard 30): one of which a document says something else stays as it is."""
+    namespace = sheet.namespace(netns)
+    for key, word in sheet.kept if namespace is not None else ():
+        link = link_in(key[1])
+        there = link == "default" or sheet.link(netns, link) is not None
+        if forwarding_of(key) != (netns, switch) or not there or word == value:
+            continue
+        if current(namespace, key[1]) in (None, word):  # else it is about to be set anyway
+            sheet.do(SYSCTL, line, SysctlSet(netns, key[1], word))
+            if key in sheet.said:
+                sheet.after.sysctls.setdefault(key, Change(value, word))
+
+
+def forwarding_of(key: SysctlKey) -> Optional[SysctlKey]:
+    """The switch that a setting goes along with which is a single link's forwarding, or new links'; else None."""
+    netns, path = key
+    if not path.endswith("/forwarding") or link_in(path) in ("", "all"):
+        return None
+    return netns, sysctl.IPV6_FORWARDING if path.startswith("net/ipv6/") else sysctl.IPV4_FORWARDING
 
 
 def _stage(path: str, value: str) -> int:
@@ -192,6 +218,9 @@ def take_settings(sheet: Sheet, keys: Iterable[SysctlKey], inherited: Container[
             continue
         if change is None or now is None or not change.explains(now) or (netns, link_in(path)) in sheet.gone:
             continue
+        switch = forwarding_of((netns, path)) if change.before == "1" else None
+        if switch and sheet.switches.get(switch, current(sheet.namespace(netns), switch[1])) != "1":
+            continue  # where nothing forwards any more no link is to
         line = sheet.line(f"{place(netns)}: {_SWITCHES.get(path, path)}: {now} -> {change.before}")
         _write(sheet, netns, path, change.before, now, line)
 
@@ -203,9 +232,12 @@ def link_in(path: str) -> str:
 
 
 def default_of(path: str) -> str:
-    """The setting that a new link takes its own of this path from; the path itself where it is no link's."""
+    """The setting that a new link takes its own of this path from; the path itself where it is no link's.
+
+    A namespace other than the first has no neigh/default; lo has been there since that was copied.
+    """
     link = link_in(path)
-    return path.replace(f"/{link}/", "/default/") if link else path
+    return path.replace(f"/{link}/", "/lo/" if "/neigh/" in path else "/default/", 1) if link else path
 
 
 def wanted_files(name: str, namespaces: Iterable[Namespace]) -> Dict[str, str]:

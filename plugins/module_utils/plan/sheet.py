@@ -35,7 +35,7 @@ MAKE_LINKS = 40
 GROUP = 50  # of links, which rules tell ours by: so before the rules, as far as it closes
 PROTECT = 52  # firewall rules, before anything opens
 UNGROUP = 55  # as far as it opens
-LEAVE = 65  # IPv6 addresses that another link gets
+LEAVE = 65  # IPv6 addresses that another link gets, or the same one with another prefix length
 BEFORE_UP = 70  # settings that a link must have before it hears the first packet
 LINK = 71
 ADDRESS = 72
@@ -82,6 +82,7 @@ class Sheet:
         self._through: Dict[Optional[str], Dict[int, List[KernelRoute]]] = {}
         self.gone_namespaces: Set[str] = set()
         self.leased: Dict[LinkKey, FrozenSet[str]] = {}  # see addresses.leased_ends
+        self.link_locals: Dict[LinkKey, FrozenSet[str]] = {}  # see addresses.given_link_locals
         self.isolation: Dict[LinkKey, bool] = {}  # bridges, and whether their ports are to be isolated; see ports
         # Ports that lead to the target of a published one, now and before; see hairpins.
         self.hairpins: FrozenSet[LinkKey] = frozenset()
@@ -89,10 +90,14 @@ class Sheet:
         self.said: Dict[SysctlKey, str] = {}  # every setting that the document has a value for
         self.elsewhere: Dict[SysctlKey, str] = {}  # the same of other documents
         self.switched: Set[Optional[str]] = set()  # where IPv4 forwarding changes
+        self.switches: Dict[SysctlKey, str] = {}  # the forwarding switches that change, and what they become
+        self.kept: List[Tuple[SysctlKey, str]] = []  # what documents say of single links' forwarding
         # Links that the plan takes down: they lose routes and IPv6 addresses (hazard 23).
         self.falling: Set[LinkKey] = set()
         self.wired: Set[LinkKey] = set()  # bridges onto which the document plugs interfaces that aren't ours
         self.uplinks: Set[LinkKey] = set()  # interfaces whose work the document has bridges do
+        self.ipv6_ways: Dict[LinkKey, str] = {}  # links by which IPv6 routes of the document go; see hands
+        self.narrow: Set[LinkKey] = set()  # bridges with ports too small for IPv6; see links
         self.leaving: Set[LinkKey] = set()  # bridges that give an uplink back: their routes move or go
 
         self.given_back: Dict[LinkKey, Baggage] = {}  # to interfaces, of what bridges had that somebody deleted

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Dict, Iterable, Iterator, List, Optional, Set, Tuple, Union
 
 from ..document.containers import cables
+from ..document.routes import DEFAULTS
 from ..model import (
     CONTAINER,
     TABLE_MAIN,
@@ -24,6 +25,7 @@ from ..model import (
     Topology,
 )
 from ..rtnetlink.constants import IFA_F_PERMANENT, RT_SCOPE_LINK, RTPROT_KERNEL, RTPROT_RA, RTPROT_REDIRECT
+from ..visible import visible
 from .actions import AddressAdd, AddressDelete
 from .owned import UPLINK, owner_of
 from .sheet import Sheet, by_device, devices, is_our_route, kind_words, place
@@ -88,6 +90,7 @@ class Hangers:
         for netns in sorted(self._sheet.gone_namespaces):
             yield from self._of_namespace(self._sheet.view.views[netns])
         yield from self._lost_routes()
+        yield from self._lost_sources()
 
     def _lost_routes(self) -> Iterator[str]:
         """Of links that stay and go down, or lose their last IPv4 address: these take routes along (hazard 26)."""
@@ -118,6 +121,45 @@ class Hangers:
                     left[key] = self._ipv4(*key)
                 (left[key].add if isinstance(action, AddressAdd) else left[key].discard)(action.address)
         return [key for key, addresses in left.items() if not addresses]
+
+    def _lost_sources(self) -> Iterator[str]:
+        """Of routes that lead elsewhere, with a source that goes: IPv4 ones go along, IPv6 ones lose it."""
+        for netns, leaving in self._leaving().items():
+            view = self._sheet.view.views[netns]
+            gone = {view.links[name].index for where, name in self._sheet.gone if where == netns and name in view.links}
+            told: Dict[str, List[KernelRoute]] = {}
+            for route in (*view.routes, *view.beyond):
+                if route.prefsrc in leaving and not devices(route) & gone and self._is_foreign(netns, route):
+                    told.setdefault(route.prefsrc or "", []).append(route)
+            for source, routes in told.items():
+                yield (
+                    f"address {source} of {leaving[source]} ({place(netns)}) can't be removed: it is the source of "
+                    f"routes that aren't ours: {_listed(map(_words, routes))}; delete them first"
+                )
+
+    def _leaving(self) -> Dict[Optional[str], Dict[str, str]]:
+        """The addresses that a namespace which stays has no longer, and where they were."""
+        gone = {(netns, name): None for netns, name in self._sheet.gone if netns not in self._sheet.gone_namespaces}
+        taken = {(key, ip) for key in gone for ip in self._held(*key)}
+        given: Set[Tuple[Optional[str], str]] = set()
+        for step in self._sheet.steps:
+            action = step.action
+            if isinstance(action, AddressDelete):
+                taken.add(((action.netns, action.link), _ip(action.address)))
+            elif isinstance(action, AddressAdd):
+                given.add((action.netns, _ip(action.address)))
+        found: Dict[Optional[str], Dict[str, str]] = {}
+        for key, ip in sorted(taken, key=repr):
+            # Another link has it before it goes: of IPv4 ones where the link stays, of IPv6 ones where that goes.
+            kept = (key[0], ip) in given and (":" in ip) == (key in gone)
+            if key not in self._sees_to_itself and not kept:
+                found.setdefault(key[0], {})[ip] = key[1]
+        return found
+
+    def _held(self, netns: Optional[str], name: str) -> List[str]:
+        view = self._sheet.view.views[netns]
+        there = view.addresses.get(view.links[name].index, ()) if name in view.links else ()
+        return [_ip(entry.address) for entry in there if entry.scope != RT_SCOPE_LINK]
 
     def _ipv4(self, netns: Optional[str], name: str) -> Set[str]:
         link = self._sheet.link(netns, name)
@@ -204,12 +246,16 @@ class Hangers:
 
     def _called(self, link: Link) -> str:
         owner = owner_of(link.alias)
-        name = link.name if link.name.isprintable() else ascii(link.name)
+        name = visible(link.name)
         return name if owner is None else f"{name} (of the document {owner!r})"
 
 
+def _ip(address: str) -> str:
+    return address.partition("/")[0]
+
+
 def _words(route: KernelRoute) -> str:
-    to = "default" if route.to in ("0.0.0.0/0", "::/0") else route.to
+    to = "default" if route.to in DEFAULTS else route.to
     table = f" (table {route.table})" if route.table != TABLE_MAIN else ""
     return f"{to} via {route.via}{table}" if route.via else to + table
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Dict, Iterator, NamedTuple, Optional, Tuple
 
 from ..document.prefix import known_ip, known_prefix
+from ..document.routes import DEFAULT
 from ..model import TABLE_MAIN, KernelRoute, NamespaceView
 from ..rtnetlink.constants import RTN_UNICAST
 
@@ -50,8 +51,7 @@ def way_to(view: NamespaceView, address: str) -> Optional[str]:
 def ways_out(view: NamespaceView, family: int) -> Tuple[str, ...]:
     """The links of the default routes of a family (4, 6), sorted."""
     names = {link.index: name for name, link in view.links.items()}
-    default = {4: "0.0.0.0/0", 6: "::/0"}[family]
-    found = {link for route in view.routes if route.to == default for link in _links(route, names)}
+    found = {link for route in view.routes if route.to == DEFAULT[family] for link in _links(route, names)}
     return tuple(sorted(found))
 
 

@@ -14,7 +14,6 @@ _U32 = struct.Struct("=I")
 _PADDING = (b"", b"\0\0\0", b"\0\0", b"\0")
 
 HEADER_SIZE = _HEADER.size
-pack_attribute_header = _ATTRIBUTE.pack
 unpack_attribute_header = _ATTRIBUTE.unpack_from
 unpack_header = _HEADER.unpack_from
 unpack_u32 = _U32.unpack_from

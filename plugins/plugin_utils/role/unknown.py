@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from functools import cache
 from pathlib import Path
-from typing import Any, FrozenSet, Iterable, Iterator, List, Mapping, Set, Tuple
+from typing import Any, FrozenSet, Iterator, List, Mapping, Set, Tuple
 
 import yaml
 
+from ansible_collections.hostwire.linux.plugins.module_utils.document.fields import Fields
 from ansible_collections.hostwire.linux.plugins.module_utils.suggestion import closest
 
 # The user's list of variables that begin as a role's but are somebody else's.
@@ -20,18 +21,20 @@ _COLLECTION = Path(__file__).resolve().parents[3]
 _ANYBODYS = ("hostvars", "vars", "groups", "ansible_facts")  # what Ansible itself keeps beside the user's variables
 
 
-def unknown_variables(role: str, variables: Mapping[str, Any], others: Iterable[Any] = ()) -> List[str]:
+def unknown_variables(role: str, variables: Mapping[str, Any], others: Any = None) -> List[str]:
     """A line for each variable with the role's prefix that the role doesn't know, with the one that may be meant.
 
     ``variables`` are all of a host as they are written, templates and all: a variable out of which another one is made
-    is none of these slips. ``others`` is what the user has in OTHERS.
+    is none of these slips. ``others`` is what the user has in OTHERS; that it is no list of names is said first.
     """
     prefix = f"{role}_"
     options, words = _known(role)
+    problems: List[str] = []
+    listed = {text for dummy, text in Fields({OTHERS: others}, "", problems).text_items(OTHERS, f"[{prefix}of_mine]")}
     given = [str(name) for name in variables if str(name).startswith(prefix)]
-    strangers = [name for name in given if name not in words and not _is_module(name) and name not in set(others)]
+    strangers = [name for name in given if name not in words and not _is_module(name) and name not in listed]
     used = _used(strangers, variables) if strangers else set()
-    return [_line(role, name, options) for name in sorted(strangers) if name not in used]
+    return problems + [_line(role, name, options) for name in sorted(strangers) if name not in used]
 
 
 def _line(role: str, name: str, options: Tuple[str, ...]) -> str:

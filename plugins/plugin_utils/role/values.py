@@ -9,6 +9,7 @@ types; the roles let it pass everything.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Sequence
 
 from ansible_collections.hostwire.linux.plugins.module_utils.document import read as read_document
@@ -62,7 +63,8 @@ def _router(get: Get) -> List[str]:
     document: Dict[str, Any] = {key: get(f"router_{key}") for key in _ROUTER_LISTS}
     document["forwarding"] = {"networks": get("router_networks")}
     found = read_document(document).problems if state == "present" else ()
-    return problems + [f"router_{line.replace('forwarding.networks', 'networks', 1)}" for line in found]
+    lines = [line.replace("forwarding.networks", "networks", 1) for line in found]
+    return problems + list(_renamed("\n".join(lines), {key: f"router_{key}" for key in ("networks", *_ROUTER_LISTS)}))
 
 
 def _guest_network(get: Get) -> List[str]:
@@ -191,11 +193,13 @@ def _tried(work: Callable[[], object], names: Mapping[str, str], problems: List[
         problems += _renamed(error, names)
 
 
-def _renamed(error: Exception, names: Mapping[str, str]) -> Iterable[str]:
-    """Each line of an error, with the field's name at its beginning replaced by that of the variable."""
+def _renamed(error: object, names: Mapping[str, str]) -> Iterable[str]:
+    """Each line of an error, with the field's name replaced by that of the variable: of the field that it is about, and
+    of one that it compares it with."""
+    words = "|".join(names)
+    field = re.compile(rf"^({words})(?=[:\[.])|(?<=\bin )({words})(?=\[)")
     for line in str(error).splitlines():
-        word = next((name for name in names if line.startswith((f"{name}:", f"{name}[", f"{name}."))), None)
-        yield line if word is None else names[word] + line[len(word) :]
+        yield field.sub(lambda found: names[found[0]], line) if names else line
 
 
 _JUDGES: Dict[str, Judge] = {

@@ -7,7 +7,6 @@ A host whose Docker wouldn't survive a plain restart is none that may be changed
 from __future__ import annotations
 
 import ipaddress
-import os
 from typing import Any, Dict, List, Sequence
 
 from ..arguments import collected, read_arguments
@@ -15,6 +14,7 @@ from ..configuration import Configuration, Place, Setting
 from ..model import DEFAULT_NETWORK
 from ..options import BOOL, BY_KEY, INT, LIST, POOLS, plain, words
 from ..service import SYSTEMD
+from .since import RESTART, same_root
 from .situation import Situation
 from .wish import judged
 
@@ -27,7 +27,6 @@ _TYPES: Dict[str, Any] = {BOOL: bool, INT: int, LIST: (list, tuple), POOLS: (lis
 _NAMES = {BOOL: "true or false", INT: "a number", LIST: "a list", POOLS: "a list"}
 # What the script of sysvinit, or a program that starts dockerd, may say in its own way: nothing here hangs on it.
 _UNSEEN = ("hosts", "data-root", "metrics-addr", "experimental")
-_RESTART = "restart Docker with it (systemctl restart docker) or take that back, then run this again"
 
 
 def bad_values(configuration: Configuration) -> List[str]:
@@ -57,10 +56,10 @@ def _wrong_type(name: str, setting: Setting, place: Place) -> str:
 def differences(now: Situation) -> List[str]:
     """Where what runs isn't what the files would start, a line each."""
     by_command = _of_command(now)
-    return [*by_command, *(line for line in _of_engine(now) if not _said(line, by_command))]
+    return [*by_command, *(line for line in _of_engine(now) if not same_option(line, by_command))]
 
 
-def _said(line: str, lines: Sequence[str]) -> bool:
+def same_option(line: str, lines: Sequence[str]) -> bool:
     """Whether something was said about the same option."""
     return any(other.partition(":")[0] == line.partition(":")[0] for other in lines)
 
@@ -89,13 +88,13 @@ def _of_command(now: Situation) -> List[str]:
         else:
             place = next(place for place in configuration.settings[key].places if place.spans)
             with_ = "without it" if runs is None else f"with {words(runs)}"
-            problems.append(f"{key}: {place.words} says {words(file)}, dockerd runs {with_}; {_RESTART}")
+            problems.append(f"{key}: {place.words} says {words(file)}, dockerd runs {with_}; {RESTART}")
     return problems
 
 
 def _unexplained(configuration: Configuration) -> str:
     if configuration.program is None:
-        return f"none of its files says; {_RESTART}"
+        return f"none of its files says; {RESTART}"
     program = configuration.program
     return (
         f"stands in none of its files: ExecStart ({program.file}, line {program.line}) starts it by {program.text};"
@@ -117,7 +116,7 @@ def _of_engine(now: Situation) -> List[str]:
         setting = now.configuration.settings[key]
         if setting.given and not setting.twice and runs and not _same(key, str(words(setting.value)), runs):
             place = setting.places[-1]
-            problems.append(f"{key}: {place.words} says {words(setting.value)}, Docker runs with {runs}; {_RESTART}")
+            problems.append(f"{key}: {place.words} says {words(setting.value)}, Docker runs with {runs}; {RESTART}")
     return problems
 
 
@@ -138,9 +137,8 @@ def _in_force(now: Situation) -> Dict[str, str]:
 
 
 def _same(key: str, said: str, runs: str) -> bool:
-    if key == "data-root":  # with user namespaces it is a directory in there
-        there, here = os.path.realpath(runs), os.path.realpath(said)
-        return there == here or there.startswith(here.rstrip("/") + "/")
+    if key == "data-root":
+        return same_root(runs, said)
     if key == "bip":
         return ipaddress.ip_interface(said).network == ipaddress.ip_interface(runs).network
     if key == "fixed-cidr":

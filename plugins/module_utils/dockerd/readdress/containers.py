@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import time
-from typing import List, Mapping, Sequence
+from typing import Dict, List, Mapping, Sequence
 
-from ...docker_api import Api
+from ...docker_api import Api, NotFound
 from ...errors import HostwireError, VerificationFailed
 from ..discretion import discreet
 from ..facts import read_container
@@ -18,20 +18,44 @@ _AFTER_FAILURE = ("always", "on-failure")
 _GRACE = 10.0  # seconds that Docker has to start those with a policy before we do
 
 
-def start_again(api: Api, ran: Sequence[str], names: Mapping[str, str], seconds: float) -> None:
+def start_again(
+    api: Api, ran: Sequence[str], names: Mapping[str, str], seconds: float, by_units: bool = False
+) -> Dict[str, str]:
     """Start again those that ran, by id and in this order; Docker's own are awaited.
 
-    Raises VerificationFailed that names each one that doesn't come back, and why.
+    ``by_units``: units stopped and started with Docker, which may make their containers anew. Returns the new ids of
+    those, by the old ones. Raises VerificationFailed that names each one that doesn't come back, and why.
     """
     problems: List[str] = []
+    anew: Dict[str, str] = {}
     deadline = time.monotonic() + seconds
     for name in ran:
         try:
-            _start(api, name, min(deadline, time.monotonic() + _GRACE))
+            until = min(deadline, time.monotonic() + _GRACE)
+            try:
+                _start(api, name, until)
+            except NotFound:
+                if not by_units:
+                    raise
+                anew[name] = _made_anew(api, names.get(name, name), until)
         except HostwireError as error:
             problems.append(f"container {names.get(name, name)}: ran, and doesn't come back: {discreet(str(error))}")
     if problems:
         raise VerificationFailed(problems)
+    return anew
+
+
+def _made_anew(api: Api, name: str, deadline: float) -> str:
+    """The id of the container that has this name by now, once it runs. Raises NotFound where there is none in time."""
+    while True:
+        try:
+            found = read_container(api, name)
+            if found.running or time.monotonic() > deadline:
+                return found.id
+        except NotFound:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(_INTERVAL)
 
 
 def _start(api: Api, name: str, deadline: float) -> None:

@@ -12,7 +12,7 @@ import re
 from typing import Any, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from ..arguments import option_of
-from ..daemon_json import parse
+from ..daemon_json import is_blank, parse
 from ..facts import SWARM_POOL
 from ..options import BY_KEY
 from .memory import Switch
@@ -87,9 +87,14 @@ def leaning(now: Situation, forward: Switch) -> Leaning:
             if words:
                 line = f"{where}: names {words}; change that first"
                 (conflicts if stops else warnings).append(line)
-        for address, words in now.sockets:
-            if ipaddress.ip_address(address) == move.old.ip and (move.new is None or move.new.ip != move.old.ip):
-                warnings.append(f"{words}: listens at {address}, docker0's old address, where nobody will reach it")
+        for one in now.sockets if move.new is None or move.new.ip != move.old.ip else ():
+            if ipaddress.ip_address(one.address) != move.old.ip:
+                continue
+            line = f"{one.words}: listens at {one.address}, docker0's old address, "
+            if one.part:
+                conflicts.append(f"{one.part}: {line}without which it doesn't start again; change that first")
+            else:
+                warnings.append(f"{line}where nobody will reach it")
     warnings += _of_swarm(now, forward)
     return Leaning(tuple(dict.fromkeys(conflicts)), tuple(dict.fromkeys(warnings)))
 
@@ -111,7 +116,7 @@ def _of_daemon(now: Situation) -> Iterator[Tuple[str, str, bool]]:
     configuration = now.configuration
     path = configuration.daemon_json
     text = configuration.texts.get(path)
-    for member in parse(text, path).members if text and text.strip() else ():
+    for member in parse(text, path).members if text and not is_blank(text) else ():
         if not _ours(member.key):
             for name, value in strings(member.key, member.value):
                 yield f"{name} ({path}, line {member.line})", value, member.key in _STOPS

@@ -49,7 +49,8 @@ class Switch(NamedTuple):
 
     While it is stopped docker0 loses the addresses ``gone`` and gets those of ``put``. ``final`` are the texts of the
     files in the end. ``start`` are those that make it forget an address that it remembers (it does so wherever none is
-    said, and whatever docker0 has): with them it is started, then they are replaced.
+    said, and whatever docker0 has): with them it is started, then they are replaced. ``kept`` are somebody else's
+    addresses on docker0, which it has again after Docker's start.
     """
 
     start: Texts
@@ -57,6 +58,7 @@ class Switch(NamedTuple):
     gone: Tuple[str, ...]
     put: Tuple[str, ...]
     expected: Expected
+    kept: Tuple[str, ...] = ()
 
 
 class Journal(NamedTuple):
@@ -177,4 +179,6 @@ def _switch(found: Dict[str, Any]) -> Switch:
     expected = dict(found["expected"])
     expected["subnets"] = {name: tuple(subnets) for name, subnets in expected["subnets"].items()}
     put = found.get("put", [expected["address"]])  # not written before version 0.4
-    return Switch(dict(found["start"]), dict(found["final"]), tuple(found["gone"]), tuple(put), Expected(**expected))
+    kept = tuple(found.get("kept", ()))
+    texts = (dict(found["start"]), dict(found["final"]))
+    return Switch(*texts, tuple(found["gone"]), tuple(put), Expected(**expected), kept)

@@ -58,7 +58,9 @@ def make_plan(wish: Wish, now: Situation) -> Plan:
     say = address != now.address or "bip" in was
     forward = _switch(now, options, after, Expected(address, address6), say, _gone(now, options, address))
     back = _switch(now, was, before, Expected(now.address, now.address6), True, (address, address6))
-    forward, back = forward._replace(put=_put(address)), back._replace(put=_put(now.address, *now.addresses))
+    others, lost = _others(wish, now, address)
+    forward = forward._replace(put=_put(address), kept=others)
+    back = back._replace(put=_put(now.address, *now.addresses), kept=_foreign(now))
     lines = _lines(now, options, changed, address)
     if not lines:
         return Plan((), forward, back, before, options)
@@ -70,6 +72,7 @@ def make_plan(wish: Wish, now: Situation) -> Plan:
     lines += _container_lines(engines, ours, resting, downtime)
     lines[-1:-1] = [f"unit {name}: stops with Docker; is started again" for name in now.dependents]
     leans = leaning(now, forward)
+    leans = leans._replace(warnings=(*leans.warnings, *lost))
     lines += [f"warning: {line}" for line in leans.warnings]
     return Plan(tuple(lines), forward, back, before, options, engines, ours, resting, downtime, leans)
 
@@ -251,6 +254,25 @@ def _subnet6(now: Situation, options: Mapping[str, Any]) -> str:
 def _range(cidr: str, address: str) -> str:
     """The range of containers; an engine before 28 passes one by that isn't in docker0's subnet."""
     return "" if cidr and address and outside(cidr, address, 4) else cidr
+
+
+def _others(wish: Wish, now: Situation, address: str) -> Tuple[Tuple[str, ...], List[str]]:
+    """The IPv4 addresses that somebody else gave docker0, which stay, and a line for each that can't.
+
+    In Docker's old subnet one would lead there all that is to go elsewhere from now on.
+    """
+    others = _foreign(now)
+    if address == now.address:
+        return others, []
+    used = [ipaddress.ip_interface(one).network for one in (now.address, address) if one]
+    stay = [one for one in others if not any(ipaddress.ip_interface(one).network.overlaps(net) for net in used)]
+    back = [] if wish.state != RESTORED or now.origin is None else now.origin.addresses
+    lost = [f"docker0: {one}, which isn't Docker's, goes with its old subnet" for one in others if one not in stay]
+    return tuple(one for one in _put(*stay, *back) if one != address), lost
+
+
+def _foreign(now: Situation) -> Tuple[str, ...]:
+    return tuple(one for one in _put(*now.addresses) if one != now.address)
 
 
 def _put(*addresses: str) -> Tuple[str, ...]:

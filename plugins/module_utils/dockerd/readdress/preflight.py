@@ -3,20 +3,22 @@
 
 from __future__ import annotations
 
-import errno
 import ipaddress
-import os
 from typing import List, NamedTuple, Optional
 
 from ...errors import Conflict, HostwireError, InvalidValue, MissingOnHost
-from ..configuration import DAEMON_JSON, real_path
+from ...firewall.programs import default_backend, saved
+from ..configuration import DAEMON_JSON
 from ..model import DEFAULT_NETWORK, Container
 from ..options import BY_KEY
 from ..routes import overlapping
-from .agreement import bad_values, differences
+from .agreement import bad_values, differences, same_option
 from .plan import Plan, given
+from .replaceable import why_not_replaceable
+from .since import outdated
 from .situation import Situation
 from .validation import objections
+from .verify import is_masqueraded
 from .wish import ABSENT, PRESENT, RESTORED, Wish, outside, overlap
 
 _PACKAGES = ("/lib/", "/usr/")
@@ -45,12 +47,17 @@ def check(wish: Wish, now: Situation, plan: Plan) -> None:
     _check_overlaps(wish, now, plan, found)
     _check_places(now, plan, found)
     if plan.lines:
-        found.conflict.extend(differences(now))
+        found.conflict.extend(now.hindrances)
+        unlike = differences(now)
+        found.conflict.extend(unlike)
         found.conflict.extend(plan.leaning.conflicts)
         _check_containers(now, plan, found)
+        _check_masquerade(now, plan, found)
         _check_disk(plan, found)
         if not (found.invalid or found.conflict or found.missing):
             found.invalid.extend(objections(now, plan))
+        if not found.invalid:  # of an option that dockerd doesn't know this is said
+            found.conflict.extend(line for line in outdated(now) if not same_option(line, unlike))
     _raise(found)
 
 
@@ -213,22 +220,22 @@ def _misfits(one: Container, now: Situation, address: str) -> List[str]:
     return lines
 
 
+def _check_masquerade(now: Situation, plan: Plan, found: _Found) -> None:
+    """A rule of an earlier Docker, of which this one knows nothing: masquerading can't be off where it stays."""
+    expected = plan.forward.expected
+    known = expected.address == now.address and now.configuration.value("ip-masq")
+    if expected.masquerade is not False or known or not expected.address or now.engine.firewall == "nftables":
+        return
+    network = str(ipaddress.ip_interface(expected.address).network)
+    if is_masqueraded(saved(default_backend(), 4, "-t", "nat"), network):
+        found.conflict.append(
+            f"nat POSTROUTING: {network} is masqueraded by a rule that Docker without ip-masq leaves alone; delete it"
+        )
+
+
 def _check_disk(plan: Plan, found: _Found) -> None:
     """Whether the files can be written at all; that they fit is shown by writing them beside, before the stop."""
-    for path in sorted({*plan.forward.start, *plan.forward.final}):
-        directory = os.path.dirname(real_path(path))
-        while not os.path.isdir(directory):
-            directory = os.path.dirname(directory)
-        problem = _why_not_writable(directory)
+    for path in sorted({*plan.forward.start, *plan.forward.final, *plan.back.start}):
+        problem = why_not_replaceable(path)
         if problem:
             found.conflict.append(f"file {path}: can't be written: {problem}")
-
-
-def _why_not_writable(directory: str) -> str:
-    status = os.statvfs(directory)
-    if status.f_flag & os.ST_RDONLY or not os.access(directory, os.W_OK):
-        reason = errno.EROFS if status.f_flag & os.ST_RDONLY else errno.EACCES
-        return f"{directory}: {os.strerror(reason)}"
-    if not status.f_bavail or (status.f_files and not status.f_ffree):
-        return f"{directory}: {os.strerror(errno.ENOSPC)}"
-    return ""

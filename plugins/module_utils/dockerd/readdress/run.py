@@ -116,7 +116,7 @@ def _change(here: Here, now: Situation, plan: Plan) -> None:
         tuple(one.id for one in ran),
         tuple(one.id for one in plan.resting),
         {one.id: one.name for one in now.engine.containers},
-        tuple(one.id for one in ran if one.health == "healthy"),
+        verify.awaited(ran, here.limits.verify),
         now.configuration.init,
         now.socket,
         now.dependents,
@@ -137,8 +137,10 @@ def _change(here: Here, now: Situation, plan: Plan) -> None:
         raise
     here.clock.lap("prepare")
     try:
-        forward(here, journal, now.stale)
-        before = verify.Before(journal.ran, journal.healthy, answered, journal.steady)
+        there = forward(here, journal, now.stale)
+        called = dict(zip(journal.ran, there.ran))  # some have been made anew
+        answered = tuple((called[name], port) for name, port in answered)
+        before = verify.Before(there.ran, there.healthy, answered, there.steady)
         verify.await_right(here.api, plan.forward.expected, before, here.limits.verify)
         here.interrupted()
         here.clock.lap("verify")

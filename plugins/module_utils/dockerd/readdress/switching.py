@@ -45,10 +45,13 @@ class Here(NamedTuple):
     interrupted: Callable[[], None]
 
 
-def forward(here: Here, journal: Journal, stale: bool) -> None:
-    """Dockerd with the new files and address, and the containers that ran. Raises a HostwireError."""
+def forward(here: Here, journal: Journal, stale: bool) -> Journal:
+    """Dockerd with the new files and address, and the containers that ran. Raises a HostwireError.
+
+    Returns the journal with the containers as they are called now.
+    """
     _switch(here, journal, "start", stale)
-    containers_back(here, journal)
+    return containers_back(here, journal)
 
 
 def finish(here: Here, journal: Journal, way: Switch, name: str) -> None:
@@ -88,7 +91,7 @@ def back(here: Here, journal: Journal) -> Tuple[str, ...]:
         raise failure[-1]
     missing: Tuple[str, ...] = ()
     try:
-        containers_back(here, journal)
+        journal = containers_back(here, journal)
     except HostwireError as error:
         missing = error.problems
     expected = journal.back.expected._replace(options={}, subnet6="")
@@ -141,6 +144,8 @@ def _switch(here: Here, journal: Journal, step: str, stale: bool) -> None:
     if not going_back:
         here.store.advance(journal._replace(phase=STARTED))
     bridge.take_away(way.gone)
+    if way.kept:
+        bridge.put(way.kept)
 
 
 @contextlib.contextmanager
@@ -156,12 +161,23 @@ def _discreet() -> Iterator[None]:
         raise VerificationFailed([discreet(line, hidden) for line in error.problems]) from error
 
 
-def containers_back(here: Here, journal: Journal) -> None:
-    """The units that stopped with Docker and the containers that ran. Raises a HostwireError."""
+def containers_back(here: Here, journal: Journal) -> Journal:
+    """The units that stopped with Docker and the containers that ran. Raises a HostwireError.
+
+    Returns the journal with the new ids of those that the units made anew.
+    """
     service.start_units(journal.dependents, here.limits.start)
-    containers.start_again(here.api, journal.ran, journal.names, here.limits.verify)
+    by_units = bool(journal.dependents)
+    anew = containers.start_again(here.api, journal.ran, journal.names, here.limits.verify, by_units)
     containers.stop_again(here.api, journal.resting, [name for name in journal.names if name not in journal.ran])
     here.clock.lap("containers")
+    if not anew:
+        return journal
+    ran, healthy, steady = (
+        tuple(anew.get(name, name) for name in names) for names in (journal.ran, journal.healthy, journal.steady)
+    )
+    names = {anew.get(name, name): words for name, words in journal.names.items()}
+    return journal._replace(ran=ran, healthy=healthy, steady=steady, names=names)
 
 
 def _await_api(here: Here, init: str, began: float) -> None:

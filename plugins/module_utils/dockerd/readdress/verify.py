@@ -69,6 +69,11 @@ def steady(ran: Sequence[Container]) -> Tuple[str, ...]:
     return tuple(one.id for one in ran if one.status == "running" and not (one.restarts and _is_recent(one.started)))
 
 
+def awaited(ran: Sequence[Container], seconds: float) -> Tuple[str, ...]:
+    """Those, by id, that are healthy and can have shown it again so many seconds after their start."""
+    return tuple(one.id for one in ran if one.health == "healthy" and one.first_check < seconds - SETTLED)
+
+
 def _is_recent(started: str) -> bool:
     """Whether an RFC 3339 time of the engine's lies less than a minute back, by the clock that both have."""
     try:
@@ -179,15 +184,20 @@ def container_problems(engine: Engine, expected: Expected, before: Before) -> Li
     return problems
 
 
+def is_masqueraded(nat: str, subnet: str) -> bool:
+    """Whether a rule as Docker writes it is among those of the table."""
+    return re.search(rf"^-A POSTROUTING -s {re.escape(subnet)} .*-j MASQUERADE", nat, re.MULTILINE) is not None
+
+
 def rule_problems(engine: Engine, expected: Expected, nat: str) -> List[str]:
     """Whether Docker's own NAT rules are there: masquerading, and a DNAT for each published port."""
     problems = []
     if expected.address:
         network = ipaddress.ip_interface(expected.address).network
-        there = re.search(rf"^-A POSTROUTING -s {re.escape(str(network))} .*-j MASQUERADE", nat, re.MULTILINE)
-        if expected.masquerade and there is None:
+        there = is_masqueraded(nat, str(network))
+        if expected.masquerade and not there:
             problems.append(f"nat POSTROUTING: no MASQUERADE for {network}")
-        if not expected.masquerade and there is not None:
+        if not expected.masquerade and there:
             problems.append(f"nat POSTROUTING: {network} is masqueraded though ip_masq is off")
     bridged = {network.name for network in engine.networks if network.driver == "bridge" and not network.internal}
     for one in engine.running():

@@ -19,6 +19,7 @@ from ..facts import read_engine
 from ..model import Engine
 from ..readdress.containers import start_again
 from ..readdress.memory import Expected
+from ..readdress.restart import demand_restartable
 from ..readdress.verify import Before, await_right, steady
 from .access import CHAIN as USER
 from .access import Access, needs, rendered
@@ -75,6 +76,8 @@ def _go(wish: Wish, check: bool, api: Api) -> Done:
     transactions = _plan(wish, situation)
     lacking = () if wish.absent else _unrepairable(situation.reading)
     restarts = bool(lacking) and wish.restart
+    if restarts:
+        demand_restartable(api, situation.engine)
     plan = [line for transaction in transactions for line in transaction.plan]
     plan += ["Docker: restart"] if restarts else []
     before, after = _states(transactions, situation.reading)

@@ -11,8 +11,8 @@ import socket
 import struct
 from typing import Collection, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
-from ..netns import inside
-from .obstacles import printable
+from .netns import inside
+from .visible import visible
 
 _NET = "/proc/thread-self/net"  # of the calling thread's namespace
 _LISTENS = {"tcp": "0A", "udp": "07"}  # TCP_LISTEN; TCP_CLOSE: bound, and talking to nobody in particular
@@ -79,7 +79,7 @@ def holders(inodes: Collection[int]) -> Dict[int, str]:
 
 def _command(pid: str) -> str:
     with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as comm:
-        return printable(comm.read().strip())
+        return visible(comm.read().strip())
 
 
 def _read(name: str, protocol: str) -> Iterator[Listener]:

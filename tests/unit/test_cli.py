@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine as a program: what it says of a file that holds no document."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.hostwire.linux.plugins.module_utils import cli
+
+SAID = [
+    ("namespaces: [{name: red}]\nnamespaces: [{name: blue}]\n",
+     'the key "namespaces" is there twice, again in line 2; put both into one'),
+    ("bridges:\n  - {name: v-net-0, mtu: 1400, mtu: 1500}\n",
+     'the key "mtu" is there twice, again in line 2; put both into one'),
+    ('{"namespaces": [{"name": "red"}], "namespaces": []}', 'the key "namespaces" is there twice; put both into one'),
+    ("namespaces: [{name: red\n",
+     "neither JSON nor YAML: line 2, column 1: expected ',' or '}', but got '<stream end>'"),
+    ("namespaces:\n\t- name: red\n",
+     "neither JSON nor YAML: line 2, column 1: found character '\\t' that cannot start any token"),
+]  # fmt: skip
+
+
+def refusal(path: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """What is said on standard error about a file, without the file's name."""
+    state = path.parent / "state"
+    assert cli.main(["--state-dir", str(state), "apply", "--check", str(path)]) == 1
+    assert not state.exists()
+    said = capsys.readouterr()
+    assert said.out == ""
+    before = f"hostwire: {path}: "
+    assert said.err.startswith(before)
+    return said.err[len(before) :]
+
+
+@pytest.mark.parametrize(("text", "said"), SAID, ids=range(len(SAID)))
+def test_one_sentence_says_what_is_wrong_with_a_file(
+    text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "document.yml"
+    file.write_text(text)
+    assert refusal(file, capsys) == said + "\n"
+
+
+def test_a_file_that_is_not_there_and_one_that_is_no_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert refusal(tmp_path / "nowhere.yml", capsys) == "can't be read: No such file or directory\n"
+    assert refusal(tmp_path, capsys) == "can't be read: Is a directory\n"
+    file = tmp_path / "document.yml"
+    file.write_bytes(b"\xff\xfe")
+    assert refusal(file, capsys).startswith("can't be read: 'utf-8' codec can't decode byte 0xff")
+
+
+def test_merged_keys_and_aliases_are_no_keys_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "document.yml"
+    file.write_text("namespaces: &all\n  - &red {name: red}\n  - {<<: *red, name: blue}\nbridges: *all\nnamspace: 1\n")
+    assert cli.main(["--state-dir", str(tmp_path / "state"), "apply", "--check", str(file)]) == 1
+    assert "namspace: unknown key" in capsys.readouterr().err
+
+
+def test_what_is_merged_in_is_not_there_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "bridges: [&x {nme: b0, mtu: 1400}, {<<: *x, mtu: 1500}, {inner: {<<: [*x, {mtu: 1}]}}]\n"
+    (tmp_path / "d.yml").write_text(text)
+    cli.main(["--state-dir", str(tmp_path / "state"), "apply", str(tmp_path / "d.yml"), "--check"])
+    told = capsys.readouterr().err
+    assert "bridges[1].nme: unknown key" in told
+    assert "twice" not in told
