@@ -253,15 +253,17 @@ def _carry(channel: Channel, move: _Move, own: Sequence[str]) -> None:
 def _announce(channel: Channel, move: _Move) -> None:
     """Where the MAC address is another one now, the neighbours would send to the old one for a while (hazard 3).
 
-    And routes that a router advertised are to be advertised here (see _metric_beside_the_routers).
+    And routes that a router advertised are to be advertised here (see _metric_beside_the_routers). The move is done by
+    then, and no failure of this undoes it.
     """
     with contextlib.suppress(OSError):
         mac = mac_of(move.target)
         if mac_of(move.source) != mac:
             held = [Held(one.address, one.scope, one.flags) for one in replay.addresses_of(channel, move.target_index)]
             announce(channel, [Claim(move.target, move.target_index, mac, tuple(held))])
-    if any(route.is_ipv6 and route.protocol == RTPROT_RA for route in replay.routes_of(channel, move.target_index)):
-        ask_routers(move.target_index)
+    with contextlib.suppress(OSError):
+        if any(route.is_ipv6 and route.protocol == RTPROT_RA for route in replay.routes_of(channel, move.target_index)):
+            ask_routers(move.target_index)
 
 
 def _give(channel: Channel, move: _Move) -> _Given:
