@@ -186,7 +186,7 @@ class Run:
             task = make_task(self.reading, memory, self._fragment, self._records)
             self._heirs = heirs(task, memory, self._records)
             self._elsewhere = switched_on_elsewhere(task, self._records)
-            view = self._clock.timed("read", lambda: self.host.look(task, memory))
+            memory, view = self._clock.timed("read", lambda: self.host.recollect(task, memory))
             self._refuse_problems(task, memory, view)
             yield Prepared(task, memory, self._clock.timed("plan", lambda: self._plan(task, memory, view, True)))
 

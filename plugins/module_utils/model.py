@@ -293,7 +293,7 @@ class Baggage(NamedTuple):
 
     ``addresses`` without IPv6 link-local ones, which each link has; ``leases`` are those of them that end one day.
     ``routes`` are (prefix, table, metric) in every table, without those that the kernel makes. ``neighbours``: how many
-    were written down. ``obstacles``: what can't move, in words.
+    were written down. ``obstacles``: what can't move, in words. ``notes``: all of it, to be remembered (uplink_record).
     """
 
     addresses: Tuple[str, ...]
@@ -301,6 +301,7 @@ class Baggage(NamedTuple):
     routes: Tuple[Tuple[str, int, int], ...]
     neighbours: int
     obstacles: Tuple[str, ...]
+    notes: Tuple[str, ...] = ()
 
 
 class NamespaceView(NamedTuple):

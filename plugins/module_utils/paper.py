@@ -7,12 +7,13 @@ import contextlib
 from typing import Any, ContextManager, Dict, FrozenSet, Iterable, List, Optional, Sequence, Tuple
 
 from . import firewall
+from . import netns as namespaces
 from .apply.disk import Memory, Records, Store
 from .apply.verify import number_owned
 from .document import Reading
 from .firewall import Tables
 from .firewall.tables import Ruleset
-from .host import Host
+from .host import Host, is_farewell
 from .model import Guests, HostView
 from .netns import Process
 from .observe import Question, observe
@@ -20,7 +21,9 @@ from .plan.actions import NetnsDelete, TableSet
 from .plan.outcome import outcome
 from .plan.owned import Owned, living, nothing
 from .plan.planner import Plan, Wish
+from .plan.recall import recall
 from .plan.settings import default_of
+from .stopwatch import seconds_since_boot
 from .task import Task, asked_families, files_to_read, make_task, owners, questions
 
 _Families = Tuple[int, ...]
@@ -62,14 +65,27 @@ class PaperHost(Host):
         self.untouched = True
 
     def _read(self, readings: Iterable[Reading]) -> HostView:
-        asked: Dict[Optional[str], List[Question]] = {}
-        paths: Dict[str, None] = {}
-        users: Dict[str, None] = {}
+        known: List[Tuple[Task, Memory]] = []
         records = Records(self.store)
         for reading in readings:
             memory = records.load(reading.topology.name)
             memory = memory._replace(owned=living(memory.owned, self._guests.lives, self._guests.ended))
-            task = make_task(reading, memory, fragment=False, records=records)
+            known.append((make_task(reading, memory, fragment=False, records=records), memory))
+        view, now = self._ask(known), seconds_since_boot()
+        recalled = [
+            (task, memory._replace(owned=recall(memory.owned, view, task.target, now, is_farewell(task))))
+            for task, memory in known
+        ]
+        return view if recalled == known else self._ask(recalled)
+
+    def _ask(self, known: Iterable[Tuple[Task, Memory]]) -> HostView:
+        """All that has to be known for these tasks."""
+        asked: Dict[Optional[str], List[Question]] = {}
+        paths: Dict[str, None] = {}
+        users: Dict[str, None] = {}
+        for task, memory in known:
+            for name in namespaces.names() if is_farewell(task) else ():
+                asked.setdefault(name, []).append(Question())
             for netns, question in questions(task, memory).items():
                 asked.setdefault(netns, []).append(question)
             paths.update(dict.fromkeys(files_to_read(task, memory)))
@@ -97,6 +113,10 @@ class PaperHost(Host):
             files={path: self._view.files.get(path) for path in files_to_read(task, memory)},
             peers={end: peer for end, peer in self._view.peers.items() if end[0] in views and peer[0] in views},
         )
+
+    def around(self, view: HostView) -> HostView:
+        """The same with all that was read, or is on paper."""
+        return view._replace(views={**self._view.views, **view.views})
 
     def tables(self, wish: Wish, view: HostView, memory: Memory) -> Dict[Optional[str], Tables]:
         """The packet filters; what is on paper only begins without a rule."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long the parts of a run take."""
+"""How long the parts of a run take, and a clock for what has an end."""
 
 from __future__ import annotations
 
@@ -26,3 +26,8 @@ class Stopwatch:
         """What ``work`` returns, its time taken."""
         with self.measuring(part):
             return work()
+
+
+def seconds_since_boot() -> int:
+    """The clock that what has an end is dated by: it goes on while the machine sleeps, and nobody sets it."""
+    return int(time.clock_gettime(time.CLOCK_BOOTTIME))

@@ -18,11 +18,13 @@ from .announce import Claim, Held, announce, ask_routers, mac_of
 from .document.prefix import known_prefix
 from .errors import HostwireError, KernelRefused
 from .model import Baggage, Link
-from .rtnetlink import replay
+from .rtnetlink import notes, replay
 from .rtnetlink.channel import Channel
-from .rtnetlink.constants import RTPROT_RA
-from .rtnetlink.links import change_link
+from .rtnetlink.constants import NLM_F_CREATE, NLM_F_EXCL, RTPROT_RA
+from .rtnetlink.links import add_altname, change_link, read_links, remove_altname
 from .rtnetlink.wire import Message
+from .stopwatch import seconds_since_boot
+from .uplink_record import ADDRESS, NEIGHBOUR, ROUTE, mark_on, marks_among, notes_of, written
 
 RouteName = Tuple[str, int, int]  # prefix, table, metric
 
@@ -74,7 +76,7 @@ class _Move(NamedTuple):
 def read_baggage(channel: Channel, link: Link) -> Baggage:
     """What a link of the channel's namespace holds."""
     addresses = [held for held in replay.addresses_of(channel, link.index) if not held.is_link_local]
-    routes = replay.routes_of(channel, link.index)
+    routes, neighbours = replay.routes_of(channel, link.index), replay.neighbours_of(channel, link.index)
     homes = {known_prefix(held.home).network for held in addresses}
     objects = [
         f"route {route.to} leads through a nexthop object" for route in routes if replay.uses_nexthop_object(route)
@@ -84,9 +86,24 @@ def read_baggage(channel: Channel, link: Link) -> Baggage:
         tuple(held.address for held in addresses),
         tuple(held.address for held in addresses if not replay.is_lasting(held)),
         tuple((route.to, route.table, route.metric) for route in routes if not _comes_by_itself(route, homes)),
-        len(replay.neighbours_of(channel, link.index)),
+        len(neighbours),
         (*objects, *rules),
+        _noted(link, addresses, routes, neighbours),
     )
+
+
+def _noted(
+    link: Link,
+    addresses: Sequence[replay.HeldAddress],
+    routes: Sequence[replay.HeldRoute],
+    neighbours: Sequence[replay.HeldNeighbour],
+) -> Tuple[str, ...]:
+    now, where = seconds_since_boot(), (link.name, link.index)
+    own = [route for route in routes if not (replay.is_the_kernels(route) and route.to == _LINK_LOCAL)]
+    found = [notes.note_address(held, *where, now) for held in _in_the_order_of_giving(addresses)]
+    found += [notes.note_route(route, *where, now) for route in own]
+    found += [notes.note_neighbour(held, *where) for held in neighbours]
+    return tuple(map(written, found))
 
 
 def _comes_by_itself(route: replay.HeldRoute, homes: Container[str]) -> bool:
@@ -103,25 +120,104 @@ def _comes_by_itself(route: replay.HeldRoute, homes: Container[str]) -> bool:
 def attach(bridge: str, nic: str, addresses: Iterable[str]) -> None:
     """The interface becomes a port, and the bridge does its work; ``addresses`` are the bridge's own.
 
+    If the two are one, it does its work itself, and ``addresses`` is a record of what it gets back.
     In the thread's namespace. Raises KernelRefused, and then all is as it was before.
     """
     with Channel() as channel:
         nic_index, bridge_index = _index(channel, nic), _index(channel, bridge)
+        if nic_index == bridge_index:
+            _hand_back(channel, nic, nic_index, tuple(addresses))
+            return
         for path in SETTINGS:
             _same_setting(path.format(nic), path.format(bridge))
-        _carry(channel, _Move(nic, nic_index, bridge, bridge_index, nic_index, bridge_index, Stay()), tuple(addresses))
+        _mark(channel, nic, bridge)
+        move = _Move(nic, nic_index, bridge, bridge_index, nic_index, bridge_index, Stay())
+        try:
+            _carry(channel, move, tuple(addresses))
+        except BaseException:
+            _unmark(channel, nic)
+            raise
 
 
 def detach(bridge: str, nic: str, addresses: Iterable[str], routes: Iterable[RouteName]) -> None:
     """The interface is a port no longer, and does its work itself again; ``addresses`` and ``routes`` are the
     document's own: the ones stay on the bridge, the others go.
 
+    If the two are one, it loses again what it got back: ``addresses`` is the record of that.
     In the thread's namespace. Raises KernelRefused, and then all is as it was before.
     """
     with Channel() as channel:
         nic_index, bridge_index = _index(channel, nic), _index(channel, bridge)
+        if nic_index == bridge_index:
+            _take_again(channel, nic, nic_index, tuple(addresses))
+            return
         stay = Stay(frozenset(addresses), frozenset(routes))
         _carry(channel, _Move(bridge, bridge_index, nic, nic_index, nic_index, 0, stay), ())
+        _unmark(channel, nic)
+
+
+def _mark(channel: Channel, nic: str, bridge: str) -> None:
+    """The interface says whose uplink it is from now on, where the kernel has altnames (from 5.5 on)."""
+    with contextlib.suppress(OSError):
+        links = read_links(channel)
+        text = mark_on(links[bridge].alias, bridge)
+        stale = [name for name in marks_among(links[nic].altnames) if name != text]
+        work = [remove_altname(links[nic].index, name) for name in stale]
+        if text and text not in links[nic].altnames:
+            work.append(add_altname(links[nic].index, text))
+        channel.transact(work)
+
+
+def _unmark(channel: Channel, nic: str) -> None:
+    with contextlib.suppress(OSError):
+        link = read_links(channel)[nic]
+        channel.transact([remove_altname(link.index, name) for name in marks_among(link.altnames)])
+
+
+def _hand_back(channel: Channel, nic: str, index: int, record: Sequence[str]) -> None:
+    """The interface gets what went with its bridge, where that isn't there by now, and is nobody's uplink any more."""
+    now, noted = seconds_since_boot(), notes_of(tuple(record))
+    work = [
+        (f"{nic}: address {note.name}", message)
+        for note in noted
+        if note.kind == ADDRESS
+        for message in replay.give_address(notes.address_of(note, now), index, (note.link, nic))
+    ]
+    try:
+        _transact(channel, work)
+        there = {(route.to, route.table, route.metric) for route in replay.routes_of(channel, index)}
+        work = [
+            (f"{nic}: neighbour {note.name}", replay.give_neighbour(notes.neighbour_of(note), index))
+            for note in noted
+            if note.kind == NEIGHBOUR
+        ]
+        for note in noted:
+            if note.kind == ROUTE and note.route not in there:
+                route = notes.route_of(note, now)
+                metric = _metric_beside_the_routers(route, nic)
+                message = replay.give_route(route, note.index, index, metric)  # one that is there by now isn't replaced
+                work.append((f"{nic}: route {note.name}", message._replace(flags=NLM_F_CREATE | NLM_F_EXCL)))
+        _transact(channel, work, _THERE)
+    except (HostwireError, OSError):
+        _take_again(channel, nic, index, record)
+        raise
+    _unmark(channel, nic)
+
+
+def _take_again(channel: Channel, nic: str, index: int, record: Sequence[str]) -> None:
+    """What :func:`_hand_back` gave goes, and the interface bears its mark again."""
+    now, noted = seconds_since_boot(), notes_of(tuple(record))
+    given = {note.route for note in noted if note.kind == ROUTE}
+    routes = [one for one in replay.routes_of(channel, index) if (one.to, one.table, one.metric) in given]
+    work = [(f"{nic}: route {route.to}", replay.take_route(route)) for route in reversed(routes)]
+    for note in reversed(noted):
+        if note.kind == ADDRESS:
+            work.append((f"{nic}: address {note.name}", replay.take_address(notes.address_of(note, now), index)))
+        elif note.kind == NEIGHBOUR:
+            work.append((f"{nic}: neighbour", replay.take_neighbour(notes.neighbour_of(note), index)))
+    _transact(channel, work, _GONE)
+    if record and record[0]:
+        channel.transact([add_altname(index, record[0])])
 
 
 def _index(channel: Channel, name: str) -> int:
@@ -157,15 +253,17 @@ def _carry(channel: Channel, move: _Move, own: Sequence[str]) -> None:
 def _announce(channel: Channel, move: _Move) -> None:
     """Where the MAC address is another one now, the neighbours would send to the old one for a while (hazard 3).
 
-    And routes that a router advertised are to be advertised here (see _metric_beside_the_routers).
+    And routes that a router advertised are to be advertised here (see _metric_beside_the_routers). The move is done by
+    then, and no failure of this undoes it.
     """
     with contextlib.suppress(OSError):
         mac = mac_of(move.target)
         if mac_of(move.source) != mac:
             held = [Held(one.address, one.scope, one.flags) for one in replay.addresses_of(channel, move.target_index)]
             announce(channel, [Claim(move.target, move.target_index, mac, tuple(held))])
-    if any(route.is_ipv6 and route.protocol == RTPROT_RA for route in replay.routes_of(channel, move.target_index)):
-        ask_routers(move.target_index)
+    with contextlib.suppress(OSError):
+        if any(route.is_ipv6 and route.protocol == RTPROT_RA for route in replay.routes_of(channel, move.target_index)):
+            ask_routers(move.target_index)
 
 
 def _give(channel: Channel, move: _Move) -> _Given:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from typing import Any, Optional, Type
@@ -124,6 +125,28 @@ def test_a_move_that_the_kernel_refuses_half_way_is_taken_back(
     assert world.differences(before, world.image()) == []
     assert world.differences(work, lan.work_of("eth0" if going is lan.BRIDGED else "br0")) == []
     assert lan.reached("192.168.1.2")
+
+
+@pytest.mark.parametrize("going", [lan.BRIDGED, lan.NOTHING], ids=["there", "back"])
+def test_a_fault_after_the_move_is_done_doesnt_undo_it(going: Document, monkeypatch: pytest.MonkeyPatch) -> None:
+    lan.build()
+    work = lan.work_of("eth0")
+    if going is lan.NOTHING:
+        engine.run(lan.BRIDGED)
+    announce = uplink._announce
+
+    def busy(*_arguments: Any) -> Any:
+        raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
+
+    def announced(*arguments: Any) -> None:
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(uplink.replay, "routes_of", busy)
+            meanwhile.setattr(uplink.replay, "addresses_of", busy)
+            announce(*arguments)
+
+    monkeypatch.setattr(uplink, "_announce", announced)
+    engine.run(going)
+    assert world.differences(work, lan.work_of("br0" if going is lan.BRIDGED else "eth0")) == []
 
 
 def test_what_refuses_to_be_a_port_leaves_everything_as_it_was() -> None:

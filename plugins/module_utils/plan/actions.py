@@ -196,6 +196,21 @@ class UplinkDetach(NamedTuple):
     routes: Tuple[Tuple[str, int, int], ...]
 
 
+class UplinkReturn(UplinkAttach):
+    """An interface, which is ``name`` and ``link``, gets back what went with its bridge: it does its work itself.
+
+    ``addresses`` is the record of that (see uplink_record).
+    """
+
+    __slots__ = ()
+
+
+class UplinkForfeit(UplinkDetach):
+    """The opposite; no ``routes``."""
+
+    __slots__ = ()
+
+
 Action = Union[
     NetnsAdd,
     NetnsDelete,
@@ -216,6 +231,8 @@ Action = Union[
     FlowsForget,
     UplinkAttach,
     UplinkDetach,
+    UplinkReturn,
+    UplinkForfeit,
 ]
 
 _CLASSES: Tuple[Type[Any], ...] = (
@@ -238,6 +255,8 @@ _CLASSES: Tuple[Type[Any], ...] = (
     FlowsForget,
     UplinkAttach,
     UplinkDetach,
+    UplinkReturn,
+    UplinkForfeit,
 )
 _BY_NAME: Dict[str, Type[Any]] = {cls.__name__: cls for cls in _CLASSES}
 

@@ -20,9 +20,11 @@ from ..rtnetlink.constants import (
     RTN_UNICAST,
     RTPROT_KERNEL,
 )
+from ..uplink_record import ADDRESS, ROUTE, mark_on, marks_among, notes_of
 from . import actions as act
 from .actions import Step
 from .links import VETH_MTU
+from .lost_uplinks import baggage_in, together
 from .redirects import ACCEPT_REDIRECTS
 from .settings import IMPLIED, default_of, link_in
 from .sheet import devices
@@ -292,13 +294,37 @@ def _uplink_attach(draft: _Draft, action: act.UplinkAttach) -> None:
     _plug(room, action.link, action.name)
     nic, bridge = room.links[action.link], room.links[action.name]
     room.links[action.name] = bridge._replace(accept_ra=nic.accept_ra)
+    room.links[action.link] = nic._replace(altnames=(*_unmarked(nic), mark_on(bridge.alias, action.name)))
     _move(room, action.link, action.name, set(), set())
 
 
 def _uplink_detach(draft: _Draft, action: act.UplinkDetach) -> None:
     room = draft.room(action.netns)
     _plug(room, action.link, "")
+    room.links[action.link] = room.links[action.link]._replace(altnames=_unmarked(room.links[action.link]))
     _move(room, action.name, action.link, set(action.addresses), set(action.routes))
+
+
+def _uplink_return(draft: _Draft, action: act.UplinkReturn) -> None:
+    """The interface holds what the notes say."""
+    room, name = draft.room(action.netns), action.link
+    link, notes = room.links[name], notes_of(action.addresses)
+    given = [note for note in notes if note.kind == ADDRESS]
+    ways = [note for note in notes if note.kind == ROUTE and note.protocol != RTPROT_KERNEL]
+    lasting = [Address(0, note.name, RT_SCOPE_UNIVERSE, 0 if note.ends else IFA_F_PERMANENT) for note in given]
+    room.hold(name, [*room.held(name), *lasting])
+    room.routes += [
+        KernelRoute(way.name, way.via, link.index, way.metric, way.table, RTN_UNICAST, way.protocol) for way in ways
+    ]
+    mine = room.baggage.get(name, _NOTHING)
+    room.baggage[name] = together(mine, baggage_in(action.addresses))
+    room.links[name] = link._replace(altnames=_unmarked(link))
+
+
+def _unmarked(link: Link) -> Tuple[str, ...]:
+    """The altnames of a link without those that say whose uplink it is."""
+    marks = marks_among(link.altnames)
+    return tuple(name for name in link.altnames if name not in marks)
 
 
 def _move(room: _Room, source: str, target: str, stay: Set[str], doomed: Set[Tuple[str, int, int]]) -> None:
@@ -321,6 +347,7 @@ def _move(room: _Room, source: str, target: str, stay: Set[str], doomed: Set[Tup
         (*its.routes, *(r for r in mine.routes if r not in doomed)),
         its.neighbours + mine.neighbours,
         its.obstacles,
+        (*its.notes, *mine.notes),
     )
     room.baggage[source] = _NOTHING._replace(addresses=tuple(a for a in mine.addresses if a in stay))
 
@@ -343,4 +370,5 @@ _DEEDS: Dict[Type[Any], Callable[[_Draft, Any], None]] = {
     act.FileSet: lambda draft, action: draft.files.__setitem__(action.path, action.text),
     act.UplinkAttach: _uplink_attach,
     act.UplinkDetach: _uplink_detach,
+    act.UplinkReturn: _uplink_return,
 }

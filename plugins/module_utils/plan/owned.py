@@ -7,6 +7,7 @@ from typing import Any, Container, Dict, List, Mapping, NamedTuple, Optional, Tu
 
 from ..document.identity import RouteKey
 from ..model import Life, LinkKey
+from ..uplink_record import Record, record_of
 
 AddressKey = Tuple[Optional[str], str, str]  # namespace, link, address
 SettingKey = Tuple[Optional[str], str, str]  # namespace, link, property
@@ -39,6 +40,7 @@ class Owned(NamedTuple):
     ``namespaces`` maps to inode numbers, ``links`` to indexes; UNKNOWN for one that a killed run may have made.
     ``addresses`` are those we gave to interfaces that aren't ours; ``settings`` is what we changed of such interfaces.
     ``containers`` are the lives of the containers in whose namespaces there is something: it ends with them.
+    ``carried``: for interfaces that are uplinks, what their bridges do for them.
     ``sysctls`` covers what existed before us (host and foreign namespaces): our own namespaces take theirs with them.
     """
 
@@ -52,6 +54,7 @@ class Owned(NamedTuple):
     files: Dict[str, None]
     firewall: Dict[Optional[str], Tuple[int, ...]]  # the families (4, 6) in which there are rules of ours
     containers: Dict[str, Life]
+    carried: Dict[LinkKey, Record]
 
     @property
     def mark(self) -> str:
@@ -61,7 +64,7 @@ class Owned(NamedTuple):
     @property
     def keyed(self) -> Tuple[Dict[Any, Any], ...]:
         """The parts whose keys begin with a namespace."""
-        return self.links, self.addresses, self.routes, self.settings, self.sysctls
+        return self.links, self.addresses, self.routes, self.settings, self.sysctls, self.carried
 
     @property
     def parts(self) -> Tuple[Dict[Any, Any], ...]:
@@ -81,7 +84,7 @@ def owner_of(alias: str) -> Optional[str]:
 
 def nothing(name: str) -> Owned:
     """A document that owns nothing yet."""
-    return Owned(name, {}, {}, {}, {}, {}, {}, {}, {}, {})
+    return Owned(name, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})
 
 
 def copy(owned: Owned) -> Owned:
@@ -102,6 +105,7 @@ def merge(owned: Owned, other: Owned) -> Owned:
                 mine[key] = value
     for netns, families in other.firewall.items():  # either run may have written in either family
         merged.firewall[netns] = tuple(sorted({*families, *owned.firewall.get(netns, ())}))
+    merged.carried.update(other.carried)
     return merged
 
 
@@ -134,6 +138,7 @@ def to_plain(owned: Owned) -> Dict[str, Any]:
     plain["files"] = list(owned.files)
     plain["firewall"] = [[netns, *families] for netns, families in owned.firewall.items()]
     plain["containers"] = [[netns, *life] for netns, life in owned.containers.items()]
+    plain["carried"] = [[*key, *record] for key, record in owned.carried.items()]
     return plain
 
 
@@ -154,4 +159,5 @@ def from_plain(plain: Dict[str, Any]) -> Owned:
         dict.fromkeys(plain["files"]),
         {netns: tuple(families) for netns, *families in plain["firewall"]},
         {netns: Life(*life) for netns, *life in plain.get("containers", ())},  # version 0.1.0 has none
+        {(netns, link): record_of(record) for netns, link, *record in plain.get("carried", ())},  # nor these
     )

@@ -7,7 +7,7 @@ import hashlib
 from typing import Dict, FrozenSet, Iterable, List, Optional, Sequence, Set, Tuple
 
 from .. import sysctl
-from ..model import CONTAINER, HostView, KernelRoute, Link, LinkKey, NamespaceView
+from ..model import CONTAINER, Baggage, HostView, KernelRoute, Link, LinkKey, NamespaceView
 from ..rtnetlink.constants import ROUTE_PROTOCOL, RT_SCOPE_LINK, RTN_UNICAST, RTPROT_KERNEL, RTPROT_RA
 from .actions import (
     Action,
@@ -99,6 +99,8 @@ class Sheet:
         self.ipv6_ways: Dict[LinkKey, str] = {}  # links by which IPv6 routes of the document go; see hands
         self.narrow: Set[LinkKey] = set()  # bridges with ports too small for IPv6; see links
         self.leaving: Set[LinkKey] = set()  # bridges that give an uplink back: their routes move or go
+
+        self.given_back: Dict[LinkKey, Baggage] = {}  # to interfaces, of what bridges had that somebody deleted
 
     def line(self, text: str) -> int:
         """Add a readable line; steps that belong to it carry its number."""

@@ -3,29 +3,18 @@
 
 from __future__ import annotations
 
-from typing import Iterable, List, NamedTuple, Optional, Set, Tuple
+from typing import Iterable, List, Optional, Set, Tuple
 
 from .. import sysctl
 from ..model import Baggage, Bridge, Link, LinkKey, Topology
+from ..rtnetlink.constants import IFA_F_PERMANENT, RT_SCOPE_LINK
 from .actions import SysctlSet, UplinkAttach, UplinkDetach
 from .addresses import plan_addresses, plan_foreign_addresses
-from .owned import UPLINK, Change, Owned, SettingKey, owner_of
+from .lost_uplinks import Attachment, hand_back, mark_of_uplink, take_note, together, words_of
+from .owned import UPLINK, Change, Owned, owner_of
 from .sheet import ATTACH, DETACH, SYSCTL, Sheet, place
 
 DEFAULT_MTU = 1500  # ETH_DATA_LEN, linux/if_ether.h: of a bridge without ports
-
-
-class Attachment(NamedTuple):
-    """An interface and the bridge that does its work."""
-
-    netns: Optional[str]
-    nic: str
-    bridge: str
-
-    @property
-    def key(self) -> SettingKey:
-        """What it is remembered under."""
-        return self.netns, self.nic, UPLINK
 
 
 def attachments(owned: Owned) -> List[Attachment]:
@@ -55,9 +44,12 @@ def take_uplinks(sheet: Sheet, wanted: Topology, whole: bool, gone: Iterable[Lin
     """Give back what the document no longer asks for, before its bridge goes."""
     bridges = {(bridge.netns, bridge.name): bridge for bridge in wanted.bridges}
     doomed: Set[LinkKey] = set(gone)
+    served = {(bridge.netns, bridge.uplink) for bridge in wanted.bridges}
     for one in attachments(sheet.owned):
         key = (one.netns, one.bridge)
         bridge = bridges.get(key)
+        if whole or bridge is not None or key in doomed or one.carried in served:
+            hand_back(sheet, one, one.carried in served)
         if bridge is not None and bridge.uplink == one.nic:
             continue
         if bridge is not None and bridge.uplink is not None:
@@ -71,6 +63,7 @@ def take_uplinks(sheet: Sheet, wanted: Topology, whole: bool, gone: Iterable[Lin
 def _detach(sheet: Sheet, one: Attachment) -> None:
     netns = one.netns
     sheet.after.settings.pop(one.key, None)
+    sheet.after.carried.pop(one.carried, None)
     own = tuple(address for where, link, address in sheet.owned.addresses if (where, link) == (netns, one.bridge))
     for address in own:
         sheet.after.addresses.pop((netns, one.bridge, address), None)
@@ -94,7 +87,8 @@ def _detach(sheet: Sheet, one: Attachment) -> None:
     if nic.master not in (None, bridge.index):
         sheet.conflicts.append(f"{place(netns)}: {one.nic} is a port of another bridge by now; take it out there first")
         return
-    if nic.master is None and not any(moving[:4]):
+    marked = mark_of_uplink(nic) is not None and one.carried not in sheet.given_back
+    if nic.master is None and not any(moving[:4]) and not marked:
         return
     _refuse_obstacles(sheet, one, one.bridge, baggage)
     line = sheet.line(f"{place(netns)}: {one.nic}: no longer the uplink of {one.bridge}{_words(moving, 'takes back')}")
@@ -108,6 +102,8 @@ def plan_uplinks(sheet: Sheet, wanted: Iterable[Bridge]) -> None:
         nic = sheet.link(bridge.netns, bridge.uplink) if bridge.uplink is not None else None
         if nic is not None:
             _attach(sheet, bridge, nic)
+    for one in attachments(sheet.after):
+        take_note(sheet, one)
 
 
 def _attach(sheet: Sheet, bridge: Bridge, nic: Link) -> None:
@@ -126,8 +122,15 @@ def _attach(sheet: Sheet, bridge: Bridge, nic: Link) -> None:
     if master is not None and master != bridge.name:
         sheet.conflicts.append(f"{what}: it is a port of {master} already; take it out there first")
         return
+    mark = mark_of_uplink(nic) if master is None else None
+    if mark is not None and mark.document != sheet.owned.name:
+        sheet.conflicts.append(
+            f"{what}: its altname says that it is the uplink of {mark.bridge} of the document {mark.document!r}; "
+            "that one has to let it go first"
+        )
+        return
     sheet.after.settings[one.key] = Change("none", bridge.name)
-    baggage = sheet.view.views[netns].baggage[nic.name]
+    baggage = _held(sheet, netns, nic.name)
     if have is not None and nic.master == have.index and not any(baggage[:4]):
         return
     _refuse_obstacles(sheet, one, nic.name, baggage)
@@ -159,11 +162,14 @@ def _refuse_obstacles(sheet: Sheet, one: Attachment, link: str, baggage: Baggage
 
 
 def _words(baggage: Baggage, verb: str) -> str:
-    parts = list(baggage.addresses)
-    for count, noun in ((len(baggage.routes), "route"), (baggage.neighbours, "fixed neighbour")):
-        if count:
-            parts.append(f"{count} {noun}{'' if count == 1 else 's'}")
-    return f", {verb} {', '.join(parts)}" if parts else ""
+    return f", {verb} {words_of(baggage)}" if any(baggage[:4]) else ""
+
+
+def _held(sheet: Sheet, netns: Optional[str], nic: str) -> Baggage:
+    """What an interface holds when a bridge takes it over."""
+    there = sheet.view.views[netns].baggage[nic]
+    returned = sheet.given_back.get((netns, nic))
+    return there if returned is None else together(there, returned)
 
 
 def plan_bridge_addresses(sheet: Sheet, bridge: Bridge, have: Optional[Link]) -> None:
@@ -172,11 +178,13 @@ def plan_bridge_addresses(sheet: Sheet, bridge: Bridge, have: Optional[Link]) ->
     shares = attachment_of(sheet.owned, bridge) is not None
     wanted = bridge.addresses
     if bridge.uplink is not None and sheet.link(netns, bridge.uplink) is not None:
-        arriving = sheet.view.views[netns].baggage[bridge.uplink].addresses
+        arriving = _held(sheet, netns, bridge.uplink).addresses
         wanted = tuple(address for address in wanted if address not in arriving)
     if shares and have is not None:
         plan_foreign_addresses(sheet, netns, name, wanted, have)
     else:
+        if have is not None and (netns, name) not in sheet.owned.links:
+            _refuse_doubt(sheet, bridge, have)
         alone = bridge.uplink is None and not shares and has_only_own_ports(sheet, netns, name, have)
         plan_addresses(sheet, netns, name, wanted, have, unchecked=alone)
     for address in wanted:
@@ -184,6 +192,22 @@ def plan_bridge_addresses(sheet: Sheet, bridge: Bridge, have: Optional[Link]) ->
             sheet.after.addresses.pop((netns, name, address), None)
         elif not shares:
             sheet.after.addresses[(netns, name, address)] = None
+
+
+def _refuse_doubt(sheet: Sheet, bridge: Bridge, have: Link) -> None:
+    """By its mark it is ours, and nothing is remembered of it: with a port that isn't, it may do that one's work."""
+    netns, view = bridge.netns, sheet.view.views[bridge.netns]
+    ports = [link.name for link in view.links.values() if link.master == have.index and owner_of(link.alias) is None]
+    plugged = {key[1] for key in sheet.owned.settings if key[0] == netns}
+    there = [entry for entry in view.addresses.get(have.index, ()) if entry.flags & IFA_F_PERMANENT]
+    surplus = [one.address for one in there if one.scope != RT_SCOPE_LINK and one.address not in bridge.addresses]
+    strangers = [port for port in ports if port not in plugged]
+    if surplus and strangers:
+        sheet.conflicts.append(
+            f"bridge {bridge.name} ({place(netns)}): {', '.join(surplus)} may be the host's: nothing is remembered of "
+            f"the bridge, and {', '.join(strangers)}, which isn't ours, is a port of it: say uplink: {strangers[0]}, "
+            f"or take the addresses from it first"
+        )
 
 
 def has_only_own_ports(sheet: Sheet, netns: Optional[str], name: str, bridge: Optional[Link]) -> bool:

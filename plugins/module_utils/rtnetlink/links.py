@@ -46,8 +46,10 @@ from .constants import (
     NLM_F_EXCL,
     RTEXT_FILTER_SKIP_STATS,
     RTM_DELLINK,
+    RTM_DELLINKPROP,
     RTM_GETLINK,
     RTM_NEWLINK,
+    RTM_NEWLINKPROP,
     VETH_INFO_PEER,
 )
 from .shapes import Shapes
@@ -291,6 +293,20 @@ def delete_link(index: int) -> Message:
 def delete_group(group: int) -> Message:
     """Delete all links of a group at once: one wait for the kernel's readers instead of one per link."""
     return Message(RTM_DELLINK, 0, _IFINFO.pack(0, 0, 0, 0, 0) + u32(IFLA_GROUP, group))
+
+
+def add_altname(index: int, name: str) -> Message:
+    """Give the link with this index one more name; EEXIST if it is taken, and refused by kernels before 5.5."""
+    return Message(RTM_NEWLINKPROP, NLM_F_CREATE | NLM_F_EXCL, _IFINFO.pack(0, 0, index, 0, 0) + _altname(name))
+
+
+def remove_altname(index: int, name: str) -> Message:
+    """Take that name from the link again; the kernel refuses it if there is none such."""
+    return Message(RTM_DELLINKPROP, 0, _IFINFO.pack(0, 0, index, 0, 0) + _altname(name))
+
+
+def _altname(name: str) -> bytes:
+    return nested(IFLA_PROP_LIST, text(IFLA_ALT_IFNAME, name))
 
 
 def ports_of(links: Dict[str, Link], bridge: Link) -> List[Link]:

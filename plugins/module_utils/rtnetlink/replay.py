@@ -219,6 +219,11 @@ def _devices(parts: Parts) -> List[int]:
     return found
 
 
+def devices_of(route: HeldRoute) -> List[int]:
+    """The indexes of the links that the route leads by."""
+    return _devices(route.parts)
+
+
 def uses_nexthop_object(route: HeldRoute) -> bool:
     """Whether the route's way is an object of its own (``ip nexthop``), which knows the link."""
     return RTA_NH_ID in route.parts
