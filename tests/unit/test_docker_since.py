@@ -35,6 +35,7 @@ from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.readdress.m
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.readdress.replaceable import why_not_replaceable
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.readdress.since import outdated
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict, InvalidValue
+from ansible_collections.hostwire.linux.plugins.module_utils.program import Done
 from ansible_collections.hostwire.linux.tests.unit.test_docker_readdress import checked, planned, situation
 
 TRAITS: Dict[str, Tuple[str, ...]] = {
@@ -173,7 +174,7 @@ def test_units_that_would_not_start_again(monkeypatch: pytest.MonkeyPatch, shown
     def run(command: List[str], seconds: float = 0) -> Any:
         text = "\n\n".join(units_shown[name] for name in command[2:] if name in units_shown)
         assert "system.slice" not in command
-        return subprocess.CompletedProcess(command, 0, text, "")
+        return Done(0, text, "")
 
     monkeypatch.setattr(service, "_run", run)
     assert [said in line for line in service.unit_files().hindrances] == ([True] if said else [])
@@ -195,7 +196,7 @@ def test_drop_ins_that_systemd_has_not_read(monkeypatch: pytest.MonkeyPatch, tmp
 
 def test_a_condition_that_is_not_met_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
     said = "docker.service: ConditionPathExists=/srv/yes failed.\nConditions failed.\nAssertUser=root succeeded.\n"
-    monkeypatch.setattr(service, "_run", lambda *_command: subprocess.CompletedProcess([], 1, said, ""))
+    monkeypatch.setattr(service, "_run", lambda *_command: Done(1, said, ""))
     assert service.unmet_conditions() == ("ConditionPathExists=/srv/yes isn't met",)
     texts = {DROP_IN: "[Unit]\nConditionPathExists=/srv/yes\n"}
     now = configuration.assemble(service.SYSTEMD, (), daemon_json.PATH, None, dict(texts))
