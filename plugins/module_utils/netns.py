@@ -113,7 +113,6 @@ class Home:
 
     def __init__(self) -> None:
         self._descriptor = os.open(_THREAD, os.O_RDONLY | os.O_CLOEXEC)
-        self._inode = os.fstat(self._descriptor).st_ino
 
     def duplicate(self) -> int:
         """Another descriptor of it, for the caller to close."""
@@ -121,9 +120,13 @@ class Home:
 
     def enter(self) -> None:
         """Be there, if the thread isn't. Raises KernelRefused."""
+        if os.stat(_THREAD).st_ino != os.fstat(self._descriptor).st_ino:
+            self.come_back()
+
+    def come_back(self) -> None:
+        """Be there, from elsewhere. Raises KernelRefused."""
         try:
-            if os.stat(_THREAD).st_ino != self._inode:
-                _setns(self._descriptor, _CLONE_NEWNET)
+            _setns(self._descriptor, _CLONE_NEWNET)
         except OSError as error:
             raise KernelRefused("return to the namespace that the run began in", error.errno or 0) from error
 
@@ -253,7 +256,7 @@ def scratch(subject: str) -> Iterator[None]:
         try:
             yield
         finally:
-            home.enter()
+            home.come_back()
     finally:
         home.close()
 
