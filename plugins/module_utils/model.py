@@ -237,7 +237,8 @@ class Link(NamedTuple):
     isolated ports, and ``hairpin``: whether it is given back the frames that came through it; None if it is no bridge's
     port. ``group`` is IFLA_GROUP; see firewall.groups for ours. ``checking``: whether the kernel has
     begun to check its IPv6 addresses for duplicates, which it does from the first carrier since the link went up
-    (IF_READY), and goes on with although the carrier is lost again.
+    (IF_READY), and goes on with although the carrier is lost again. ``silent``: it neither asks nor answers for
+    addresses (IFF_NOARP). ``disabled``: it is a bridge's port that the bridge passes nothing through.
     """
 
     index: int  # type: ignore[assignment]
@@ -260,6 +261,8 @@ class Link(NamedTuple):
     hairpin: Optional[bool] = None
     group: int = 0
     checking: bool = False
+    silent: bool = False
+    disabled: bool = False
 
 
 class Address(NamedTuple):

@@ -44,7 +44,7 @@ from .plan.owned import Owned, SysctlKey
 from .plan.planner import Wish
 from .plan.ports import wanted_isolation
 from .plan.redirects import ACCEPT_REDIRECTS, switch_of
-from .plan.settings import default_of, is_switch, wanted_files, wanted_settings
+from .plan.settings import default_of, is_switch, wanted_files, wanted_settings, ways_of
 from .plan.sheet import Sheet
 from .plan.uplinks import carriers
 
@@ -219,6 +219,7 @@ def _settings_to_read(task: Task, memory: Memory) -> Iterable[SysctlKey]:
             yield key
     for netns, path in words_of(task.target):
         yield netns, default_of(path)
+    yield from ways_of(task.target)
     yield None, ACCEPT_REDIRECTS
     for namespace in (*task.target.namespaces, *task.previous.namespaces):
         if namespace.forwarding.ipv4:

@@ -53,7 +53,9 @@ def _link_change(here: Here, action: act.LinkChange) -> Message:
     if action.bridge is not None:
         master = here.index(action.bridge) if action.bridge else 0
     index = here.index(action.name)
-    return links.change_link(index, action.up, action.mac, action.mtu, master, action.alias, action.group)
+    return links.change_link(
+        index, action.up, action.mac, action.mtu, master, action.alias, action.group, action.silent
+    )
 
 
 def _bridge_change(here: Here, action: act.BridgeChange) -> Message:
@@ -61,7 +63,7 @@ def _bridge_change(here: Here, action: act.BridgeChange) -> Message:
 
 
 def _port_change(here: Here, action: act.PortChange) -> Message:
-    return links.change_port(here.index(action.name), action.isolated, action.hairpin)
+    return links.change_port(here.index(action.name), action.isolated, action.hairpin, action.disabled)
 
 
 def _address_add(here: Here, action: act.AddressAdd) -> Message:

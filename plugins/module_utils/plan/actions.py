@@ -74,6 +74,7 @@ class LinkChange(NamedTuple):
     bridge: Optional[str] = None
     alias: Optional[str] = None
     group: Optional[int] = None
+    silent: Optional[bool] = None
 
 
 class BridgeChange(NamedTuple):
@@ -86,13 +87,14 @@ class BridgeChange(NamedTuple):
 
 
 class PortChange(NamedTuple):
-    """Set whether a port of a bridge is isolated from the other isolated ones, and whether it is given back the frames
-    that came through it; None leaves one alone."""
+    """Set whether a port of a bridge is isolated from the other isolated ones, whether it is given back the frames that
+    came through it, and whether nothing passes through it; None leaves one alone."""
 
     netns: Optional[str]
     name: str
     isolated: Optional[bool] = None
     hairpin: Optional[bool] = None
+    disabled: Optional[bool] = None
 
 
 class AddressAdd(NamedTuple):

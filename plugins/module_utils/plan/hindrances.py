@@ -8,7 +8,7 @@ from typing import Callable, Dict, Iterator, List, Mapping, Optional, Sequence
 from ..firewall import FirewallWant, Tables, outcome, warnings
 from ..firewall.labels import publish_label
 from ..firewall.others import is_forwarded, may_drop
-from ..firewall.tables import Ruleset
+from ..firewall.tables import MARK, Ruleset, target_of
 from ..firewall.want import Homes
 from ..model import HostView
 from .actions import Step, TableSet
@@ -33,6 +33,11 @@ def hindrances(
     for netns, want in wants.items():
         found += _without_way(want, view)
         found += warnings(tables[netns], want)
+        ahead = _ahead(tables[netns]) if want.published_ports else {}
+        if ahead:
+            from . import rivals  # loaded when it is needed: our rules are the first
+
+            found += rivals.taken(want.published_ports, view(), ahead)
         if want.masquerade or is_forwarded(want.published_ports):
             texts = natives(netns)
             closed = _closed(tables[netns])
@@ -42,6 +47,25 @@ def hindrances(
                 after = {family: _after(ruleset, steps, tables[netns], family) for family, ruleset in closed.items()}
                 found += promises.broken_promises(want, view().views.get(netns), after, texts)
     return found
+
+
+def _ahead(tables: Tables) -> Dict[int, List[str]]:
+    """The rules that callers of published ports pass before ours, by family: those of chains that are led to, too."""
+    found: Dict[int, List[str]] = {}
+    for (backend, family), ruleset in tables.rulesets.items():
+        chains = ruleset.get("nat", {})
+        first = _until_ours(chains.get("PREROUTING", ()))
+        if first and backend == tables.backend:
+            found[family] = [*first, *(line for rule in first for line in chains.get(target_of(rule), ()))]
+    return found
+
+
+def _until_ours(lines: Sequence[str]) -> List[str]:
+    """Those before the first rule of ours; none if there is none of ours, which is about to be made then."""
+    for position, line in enumerate(lines):
+        if MARK.search(line):
+            return list(lines[:position])
+    return []
 
 
 def _without_way(want: FirewallWant, view: Callable[[], HostView]) -> Iterator[str]:

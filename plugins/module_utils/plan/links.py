@@ -258,6 +258,9 @@ def mend(sheet: Sheet, want: Union[End, Tap], have: Link, hears_routers: bool = 
     if (want.bridge or "") != master:
         words.append(f"onto bridge {want.bridge}" if want.bridge else f"off bridge {master}")
         change, undo = change._replace(bridge=want.bridge or ""), undo._replace(bridge=master)
+    if have.silent:
+        words.append("arp on")
+        change, undo = change._replace(silent=False), undo._replace(silent=True)
     if have.alias != sheet.owned.mark:
         words.append("mark as ours")
         change, undo = change._replace(alias=sheet.owned.mark), undo._replace(alias=have.alias)

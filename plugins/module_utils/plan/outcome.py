@@ -206,7 +206,7 @@ def _plug(room: _Room, name: str, bridge: str) -> None:
 
 
 def _port_change(draft: _Draft, action: act.PortChange) -> None:
-    said = {"isolated": action.isolated, "hairpin": action.hairpin}
+    said = {"isolated": action.isolated, "hairpin": action.hairpin, "disabled": action.disabled}
     draft.room(action.netns).change(action.name, **{name: value for name, value in said.items() if value is not None})
 
 
@@ -214,7 +214,7 @@ def _link_change(draft: _Draft, action: act.LinkChange) -> None:
     room, name = draft.room(action.netns), action.name
     if action.bridge is not None:
         _plug(room, name, action.bridge)
-    fields = ("mac", "mtu", "alias", "up", "group")
+    fields = ("mac", "mtu", "alias", "up", "group", "silent")
     values = {field: getattr(action, field) for field in fields}
     room.change(name, **{field: value for field, value in values.items() if value is not None})
     if action.up is False:  # hazard 23

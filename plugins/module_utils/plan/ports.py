@@ -50,10 +50,19 @@ def mend_link(sheet: Sheet, want: Port, have: Link, words: List[str], change: Li
             words = [*words, "hairpin" if hairpin else "no hairpin"]
         back = PortChange(netns, name, _opposite(told.isolated), _opposite(told.hairpin))
         steps.append((told, *([] if moved else [back])))
+    if have.disabled and not moved and have.running and _may_pass(sheet, want):
+        words = [*words, "let the bridge pass what comes through it"]
+        steps.append((PortChange(netns, name, disabled=False), PortChange(netns, name, disabled=True)))
     if steps:
         line = sheet.line(f"{place(netns)}: {name}: {', '.join(words)}")
         for action, *inverse in steps:
             sheet.do(LINK, line, action, *inverse)
+
+
+def _may_pass(sheet: Sheet, want: Port) -> bool:
+    """Whether a port that has a carrier passes frames, unless somebody forbids it: else a spanning tree says so."""
+    bridge = sheet.link(want.netns, want.bridge) if want.bridge else None
+    return bridge is not None and bridge.up and not bridge.stp
 
 
 def _opposite(value: Optional[bool]) -> Optional[bool]:

@@ -8,6 +8,7 @@ from typing import Callable, Collection, Dict, List, Mapping, NamedTuple, Option
 from ..document import Where
 from ..document.prefix import known_prefix
 from ..firewall import Tables, iptables_rules
+from ..firewall.labels import publish_label
 from ..firewall.obstacles import Rule
 from ..firewall.others import others
 from ..firewall.packet import Packet, hold
@@ -56,6 +57,26 @@ def rivals(
     names = holders({rival.inode for rival in heard.values()}) if heard else {}
     listened = {new: _listened(new, rival, names.get(rival.inode, "somebody")) for new, rival in heard.items()}
     return [line for new in ports for line in (led.get(new), listened.get(new)) if line is not None]
+
+
+def taken(ports: Sequence[PublishedPort], view: HostView, ahead: Mapping[int, Sequence[str]]) -> List[str]:
+    """A line for each published port whose callers a rule of others takes, for it stands ``ahead`` of ours."""
+    leading = {
+        family: [iptables_rules.rule(line) for line in lines if target_of(line) in ("DNAT", "REDIRECT")]
+        for family, lines in ahead.items()
+    }
+    found = []
+    for port in ports:
+        known = NewPort("", port, tuple(range(port.port, port.port_last + 1)))
+        for rule in leading.get(family_of(port.to_address), ()):
+            if _leads_away(rule, known, view):
+                label = publish_label(port).partition(" ")[2]
+                found.append(
+                    f"published port {label}: its callers are led elsewhere by {rule.words} in {rule.where} (iptables, "
+                    "nat), which stands before ours; take it away, or let it stand behind"
+                )
+                break
+    return found
 
 
 def new_ports(ports: Sequence[PublishedPort], before: Sequence[PublishedPort], where: Where) -> List[NewPort]:

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from typing import Container, Dict, Iterable, List, Mapping, Optional, Tuple
+from typing import Container, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, Union
 
 from .. import sysctl
-from ..model import Bridge, Forwarding, Namespace, NamespaceView, Topology
+from ..model import Bridge, End, Forwarding, Namespace, NamespaceView, Topology
 from ..suggestion import suggestion
 from . import redirects
 from .actions import Action, FileSet, SysctlSet
@@ -99,6 +99,8 @@ def plan_settings(sheet: Sheet, wanted: Dict[SysctlKey, str]) -> None:
             _set(sheet, netns, path, value, now)
         elif (netns, path) in sheet.owned.sysctls:
             sheet.after.sysctls[(netns, path)] = Change(sheet.owned.sysctls[(netns, path)].before, value)
+        if path in _SWITCHES and now == value == "1":
+            _open_ways(sheet, netns, path, namespace)
         if path == sysctl.IPV6_FORWARDING and now == value == "1" and is_our_doing(sheet, netns):
             go_on_hearing(sheet, netns, namespace)
         if path == sysctl.IPV4_FORWARDING and now == value == "1":
@@ -170,6 +172,29 @@ def _keep_links(sheet: Sheet, netns: Optional[str], switch: str, value: str, lin
             sheet.do(SYSCTL, line, SysctlSet(netns, key[1], word))
             if key in sheet.said:
                 sheet.after.sysctls.setdefault(key, Change(value, word))
+
+
+def ways_of(topology: Topology) -> Iterator[SysctlKey]:
+    """The forwarding of each of a document's own links from and to which it has packets forwarded."""
+    rooms: Dict[Optional[str], Forwarding] = {None: topology.forwarding}
+    rooms.update((namespace.name, namespace.forwarding) for namespace in topology.namespaces)
+    links: List[Union[Bridge, End]] = [*topology.bridges]
+    links += [end for veth in topology.veths for end in veth if not end.bridge]
+    for link in links:
+        for family, on in zip(("ipv4", "ipv6"), rooms.get(link.netns, Forwarding())):
+            if on and link.addresses:
+                yield link.netns, f"net/{family}/conf/{link.name}/forwarding"
+
+
+def _open_ways(sheet: Sheet, netns: Optional[str], switch: str, namespace: NamespaceView) -> None:
+    """Links of ours on which somebody has turned forwarding off."""
+    for path, now in namespace.sysctls.items():
+        if now != "0" or forwarding_of((netns, path)) != (netns, switch) or sheet.word(netns, path) is not None:
+            continue
+        have = sheet.link(netns, link_in(path))
+        if have is not None and sheet.is_ours(netns, have):
+            line = sheet.line(f"{place(netns)}: {have.name}: {_SWITCHES[switch]} off -> on")
+            sheet.do(SYSCTL, line, SysctlSet(netns, path, "1"), SysctlSet(netns, path, "0"))
 
 
 def forwarding_of(key: SysctlKey) -> Optional[SysctlKey]:

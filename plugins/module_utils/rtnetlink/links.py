@@ -10,8 +10,11 @@ from typing import Dict, List, Optional, Sequence, Tuple
 from ..model import Link
 from .channel import BATCH, Channel
 from .constants import (
+    BR_STATE_DISABLED,
+    BR_STATE_FORWARDING,
     DEVCONF_ACCEPT_RA,
     IF_READY,
+    IFF_NOARP,
     IFF_RUNNING,
     IFF_UP,
     IFLA_ADDRESS,
@@ -75,7 +78,8 @@ _SHAPES = Shapes(
             IFLA_INFO_KIND: "s",
             IFLA_INFO_DATA: "s",
             IFLA_INFO_SLAVE_KIND: "s",
-            IFLA_INFO_SLAVE_DATA: {IFLA_BRPORT_ISOLATED: "s", IFLA_BRPORT_MODE: "s"},  # of a bridge's port
+            # Of a bridge's port.
+            IFLA_INFO_SLAVE_DATA: {IFLA_BRPORT_ISOLATED: "s", IFLA_BRPORT_MODE: "s", IFLA_BRPORT_STATE: "s"},
         },
         IFLA_AF_SPEC: {_AF_INET6: {IFLA_INET6_FLAGS: "I", IFLA_INET6_CONF: "s"}},
         IFLA_MASTER: "I",
@@ -94,6 +98,7 @@ _PORTS = Shapes(
     }
 )
 _BRIDGE = b"bridge\0"
+_DISABLED = bytes([BR_STATE_DISABLED])
 _ALL = _IFINFO.pack(0, 0, 0, 0, 0) + u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
 
 
@@ -131,7 +136,7 @@ def _parse_port_state(buffer: bytearray, start: int, end: int) -> Optional[Tuple
 def _parse(buffer: bytearray, start: int, end: int) -> Link:
     _family, _device, index, flags, _change = _IFINFO.unpack_from(buffer, start)
     (
-        name, mtu, mac, kind, data, port_of, isolated, hairpin, inet6_flags, inet6_conf,
+        name, mtu, mac, kind, data, port_of, isolated, hairpin, state, inet6_flags, inet6_conf,
         master, peer, netnsid, alias, properties, group,
     ) = _SHAPES.read(buffer, start + _IFINFO.size, end)  # fmt: skip
     word, stp, vlan_filtering, owner = _parse_kind(kind, data)
@@ -157,6 +162,8 @@ def _parse(buffer: bytearray, start: int, end: int) -> Link:
         hairpin == b"\1" if is_port else None,
         group or 0,
         inet6_flags is not None and inet6_flags & IF_READY != 0,
+        flags & IFF_NOARP != 0,
+        is_port and state == _DISABLED,
     )
 
 
@@ -249,9 +256,12 @@ def change_link(
     master: Optional[int] = None,
     alias: Optional[str] = None,
     group: Optional[int] = None,
+    silent: Optional[bool] = None,
 ) -> Message:
     """Set properties of the link with this index; None leaves one alone, ``master`` 0 takes it off its bridge."""
     flags, changed = (IFF_UP if up else 0, IFF_UP) if up is not None else (0, 0)
+    if silent is not None:
+        flags, changed = flags | (IFF_NOARP if silent else 0), changed | IFF_NOARP
     body = _IFINFO.pack(0, 0, index, flags, changed)
     if mac is not None:
         body += _mac(mac)
@@ -271,9 +281,12 @@ def change_bridge(index: int, stp: Optional[bool], vlan_filtering: Optional[bool
     return Message(RTM_NEWLINK, 0, _IFINFO.pack(0, 0, index, 0, 0) + _bridge_options(stp, vlan_filtering))
 
 
-def change_port(index: int, isolated: Optional[bool], hairpin: Optional[bool]) -> Message:
-    """Set whether a bridge's port, by the index of its link, is isolated (no frame goes between two such ports) and
-    whether it is given back the frames that came through it; None leaves one alone.
+def change_port(
+    index: int, isolated: Optional[bool], hairpin: Optional[bool], disabled: Optional[bool] = None
+) -> Message:
+    """Set whether a bridge's port, by the index of its link, is isolated (no frame goes between two such ports),
+    whether it is given back the frames that came through it, and whether the bridge passes anything through it; None
+    leaves one alone.
 
     The link has to be a port already: the kernel looks for its bridge before it reads anything else of the message.
     """
@@ -281,6 +294,8 @@ def change_port(index: int, isolated: Optional[bool], hairpin: Optional[bool]) -
     for option, wanted in ((IFLA_BRPORT_ISOLATED, isolated), (IFLA_BRPORT_MODE, hairpin)):
         if wanted is not None:
             options += attribute(option, bytes([wanted]))
+    if disabled is not None:
+        options += attribute(IFLA_BRPORT_STATE, bytes([BR_STATE_DISABLED if disabled else BR_STATE_FORWARDING]))
     info = nested(IFLA_LINKINFO, text(IFLA_INFO_SLAVE_KIND, "bridge"), nested(IFLA_INFO_SLAVE_DATA, options))
     return Message(RTM_NEWLINK, 0, _IFINFO.pack(0, 0, index, 0, 0) + info)
 
