@@ -18,7 +18,6 @@ pytestmark = pytest.mark.usefixtures("private_host")
 def document(netns: str | None) -> Document:
     """A router, the host or a namespace, with a switch, a guest on it, and a cable."""
     here: dict[str, Any] = {"netns": netns} if netns else {}
-    guest = {"name": "e0", "netns": "g"}
     both = {"forwarding": {"ipv4": True, "ipv6": True}}
     return {
         "namespaces": [{"name": "g"}, *([{"name": netns, **both}] if netns else [])],
