@@ -40,6 +40,7 @@ SETTINGS = (
         "accept_ra",
     )),
 )  # fmt: skip
+_ATTEMPTS = 3  # at what a single fault may keep from being done
 _LINK_LOCAL = "fe80::/64"  # which each link has for itself
 _ROUTER_METRIC = 1024  # IP6_RT_PRIO_USER, net/ip6_route.h: of a route from an advertisement
 _GONE = frozenset((errno.EADDRNOTAVAIL, errno.ESRCH, errno.ENOENT))
@@ -169,9 +170,12 @@ def _mark(channel: Channel, nic: str, bridge: str) -> None:
 
 
 def _unmark(channel: Channel, nic: str) -> None:
-    with contextlib.suppress(OSError):
-        link = read_links(channel)[nic]
-        channel.transact([remove_altname(link.index, name) for name in marks_among(link.altnames)])
+    """The move is done by then: a fault that happens once doesn't leave the mark, and none undoes the move."""
+    for _attempt in range(_ATTEMPTS):
+        with contextlib.suppress(OSError):
+            link = read_links(channel)[nic]
+            channel.transact([remove_altname(link.index, name) for name in marks_among(link.altnames)])
+            return
 
 
 def _hand_back(channel: Channel, nic: str, index: int, record: Sequence[str]) -> None:
