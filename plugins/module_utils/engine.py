@@ -25,7 +25,7 @@ from typing import (
 from . import document as documents
 from . import others, privilege
 from .apply import debris
-from .apply.disk import Memory, Records, machine_id
+from .apply.disk import Memory, Records
 from .apply.executor import Executor, Hook, Started, Work
 from .apply.probing import probed
 from .apply.reserve import Reserve
@@ -43,6 +43,7 @@ from .plan.intent import intended
 from .plan.owned import Owned, SysctlKey, living
 from .plan.planner import Plan, Wish, make_plan
 from .plan.uplinks import attachments
+from .recall import recalled, recollected
 from .state_directory import STATE_DIRECTORY
 from .stopwatch import Stopwatch
 from .task import (
@@ -56,6 +57,7 @@ from .task import (
     namespaces_that_go,
     switched_on_elsewhere,
 )
+from .whereabouts import machine_id
 
 if TYPE_CHECKING:
     from .probe import ProbeResult
@@ -179,14 +181,14 @@ class Run:
     def prepared(self) -> Iterator[Prepared]:
         """What was read and planned; the containers that the document names or named are open meanwhile."""
         self._records = Records(self.host.store)  # under the lock
-        memory = self.host.store.load(self._name)
+        memory = recalled(self.host.store, self.reading.topology, self._fragment)
         wanted, remembered = containers_wanted(self.reading.topology), containers_remembered(memory.owned)
-        with self.host.containers(wanted, remembered) as self._guests:
+        with self.host.store.telling(), self.host.containers(wanted, remembered) as self._guests:
             memory = memory._replace(owned=living(memory.owned, self._guests.lives, self._guests.ended))
             task = make_task(self.reading, memory, self._fragment, self._records)
             self._heirs = heirs(task, memory, self._records)
             self._elsewhere = switched_on_elsewhere(task, self._records)
-            memory, view = self._clock.timed("read", lambda: self.host.recollect(task, memory))
+            memory, view = self._clock.timed("read", lambda: recollected(self.host, task, memory))
             self._refuse_problems(task, memory, view)
             yield Prepared(task, memory, self._clock.timed("plan", lambda: self._plan(task, memory, view, True)))
 
@@ -382,6 +384,7 @@ class Run:
             )  # fmt: skip
             before, rules = documents.dump(there.topology), (there.rules, there.wanted)
         warnings = [*others.hindrances(self.host, picture.wish.firewall, picture.tables, picture.view, plan)]
+        warnings += self.host.store.doubts()
         warnings += others.doubts(self.reading, task, picture.view, picture.wish.unfiltered)
         return Result(
             bool(plan.steps), plan.lines, before, after, tuple(warnings), self._clock.seconds, reachability, *rules

@@ -14,18 +14,11 @@ from .firewall import Tables
 from .model import Guests, HostView
 from .observe import Question, observe
 from .plan.planner import Wish
-from .plan.recall import recall
 from .state_directory import locked
-from .stopwatch import seconds_since_boot
 from .task import Task, asked_families, files_to_read, owners, questions
 
 if TYPE_CHECKING:
     from .sockets import Listener
-
-
-def is_farewell(task: Task) -> bool:
-    """Whether all that the document's name stands for is to go."""
-    return task.whole and task.document.keys() <= {"name"}
 
 
 class Host:
@@ -50,16 +43,6 @@ class Host:
     def look(self, task: Task, memory: Memory) -> HostView:
         """All that has to be known to plan the task."""
         return observe(questions(task, memory), files_to_read(task, memory), owners(task))
-
-    def recollect(self, task: Task, memory: Memory) -> Tuple[Memory, HostView]:
-        """What is remembered, with what the kernel's objects add to it; and all that has to be known to plan."""
-        view = self.look(task, memory)
-        there = self.around(view) if is_farewell(task) else view
-        owned = recall(memory.owned, there, task.target, seconds_since_boot(), is_farewell(task))
-        if owned is memory.owned:
-            return memory, view
-        memory = memory._replace(owned=owned)
-        return memory, self.look(task, memory)
 
     def around(self, view: HostView) -> HostView:
         """The same with all named namespaces, as far as one can look into them."""

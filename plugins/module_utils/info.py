@@ -47,10 +47,12 @@ def info(state_dir: str = STATE_DIRECTORY) -> Dict[str, Any]:
     views = observe({netns: Question((RT_TABLE_MAIN,)) for netns in (None, *names)}).views
     processes = namespaces.processes()
     store = Store(state_dir)
+    documents = {name: store.load(name).document for name in store.names()}
     return {
         "host": _namespace(views[None]),
         "namespaces": dict(_named_namespaces(views, processes)),
-        "documents": {name: store.load(name).document for name in store.names()},
+        "documents": documents,
+        "problems": store.doubts(),
     }
 
 

@@ -13,7 +13,7 @@ from .apply.verify import number_owned
 from .document import Reading
 from .firewall import Tables
 from .firewall.tables import Ruleset
-from .host import Host, is_farewell
+from .host import Host
 from .model import Guests, HostView
 from .netns import Process
 from .observe import Question, observe
@@ -21,9 +21,8 @@ from .plan.actions import NetnsDelete, TableSet
 from .plan.outcome import outcome
 from .plan.owned import Owned, living, nothing
 from .plan.planner import Plan, Wish
-from .plan.recall import recall
 from .plan.settings import default_of
-from .stopwatch import seconds_since_boot
+from .recall import is_farewell, recalled, with_marks
 from .task import Task, asked_families, files_to_read, make_task, owners, questions
 
 _Families = Tuple[int, ...]
@@ -35,16 +34,25 @@ class _PaperStore(Store):
     def __init__(self, directory: str) -> None:
         super().__init__(directory)
         self._memories: Dict[str, Memory] = {}
+        self._recalled: Dict[str, Memory] = {}
 
     def names(self) -> List[str]:
         known = {*super().names(), *self._memories}
         return sorted(name for name in known if name not in self._memories or self._memories[name].document is not None)
 
     def load(self, name: str) -> Memory:
-        return self._memories[name] if name in self._memories else super().load(name)
+        for known in (self._memories, self._recalled):
+            if name in known:
+                return known[name]
+        return super().load(name)
+
+    def keep(self, name: str, memory: Memory) -> None:
+        """What is known of a document before anything is on paper: that is what marks on the real host go with."""
+        self._recalled.setdefault(name, memory._replace(told=True))
 
     def settle(self, name: str, document: Optional[Dict[str, Any]], owned: Owned) -> None:
-        self._memories[name] = Memory(nothing(name) if document is None else owned, document, False)
+        texts = self.load(name).texts
+        self._memories[name] = Memory(nothing(name) if document is None else owned, document, False, texts=texts)
 
 
 class PaperHost(Host):
@@ -56,27 +64,27 @@ class PaperHost(Host):
     def __init__(
         self, state_dir: str, readings: Iterable[Reading], guests: Guests, emptied: FrozenSet[str] = frozenset()
     ) -> None:
-        super().__init__(state_dir, _PaperStore(state_dir))
+        store = _PaperStore(state_dir)
+        super().__init__(state_dir, store)
         self._guests = guests
         self._emptied = emptied
-        self._view = self._read(readings)
+        self._view = self._read(readings, store)
         self._read_tables: Dict[Tuple[Optional[str], _Families], Tables] = {}
         self._rules: Dict[Tuple[Optional[str], str, int], Ruleset] = {}
         self.untouched = True
 
-    def _read(self, readings: Iterable[Reading]) -> HostView:
+    def _read(self, readings: Iterable[Reading], store: _PaperStore) -> HostView:
         known: List[Tuple[Task, Memory]] = []
         records = Records(self.store)
         for reading in readings:
-            memory = records.load(reading.topology.name)
+            memory = recalled(self.store, reading.topology)
             memory = memory._replace(owned=living(memory.owned, self._guests.lives, self._guests.ended))
             known.append((make_task(reading, memory, fragment=False, records=records), memory))
-        view, now = self._ask(known), seconds_since_boot()
-        recalled = [
-            (task, memory._replace(owned=recall(memory.owned, view, task.target, now, is_farewell(task))))
-            for task, memory in known
-        ]
-        return view if recalled == known else self._ask(recalled)
+        view = self._ask(known)
+        marked = [(task, with_marks(self.store, task, memory, view)) for task, memory in known]
+        for task, memory in marked:
+            store.keep(task.stored.name, memory)
+        return view if marked == known else self._ask(marked)
 
     def _ask(self, known: Iterable[Tuple[Task, Memory]]) -> HostView:
         """All that has to be known for these tasks."""

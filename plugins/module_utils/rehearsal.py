@@ -13,6 +13,7 @@ from .engine import Prepared, Result, Run, running
 from .errors import HostwireError, InvalidValue
 from .host import Host
 from .paper import PaperHost
+from .recall import recalled
 from .state_directory import STATE_DIRECTORY
 from .task import containers_remembered, containers_wanted
 
@@ -77,7 +78,7 @@ def _rehearse(runs: Sequence[Run], state_dir: str, check: bool, emptied: frozens
     host = Host(state_dir)
     topologies = [run.reading.topology for run in runs]
     wanted = [key for topology in topologies for key in containers_wanted(topology)]
-    memories = [host.store.load(topology.name) for topology in topologies]
+    memories = [recalled(host.store, topology) for topology in topologies]
     remembered = [key for memory in memories for key in containers_remembered(memory.owned)]
     found: List[_Rehearsed] = []
     with host.containers(wanted, remembered) as guests:
@@ -95,6 +96,7 @@ def _rehearse(runs: Sequence[Run], state_dir: str, check: bool, emptied: frozens
 def _carry_out(runs: Sequence[Run], rehearsed: Sequence[_Rehearsed], host: Host) -> List[Result]:
     done: List[Result] = []
     for run, (_result, prepared) in zip(runs, rehearsed):
+        host.store.learn(run.host.store)
         run.host = host
         try:
             with _named(run):

@@ -219,8 +219,7 @@ def _settings_to_read(task: Task, memory: Memory) -> Iterable[SysctlKey]:
             yield key
     for netns, path in words_of(task.target):
         yield netns, default_of(path)
-    yield from ways_of(task.target)
-    yield None, ACCEPT_REDIRECTS
+    yield from (*ways_of(task.target), (None, ACCEPT_REDIRECTS))
     for namespace in (*task.target.namespaces, *task.previous.namespaces):
         if namespace.forwarding.ipv4:
             yield namespace.name, ACCEPT_REDIRECTS
@@ -377,6 +376,7 @@ def make_wish(
         said=kept,
         elsewhere=task.elsewhere,
         remembered=memory.document is not None and not memory.interrupted,
+        certain=memory.certain,
         clashes=(*clashes({**theirs, **own}, needs_of(task.stored, implied)), *clashes(own, task.elsewhere.needed)),
     )
 

@@ -225,9 +225,18 @@ namespaces:
 documents:
   description:
     - For each document of this host its name and what it says, as it was last applied. Tasks for single objects build
-      a document named V(tasks).
+      a document named V(tasks). One that was never applied whole, or whose record can't be read, says null.
   type: dict
   returned: success
+problems:
+  description:
+    - For each record of a document that can't be used (it is damaged, say, or of another version) a sentence that names
+      the file and the way out.
+  type: list
+  elements: str
+  returned: success
+  version_added: 0.4.0
+  sample: []
 """
 
 from ansible_collections.hostwire.linux.plugins.module_utils.ansible_adapter import run_info

@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Optional
 
 import pytest
 
-from ansible_collections.hostwire.linux.plugins.module_utils import engine, host, rehearsal, stopwatch, uplink
+from ansible_collections.hostwire.linux.plugins.module_utils import engine, recall, rehearsal, stopwatch, uplink
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict, HostwireError, KernelRefused
 from ansible_collections.hostwire.linux.tests.kernel import lan, world
 from ansible_collections.hostwire.linux.tests.kernel.test_uplink_failures import killed_at
@@ -117,7 +117,7 @@ def test_what_somebody_gave_back_by_hand_is_left_as_it_is() -> None:
 def later(monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
     """From now on it is so much later."""
     real = stopwatch.seconds_since_boot
-    for module in (host, uplink):
+    for module in (recall, uplink):
         monkeypatch.setattr(module, "seconds_since_boot", lambda: real() + seconds)
 
 

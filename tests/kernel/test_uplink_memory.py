@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, Tuple
 import pytest
 
 from ansible_collections.hostwire.linux.plugins.module_utils import engine
-from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict, HostwireError
+from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict
 from ansible_collections.hostwire.linux.tests.kernel import lan, world
 from ansible_collections.hostwire.linux.tests.kernel.test_uplink_failures import killed_at
 
@@ -41,14 +41,8 @@ LOSSES: Tuple[Loss, ...] = (lose, restore_older, cut_short)
 
 
 def settled_run(document: lan.Document) -> None:
-    """A run; a record that it can't read is moved away first, as it says."""
-    try:
-        engine.run(document)
-    except HostwireError as error:
-        if "damaged" not in str(error):
-            raise
-        STATE.unlink()
-        engine.run(document)
+    """A run after which nothing is to be done."""
+    engine.run(document)
     assert engine.run(document).plan == ()
 
 

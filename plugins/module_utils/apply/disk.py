@@ -5,101 +5,174 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
-from .. import files, state_directory
+from .. import files, records, state_directory
+from ..document.fields import DOCUMENT_NAME
 from ..errors import Conflict, HostwireError, KernelRefused
-from ..plan.actions import Action, Step, decode, encode
-from ..plan.owned import Change, Owned, SysctlKey, from_plain, merge, nothing, to_plain
+from ..plan.actions import Action, Step, encode
+from ..plan.owned import UNKNOWN, Change, Owned, SysctlKey, merge, nothing, to_plain
+from ..records import Unusable
 from ..state_directory import unwritable
+from ..whereabouts import Whereabouts, here
+from . import record_shape
+from .record_shape import Entry
 
 _VERSION = 1
+ASIDE = ".damaged"  # behind the name of a file that was written anew though it couldn't be read
 
 
 class Memory(NamedTuple):
     """What is known of a document from earlier runs: ``document`` is the last one applied, as a canonical dict.
 
-    ``interrupted``: a run was killed half-way, and what it may have made is counted as owned. ``record``: the text of
-    the state file.
+    ``interrupted``: a run was killed half-way, and what it may have made is counted as owned. ``certain``: there is a
+    record of this namespace as it lives now, undamaged; else what is owned has to be told by marks, too; ``told``: it
+    was. ``former`` is what was owned in another life: where to look for what outlives one. ``texts`` are of the state
+    and of the journal.
     """
 
     owned: Owned
     document: Optional[Dict[str, Any]]
     interrupted: bool
-    record: Optional[str] = None
+    certain: bool = True
+    former: Optional[Owned] = None
+    texts: Tuple[Optional[str], Optional[str]] = (None, None)
+    told: bool = False
 
 
 class Store:
-    """The files in the state directory (0600). Nothing is made before the first write."""
+    """The files in the state directory (0600). Nothing is made before the first write.
+
+    ``unusable`` are those that it met and couldn't use, by path; ``remarks`` what a person has to know of that.
+    """
 
     def __init__(self, directory: str) -> None:
-        self._directory = directory
+        self.directory = directory
+        self.unusable: Dict[str, Unusable] = {}
+        self.remarks: Dict[str, None] = {}
+        self._damaged: Set[str] = set()  # those of them that lie there still
+        self._moved: Set[str] = set()  # those that were set aside
+        self._here: Optional[Whereabouts] = None
 
     def names(self) -> List[str]:
         """Every document that has a state or a journal here."""
         try:
-            entries = os.listdir(self._directory)
+            entries = os.listdir(self.directory)
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise KernelRefused(f"directory {self._directory}: read", error.errno or 0) from error
-        return sorted({entry.rsplit(".", 1)[0] for entry in entries if entry.endswith((".state", ".journal"))})
+            raise KernelRefused(f"directory {self.directory}: read", error.errno or 0) from error
+        ours = (entry.rsplit(".", 1)[0] for entry in entries if entry.endswith((".state", ".journal")))
+        return sorted({name for name in ours if DOCUMENT_NAME.fullmatch(name)})
 
     def load(self, name: str) -> Memory:
-        """What is known of the document. After a reboot nothing that lived in the kernel is owned any more."""
-        record = state_directory.read(self._path(f"{name}.state"))
-        state = self._parsed(f"{name}.state", record)
-        owned, document = nothing(name), None
-        if state is not None:
-            owned, document = _alive(from_plain(state["owned"]), state["boot"]), state["document"]
-        journal = self._read(f"{name}.journal")
-        if journal is None:
-            return Memory(owned, document, False, record)
-        return Memory(merge(owned, _alive(from_plain(journal["owned"]), journal["boot"])), document, True, record)
+        """What is known of the document. In another life nothing that lived in the kernel is owned any more.
+
+        A file that can't be used is as if it weren't there, and noted in ``unusable``.
+        """
+        (state, text), (journal, journal_text) = (self._entry(path, name) for path in self.paths(name))
+        broken = bool(self._damaged) and not self._damaged.isdisjoint(self.paths(name))
+        certain = not broken and (state or journal) is not None
+        owned: Owned = nothing(name)
+        former: Optional[Owned] = None
+        for entry in (state, journal):
+            if entry is None:
+                continue
+            if self._is_alive(entry.where):
+                known = _with_numbers(entry)
+                owned = known if entry is state else merge(owned, known)
+            else:
+                certain = False
+                former = entry.owned if former is None else merge(former, entry.owned)
+                owned = merge(owned, nothing(name)._replace(files=entry.owned.files))
+        document = state.document if state is not None else None
+        return Memory(owned, document, broken or journal is not None, certain, former, (text, journal_text))
+
+    def paths(self, name: str) -> Tuple[str, str]:
+        """The files that there may be of a document."""
+        return self._path(f"{name}.state"), self._path(f"{name}.journal")
+
+    def learn(self, other: Store) -> None:
+        """Know what another one has met in the same directory."""
+        self.unusable.update(other.unusable)
+        self.remarks.update(other.remarks)
+        self._damaged |= other._damaged
+
+    def doubts(self) -> List[str]:
+        """A sentence for each file that couldn't be used, with what is to be done about it."""
+        told = " ".join(self.remarks)
+        others = [one for path, one in self.unusable.items() if path not in told]
+        words = "what its document says of this host isn't known meanwhile"
+        way_out = "; apply that one again, or move the file away"
+        return [*self.remarks, *(f"{one}: {words}{way_out if one.mendable else ''}" for one in others)]
+
+    @contextlib.contextmanager
+    def telling(self) -> Iterator[None]:
+        """An error says also what couldn't be used."""
+        try:
+            yield
+        except HostwireError as error:
+            for line in self.doubts():
+                error.append(line)
+            raise
+
+    def _is_alive(self, where: Whereabouts) -> bool:
+        if self._here is None:
+            self._here = here()
+        return where.may_be(self._here)
 
     def journal(self, name: str, document: Dict[str, Any], owned: Owned, steps: Tuple[Step, ...]) -> None:
         """Put a run's intent on disk: what it will own, each step, its inverse. Returns once it is there for good."""
-        entry: Dict[str, Any] = {"document": document, "owned": to_plain(owned), "boot": boot_id()}
+        entry: Dict[str, Any] = {"document": document, "owned": to_plain(owned), **here()._asdict()}
         entry["steps"] = [[encode(step.action), [encode(action) for action in step.inverse]] for step in steps]
         self._write(f"{name}.journal", entry)
 
     def inverses(self, name: str) -> List[Action]:
-        """What undoes the run whose journal is there, in the order to do it."""
-        journal = self._read(f"{name}.journal")
-        steps = journal["steps"] if journal else []
-        return [decode(action) for _action, inverse in reversed(steps) for action in inverse]
+        """What undoes the run whose journal is there, in the order to do it; nothing if that can't be used."""
+        journal, _text = self._entry(self.paths(name)[1], name)
+        return record_shape.inverses(journal.steps) if journal is not None else []
 
     def settle(self, name: str, document: Optional[Dict[str, Any]], owned: Owned) -> None:
         """A run is over: remember what it left. ``document`` None: nothing is left, forget the name."""
         if document is None:
+            for path in self.paths(name):  # there is nothing of which what was damaged could still tell
+                self._damaged.discard(path)
+                self._moved.discard(path)
+                files.remove(path + ASIDE)
             files.remove(self._path(f"{name}.state"))
         else:
-            self._write(f"{name}.state", {"document": document, "owned": to_plain(owned), "boot": boot_id()})
+            self._write(f"{name}.state", {"document": document, "owned": to_plain(owned), **here()._asdict()})
         self.drop_journal(name)
 
     def put_back(self, name: str, memory: Memory, whole: bool) -> Tuple[str, ...]:
-        """A run failed: remember what was remembered before it; what can't be, in words.
+        """A run failed: remember what was remembered before it, to the letter; what can't be, in words.
 
         ``whole``: it was undone. Otherwise its journal stays, and the next run goes on from there.
         """
+        (state, journal), (text, journal_text) = self.paths(name), memory.texts
         try:
-            if state_directory.read(self._path(f"{name}.state")) != memory.record:
-                self._restore(f"{name}.state", memory.record)
-            if whole and memory.interrupted:  # what an earlier run left is still there
-                self.journal(name, memory.document or {}, memory.owned, ())
+            self._restore(state, text)
+            if whole and journal_text is not None:  # what an earlier run left is still there
+                self._restore(journal, journal_text)
             elif whole:
                 self.drop_journal(name)
         except (HostwireError, OSError) as error:
             return (f"what is remembered of it: {error}",)
         return ()
 
-    def _restore(self, entry: str, text: Optional[str]) -> None:
+    def _restore(self, path: str, text: Optional[str]) -> None:
+        if state_directory.read(path) == text:
+            return
         if text is None:
-            files.remove(self._path(entry))
+            files.remove(path)
+        elif path in self._moved:
+            os.replace(path + ASIDE, path)
+            files.sync_directory(self.directory)
+            self._moved.remove(path)
+            self._damaged.add(path)
         else:
-            files.write(self._path(entry), text, 0o600)
+            files.write(path, text, 0o600)
 
     def bequeath(self, heir: str, sysctls: Dict[SysctlKey, Change]) -> bool:
         """Another document inherits these settings, with what they were before anybody touched them.
@@ -115,33 +188,58 @@ class Store:
 
     def drop_journal(self, name: str) -> None:
         """A run is over; a journal that comes back after a power failure only makes the next run look twice."""
+        self._set_aside(self._path(f"{name}.journal"))
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._path(f"{name}.journal"))
 
     def _path(self, name: str) -> str:
-        return os.path.join(self._directory, name)
+        return os.path.join(self.directory, name)
 
-    def _read(self, name: str) -> Optional[Dict[str, Any]]:
-        return self._parsed(name, state_directory.read(self._path(name)))
-
-    def _parsed(self, name: str, text: Optional[str]) -> Optional[Dict[str, Any]]:
-        if text is None:
-            return None
+    def _entry(self, path: str, name: str) -> Tuple[Optional[Entry], Optional[str]]:
+        """What a file tells, if it can be used, and its text, if it can be read."""
+        self._damaged.discard(path)
+        text: Optional[str] = None
         try:
-            entry: Dict[str, Any] = json.loads(text)
-        except ValueError:
-            raise Conflict(f"{self._path(name)} is damaged (not JSON): move it away, then run again") from None
-        if entry.get("version") != _VERSION:
-            raise Conflict(f"{self._path(name)} was written by another version of the collection")
-        return entry
+            text = state_directory.read(path)
+            record = records.parsed(path, text, "version", _VERSION)
+            if record is None:
+                return None, None
+            return records.shaped(path, lambda: record_shape.entry_of(record, name, path.endswith(".journal"))), text
+        except Unusable as error:
+            self.unusable[path] = error
+        except Conflict as error:  # no file of ours
+            if not str(error).startswith(path + " "):
+                raise
+            self.unusable[path] = Unusable(path, str(error)[len(path) + 1 :], mendable=False)
+        self._damaged.add(path)
+        return None, text
+
+    def _set_aside(self, path: str) -> None:
+        """What can't be read may still tell a person something."""
+        if path in self._damaged:
+            self._damaged.remove(path)
+            with contextlib.suppress(OSError):
+                os.replace(path, path + ASIDE)
+                self._moved.add(path)
 
     def _write(self, name: str, entry: Dict[str, Any]) -> None:
+        self._set_aside(self._path(name))
         try:
-            files.write(self._path(name), json.dumps({"version": _VERSION, **entry}), 0o600)
+            files.write(self._path(name), records.sealed_text("version", _VERSION, entry), 0o600)
         except KernelRefused as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
-                raise unwritable(self._directory, error.errno) from error
+                raise unwritable(self.directory, error.errno) from error
             raise
+
+
+def _with_numbers(entry: Entry) -> Owned:
+    """What is owned. Where it isn't known in which network, no name alone makes a thing ours."""
+    if entry.where.network is not None:
+        return entry.owned
+    owned = entry.owned
+    namespaces = {name: inode for name, inode in owned.namespaces.items() if inode != UNKNOWN}
+    links = {key: index for key, index in owned.links.items() if index != UNKNOWN}
+    return owned._replace(namespaces=namespaces, links=links)
 
 
 class Records:
@@ -163,24 +261,3 @@ class Records:
         if name not in self._memories:
             self._memories[name] = self._store.load(name)
         return self._memories[name]
-
-
-def boot_id() -> str:
-    """A text that is another after each boot."""
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        return file.read().strip()
-
-
-def machine_id() -> str:
-    """A text that is another on each machine: of two without such a text of their own at least the names differ."""
-    with contextlib.suppress(OSError, ValueError), open("/etc/machine-id", encoding="ascii") as file:
-        text = file.read(128).strip()
-        if text not in ("", "uninitialized"):  # machine-id(5): so it is in an image
-            return text
-    return os.uname().nodename
-
-
-def _alive(owned: Owned, boot: str) -> Owned:
-    if boot == boot_id():
-        return owned
-    return nothing(owned.name)._replace(files=owned.files)

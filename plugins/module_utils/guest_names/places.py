@@ -6,13 +6,14 @@ from __future__ import annotations
 import glob
 import json
 import os
-from typing import Any, Iterable, List, NamedTuple, Sequence, Tuple, Type
+from typing import Any, Iterable, Iterator, List, NamedTuple, Sequence, Tuple, Type
 from urllib.parse import quote
 
-from .. import files, state_directory
+from .. import files, records
 from ..docker_api import DOCKER_SOCKET, Api, NotFound
 from ..document.fields import ALL_DIGITS, NETNS_NAME
 from ..errors import Conflict, HostwireError, InvalidValue, MissingOnHost
+from ..records import Unusable, of_kind
 
 HOSTS, RESOLVER = "hosts", "resolv.conf"
 NETNS_FILES = "/etc/netns"
@@ -121,11 +122,24 @@ def remember(places: Iterable[Place], owner: str, state_dir: str) -> None:
 
 
 def _remembered(owner: str, state_dir: str) -> List[Tuple[str, str]]:
-    text = state_directory.read(_memory(owner, state_dir))
+    path = _memory(owner, state_dir)
     try:
-        return [(str(path), str(label)) for path, label in json.loads(text)["files"]] if text else []
-    except (ValueError, KeyError, TypeError):
-        raise Conflict(f"{_memory(owner, state_dir)} is damaged: delete it, then run this again") from None
+        record = records.load(path, "version", 1)
+        return [] if record is None else records.shaped(path, lambda: list(_noted(record.found["files"])))
+    except Unusable as error:
+        if not error.mendable:
+            raise
+        raise Conflict(
+            f"{error}: it said in which containers' files there may be names of {owner!r} that nobody asks for now; "
+            "delete it, then run this again"
+        ) from error
+
+
+def _noted(entries: Any) -> Iterator[Tuple[str, str]]:
+    for path, label in of_kind(entries, "files", list):
+        if not of_kind(path, "a file", str).startswith("/") or "\0" in path:
+            raise ValueError("a file has no whole path")
+        yield path, of_kind(label, "a label", str)
 
 
 def _memory(owner: str, state_dir: str) -> str:

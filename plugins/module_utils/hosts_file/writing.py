@@ -12,12 +12,14 @@ from .. import files, state_directory
 from ..errors import KernelRefused
 from .spot import Spot
 
+_DIGITS = 18  # of a file's length
+
 
 def torn(spot: Spot, state_dir: str) -> Optional[bytes]:
     """What the file held before a write in place that never ended; None if there was none, or others wrote since."""
     kept = state_directory.read(_copy(spot, state_dir)) or ""
     length, _newline, texts = kept.encode("utf-8", "surrogateescape").partition(b"\n")
-    if not length.isdigit():
+    if not (length.isdigit() and len(length) <= _DIGITS):  # damaged, it tells nothing
         return None
     before, after = texts[: int(length)], texts[int(length) :]
     return before if _cut_short(spot.read() or b"", before, after) else None

@@ -125,12 +125,12 @@ def _behind(routes: Iterable[Tuple[str, Nexthop]], name: str, prefixes: Tuple[st
             yield to
 
 
-_SWITCHES = ((4, sysctl.IPV4_FORWARDING), (6, sysctl.IPV6_FORWARDING))
+SWITCHES = ((4, sysctl.IPV4_FORWARDING), (6, sysctl.IPV6_FORWARDING))
 
 
 def switched_on(owned: Owned) -> Set[int]:
     """The families in which the host did not forward until a document came that owns this."""
-    changes = ((family, owned.sysctls.get((None, path))) for family, path in _SWITCHES)
+    changes = ((family, owned.sysctls.get((None, path))) for family, path in SWITCHES)
     return {family for family, change in changes if change is not None and change.before == "0"}
 
 
@@ -240,7 +240,7 @@ def _forwards(netns: Optional[str], topology: Topology, situation: Situation) ->
     if netns is not None:
         said = next((room.forwarding for room in topology.namespaces if room.name == netns), Forwarding())
     now = {4: view.forwarding_ipv4, 6: view.forwarding_ipv6}
-    for (family, path), wanted in zip(_SWITCHES, (said.ipv4, said.ipv6)):
+    for (family, path), wanted in zip(SWITCHES, (said.ipv4, said.ipv6)):
         change = situation.owned.sysctls.get((netns, path))
         on = bool(now[family])
         if wanted is not None:
@@ -269,6 +269,6 @@ def _guard(want: FirewallWant, situation: Situation) -> Tuple[int, ...]:
     host = situation.view.views[None]
     before = {4: host.forwarding_ipv4, 6: host.forwarding_ipv6}
     ours = switched_on(situation.owned) | situation.elsewhere
-    kept = {family for family, path in _SWITCHES if (None, path) in situation.owned.sysctls}
-    ours |= {family for family, _path in _SWITCHES if family not in kept and not before[family]}
+    kept = {family for family, path in SWITCHES if (None, path) in situation.owned.sysctls}
+    ours |= {family for family, _path in SWITCHES if family not in kept and not before[family]}
     return tuple(sorted(ours.intersection(want.forwarding)))

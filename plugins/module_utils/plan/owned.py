@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Container, Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Container, Dict, Mapping, NamedTuple, Optional, Tuple
 
 from ..document.identity import RouteKey
 from ..model import Life, LinkKey
@@ -143,19 +143,15 @@ def to_plain(owned: Owned) -> Dict[str, Any]:
 
 
 def from_plain(plain: Dict[str, Any]) -> Owned:
-    """What :func:`to_plain` wrote."""
-
-    def keys(field: str) -> List[Tuple[Any, ...]]:
-        return [tuple(key) for key in plain[field]]
-
+    """What :func:`to_plain` wrote; what is of another shape raises something, or gives values of another kind."""
     return Owned(
         plain["name"],
         dict(plain["namespaces"]),
-        {(netns, name): index for netns, name, index in keys("links")},
-        dict.fromkeys(keys("addresses")),
-        dict.fromkeys(keys("routes")),
-        {(netns, link, field): Change(*change) for netns, link, field, *change in keys("settings")},
-        {(netns, path): Change(*change) for netns, path, *change in keys("sysctls")},
+        {(netns, name): index for netns, name, index in plain["links"]},
+        dict.fromkeys((netns, link, address) for netns, link, address in plain["addresses"]),
+        dict.fromkeys((netns, to, table, metric) for netns, to, table, metric in plain["routes"]),
+        {(netns, link, field): Change(*change) for netns, link, field, *change in plain["settings"]},
+        {(netns, path): Change(*change) for netns, path, *change in plain["sysctls"]},
         dict.fromkeys(plain["files"]),
         {netns: tuple(families) for netns, *families in plain["firewall"]},
         {netns: Life(*life) for netns, *life in plain.get("containers", ())},  # version 0.1.0 has none

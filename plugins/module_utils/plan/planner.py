@@ -49,7 +49,7 @@ class Wish(NamedTuple):
     ``leased``: the ends of cables to which somebody else gives addresses. ``said``: every setting that the document has
     a value for afterwards. ``elsewhere``: what other documents say that concerns this one. ``clashes``: settings that
     one document says and another one, or the same, can't do with. ``remembered``: ``previous`` is known, and all that
-    was made since.
+    was made since; ``certain``: so is what is owned, and not told by marks.
     """
 
     topology: Topology
@@ -70,6 +70,7 @@ class Wish(NamedTuple):
     said: Dict[SysctlKey, str]
     elsewhere: Elsewhere
     remembered: bool
+    certain: bool
     clashes: Tuple[str, ...]
 
 
@@ -134,6 +135,7 @@ def make_plan(
 def _new_sheet(wish: Wish, sheet: Sheet) -> Sheet:
     """Tell a new sheet what is said of objects beyond their own entries."""
     sheet.isolation, sheet.leased, sheet.said = wish.isolation, wish.leased, wish.said
+    sheet.previous, sheet.certain = wish.previous, wish.certain
     sheet.link_locals = given_link_locals(wish.previous)
     sheet.elsewhere = {key: word.value for key, word in wish.elsewhere.said.items()}
     sheet.wired = {(entry.netns, entry.bridge) for entry in wish.stored.interfaces if entry.bridge is not None}

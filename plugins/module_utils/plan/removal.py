@@ -26,6 +26,11 @@ def take_links(sheet: Sheet, unwanted: Iterable[LinkKey]) -> None:
     """Delete links of ours."""
     for netns, name in unwanted:
         have = sheet.link(netns, name)
+        if have is not None and sheet.has_lost_mark(netns, have):
+            sheet.conflicts.append(
+                f"{kind_words(have.kind)} {name} ({place(netns)}) has lost its mark and may be somebody else's by now: "
+                f"if it is to go, give it the mark (ip link set {name} alias {sheet.owned.mark}), if not, another name"
+            )
         if have is None or not sheet.is_ours(netns, have):
             sheet.after.links.pop((netns, name), None)
             continue

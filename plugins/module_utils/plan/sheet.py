@@ -4,10 +4,22 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Dict, FrozenSet, Iterable, List, Optional, Sequence, Set, Tuple
+from typing import Dict, FrozenSet, Iterable, List, Optional, Sequence, Set, Tuple, Union
 
 from .. import sysctl
-from ..model import CONTAINER, Baggage, HostView, KernelRoute, Link, LinkKey, NamespaceView
+from ..model import (
+    CONTAINER,
+    Baggage,
+    Bridge,
+    End,
+    HostView,
+    KernelRoute,
+    Link,
+    LinkKey,
+    NamespaceView,
+    Tap,
+    Topology,
+)
 from ..rtnetlink.constants import ROUTE_PROTOCOL, RT_SCOPE_LINK, RTN_UNICAST, RTPROT_KERNEL, RTPROT_RA
 from .actions import (
     Action,
@@ -72,6 +84,8 @@ class Sheet:
         self.view = view
         self.owned = owned
         self.machine = machine
+        self.previous = Topology()  # the document as it was
+        self.certain = True  # what is owned is remembered, not told by marks
         self.after = copy(owned)
         self.lines: List[str] = []
         self.steps: List[Step] = []
@@ -150,22 +164,46 @@ class Sheet:
         return bytes([digest[0] & 0xFC | 0x02, *digest[1:6]]).hex(":")
 
     def is_ours(self, netns: Optional[str], link: Link) -> bool:
-        """By its mark, or by our memory of a link that has lost it or never got it."""
+        """By its mark. One without it is ours if a run that was killed was to make it, or if it has lost its mark.
+
+        The latter is believed of the index that we remember along with the MAC address that we gave it: numbers alone
+        are given to others, too.
+        """
         if link.alias == self.owned.mark:
             return True
-        if owner_of(link.alias) is not None:
+        index = self.owned.links.get((netns, link.name))
+        if owner_of(link.alias) is not None or index is None:
             return False
-        return self.owned.links.get((netns, link.name)) in (UNKNOWN, link.index)
+        if index == UNKNOWN:
+            return True
+        return index == link.index and (not self.machine or link.mac in self._macs(netns, link.name))
+
+    def has_lost_mark(self, netns: Optional[str], link: Link) -> bool:
+        """Whether it may be a link of ours: it has the index that we remember, but nothing else says so."""
+        known = self.owned.links.get((netns, link.name)) == link.index and owner_of(link.alias) is None
+        return known and not self.is_ours(netns, link)
+
+    def _macs(self, netns: Optional[str], name: str) -> Set[str]:
+        """The addresses that a link of ours may have: the one that we derive, or the one that the document said."""
+        said: List[Union[Bridge, Tap, End]] = [*self.previous.bridges, *self.previous.taps]
+        said += [end for veth in self.previous.veths for end in veth]
+        own = {one.mac for one in said if one.mac is not None and (one.netns, one.name) == (netns, name)}
+        return own | {self.stable_mac(netns, name)}
 
     def is_our_namespace(self, netns: str) -> bool:
-        """By its inode, or by the mark on its loopback link."""
+        """By the mark on its loopback link; where that is lost, by its inode along with a link in it that has our mark.
+
+        Inodes alone are given out again at once. One that a killed run was to make has none of either.
+        """
         namespace = self.view.views.get(netns)
         if namespace is None:
             return False
-        if netns in self.owned.namespaces and self.owned.namespaces[netns] in (UNKNOWN, namespace.inode):
+        mark, lo, inode = self.owned.mark, namespace.links.get("lo"), self.owned.namespaces.get(netns)
+        if lo is not None and owner_of(lo.alias) is not None:
+            return lo.alias == mark
+        if inode == UNKNOWN:
             return True
-        lo = namespace.links.get("lo")
-        return lo is not None and lo.alias == self.owned.mark
+        return inode == namespace.inode and any(link.alias == mark for link in namespace.links.values())
 
     def peer_of(self, netns: Optional[str], link: Link) -> Optional[Tuple[Optional[str], Link]]:
         """The other end of a cable, if it is in a namespace that was read."""

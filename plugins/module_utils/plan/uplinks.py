@@ -183,7 +183,7 @@ def plan_bridge_addresses(sheet: Sheet, bridge: Bridge, have: Optional[Link]) ->
     if shares and have is not None:
         plan_foreign_addresses(sheet, netns, name, wanted, have)
     else:
-        if have is not None and (netns, name) not in sheet.owned.links:
+        if have is not None and not (sheet.certain and (netns, name) in sheet.owned.links):
             _refuse_doubt(sheet, bridge, have)
         alone = bridge.uplink is None and not shares and has_only_own_ports(sheet, netns, name, have)
         plan_addresses(sheet, netns, name, wanted, have, unchecked=alone)

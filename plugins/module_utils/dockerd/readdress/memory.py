@@ -9,13 +9,15 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from typing import Any, ContextManager, Dict, NamedTuple, Optional, Tuple
+from typing import Any, Callable, ContextManager, Dict, NamedTuple, Optional, Tuple, TypeVar
 
-from ... import files, state_directory
+from ... import files, records, state_directory
 from ...errors import Conflict, KernelRefused
+from ...records import Unusable, all_texts, of_kind, texts_or_none
 
 DIRECTORY = os.path.join(state_directory.STATE_DIRECTORY, "docker")
 _FORMAT = 1
+T = TypeVar("T")
 Texts = Dict[str, Optional[str]]  # a file's text by its path; None: the file isn't there
 
 
@@ -97,16 +99,7 @@ class Store:
 
     def origin(self) -> Optional[Origin]:
         """The state before our first change, None if there was none."""
-        found = self._load(self._origin)
-        if found is None:
-            return None
-        return Origin(
-            dict(found["texts"]),
-            tuple(found["addresses"]),
-            str(found["address"]),
-            dict(found["written"]),
-            dict(found["options"]),
-        )
+        return self._load(self._origin, _origin)
 
     def keep_origin(self, origin: Origin) -> None:
         """Write it down."""
@@ -118,22 +111,7 @@ class Store:
 
     def journal(self) -> Optional[Journal]:
         """The run that was broken off, None if none was."""
-        found = self._load(self._journal)
-        if found is None:
-            return None
-        return Journal(
-            str(found["phase"]),
-            _switch(found["forward"]),
-            _switch(found["back"]),
-            tuple(found["ran"]),
-            tuple(found["resting"]),
-            dict(found["names"]),
-            tuple(found["healthy"]),
-            str(found["init"]),
-            bool(found["socket"]),
-            tuple(found["dependents"]),
-            tuple(found.get("steady", ())),  # not written before version 0.4
-        )
+        return self._load(self._journal, _journal)
 
     def advance(self, journal: Journal) -> Journal:
         """Write down that a run enters the phase that its journal says."""
@@ -161,24 +139,81 @@ class Store:
         self._make()
         files.write(path, json.dumps({"format": _FORMAT, **told}, indent=1) + "\n", 0o600)
 
-    def _load(self, path: str) -> Optional[Dict[str, Any]]:
-        text = state_directory.read(path)
-        if text is None:
-            return None
+    def _load(self, path: str, shape: Callable[[Dict[str, Any]], T]) -> Optional[T]:
+        """What lies there; raises Conflict where it can't be used, with the way out."""
         try:
-            found: Dict[str, Any] = json.loads(text)
-            wrong = found["format"] != _FORMAT
-        except (ValueError, KeyError, TypeError) as error:
-            raise Conflict(f"{path}: not what docker_bridge wrote there; look at it and take it away") from error
-        if wrong:
-            raise Conflict(f"{path}: another version of this collection wrote it; finish the run with that one")
-        return found
+            record = records.load(path, "format", _FORMAT)
+            return None if record is None else records.shaped(path, lambda: shape(record.found))
+        except Unusable as error:
+            if not error.mendable:
+                error.append("a run of docker_bridge may have to be finished first, with that version")
+                raise
+            raise Conflict(f"{error}: {_LOST[os.path.basename(path)]}") from error
+
+
+_LOST = {
+    "origin.json": "how Docker was set up before docker_bridge's first change isn't known any more; set it up as "
+    "state: absent shall leave it, move the file away, then run this again",
+    "run.json": "a run of docker_bridge was broken off, and how far it came isn't known; see to Docker's configuration "
+    "and docker0's addresses, move the file away, then run this again",
+}
+
+
+def _origin(found: Dict[str, Any]) -> Origin:
+    return Origin(
+        _file_texts(found["texts"]),
+        _words(found["addresses"]),
+        of_kind(found["address"], "address", str),
+        _file_texts(found["written"]),
+        dict(of_kind(found["options"], "options", dict)),
+    )
+
+
+def _journal(found: Dict[str, Any]) -> Journal:
+    return Journal(
+        of_kind(found["phase"], "phase", str),
+        _switch(found["forward"]),
+        _switch(found["back"]),
+        _words(found["ran"]),
+        _words(found["resting"]),
+        dict(zip(_words([*found["names"]]), _words([*of_kind(found["names"], "names", dict).values()]))),
+        _words(found["healthy"]),
+        of_kind(found["init"], "init", str),
+        of_kind(found["socket"], "socket", bool),
+        _words(found["dependents"]),
+        _words(found.get("steady", [])),  # not written before version 0.4
+    )
 
 
 def _switch(found: Dict[str, Any]) -> Switch:
-    expected = dict(found["expected"])
-    expected["subnets"] = {name: tuple(subnets) for name, subnets in expected["subnets"].items()}
+    expected = dict(of_kind(found["expected"], "expected", dict))
+    subnets = of_kind(expected.pop("subnets"), "subnets", dict)
+    options = of_kind(expected.pop("options", {}), "options", dict)
+    masquerade = of_kind(expected.pop("masquerade", None), "masquerade", bool, type(None))
     put = found.get("put", [expected["address"]])  # not written before version 0.4
-    kept = tuple(found.get("kept", ()))
-    texts = (dict(found["start"]), dict(found["final"]))
-    return Switch(*texts, tuple(found["gone"]), tuple(put), Expected(**expected), kept)
+    all_texts((*options.values(), *expected.values()))
+    return Switch(
+        _file_texts(found["start"]),
+        _file_texts(found["final"]),
+        _words(found["gone"]),
+        _words(put),
+        Expected(
+            **expected,
+            options=options,
+            masquerade=masquerade,
+            subnets={name: _words(several) for name, several in subnets.items()},
+        ),
+        _words(found.get("kept", [])),  # nor this
+    )
+
+
+def _words(value: Any) -> Tuple[str, ...]:
+    all_texts(of_kind(value, "a list", list))
+    return tuple(value)
+
+
+def _file_texts(value: Any) -> Texts:
+    texts_or_none(of_kind(value, "files", dict).values())
+    if not all(path.startswith("/") and "\0" not in path for path in value):
+        raise ValueError("a file has no whole path")
+    return dict(value)

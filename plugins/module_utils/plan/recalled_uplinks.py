@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the kernel's own objects tell of a document. Where its memory tells otherwise, they are right. Pure."""
+"""What interfaces and bridges tell of a document's uplinks. Where its memory tells otherwise, they are right. Pure."""
 
 from __future__ import annotations
 
@@ -11,34 +11,22 @@ from .lost_uplinks import mark_of_uplink
 from .owned import UPLINK, Change, Owned, copy
 
 
-def recall(owned: Owned, view: HostView, wanted: Topology, now: int, everything: bool) -> Owned:
+def recall_uplinks(owned: Owned, view: HostView, wanted: Topology, now: int) -> Owned:
     """What is owned, with the uplinks that bear the document's mark; the same object if that adds nothing.
 
-    ``everything``: with all links and namespaces that bear it, too. ``now`` is in seconds since the boot: what was
-    noted of an uplink may have ended since.
+    ``now`` is in seconds since the boot: what was noted of an uplink may have ended since.
     """
     named = [(room, link) for room in view.views.values() for link in room.links.values() if link.altnames]
     uplinked = [bridge for bridge in wanted.bridges if bridge.uplink is not None]
-    if not (named or uplinked or owned.carried or everything):
+    if not (named or uplinked or owned.carried):
         return owned
     found = copy(owned)
     for namespace, link in named:
         _recall_uplink(found, namespace, link)
     _recall_wanted(found, view, uplinked)
-    for namespace in view.views.values() if everything else ():
-        for link in namespace.links.values():
-            if link.alias == owned.mark:
-                _recall_link(found, namespace, link)
     for key, record in tuple(found.carried.items()):
         found.carried[key] = aged(record, now)
     return owned if found == owned else found
-
-
-def _recall_link(found: Owned, namespace: NamespaceView, link: Link) -> None:
-    if link.name != "lo":
-        found.links.setdefault((namespace.netns, link.name), link.index)
-    elif namespace.netns is not None:
-        found.namespaces.setdefault(namespace.netns, namespace.inode)
 
 
 def _recall_uplink(found: Owned, namespace: NamespaceView, nic: Link) -> None:

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which machine this is, which life of its kernel, and which network in it.
+
+A boot's id alone doesn't tell a container that was started again: it has another network on the same boot, in which
+the numbers of links and namespaces are others'.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import struct
+from typing import NamedTuple, Optional
+
+_SO_NETNS_COOKIE = 71  # include/uapi/asm-generic/socket.h, since Linux 5.14
+_LOOPBACK = "/sys/class/net/lo"
+
+
+class Whereabouts(NamedTuple):
+    """A network namespace, told from all that there are, were and will be.
+
+    ``boot`` is another text after each boot, ``network`` another one for each network namespace of a boot. Records of
+    earlier versions don't know the latter: it is None.
+    """
+
+    boot: str
+    network: Optional[str]
+
+    def may_be(self, other: Whereabouts) -> bool:
+        """Whether both are the same, as far as it is known of either."""
+        return self.boot == other.boot and (None in (self.network, other.network) or self.network == other.network)
+
+
+def here() -> Whereabouts:
+    """The namespace in which the calling thread is."""
+    return Whereabouts(boot_id(), _network())
+
+
+def boot_id() -> str:
+    """A text that is another after each boot."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()
+
+
+def _network() -> str:
+    """The namespace's cookie, which the kernel gives out once a boot.
+
+    Where it has none: the inode of the namespace, which is given out again, with that of its lo in sysfs, which isn't
+    (kernfs counts on). Where somebody mounted another namespace's sysfs the latter says nothing, and nothing wrong.
+    """
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as anyone:
+            (cookie,) = struct.unpack("=Q", anyone.getsockopt(socket.SOL_SOCKET, _SO_NETNS_COOKIE, 8))
+        return f"cookie {cookie}"
+    except (OSError, struct.error):
+        return _network_by_inodes()
+
+
+def _network_by_inodes() -> str:
+    inodes = [os.stat("/proc/thread-self/ns/net").st_ino]
+    with contextlib.suppress(OSError):
+        inodes.append(os.stat(_LOOPBACK).st_ino)
+    return f"inodes {' '.join(map(str, inodes))}"
+
+
+def machine_id() -> str:
+    """A text that is another on each machine: of two without such a text of their own at least the names differ."""
+    with contextlib.suppress(OSError, ValueError), open("/etc/machine-id", encoding="ascii") as file:
+        text = file.read(128).strip()
+        if text not in ("", "uninitialized"):  # machine-id(5): so it is in an image
+            return text
+    return os.uname().nodename

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What docker_bridge, guest_names and hosts_file have written down may be of any shape, too."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+
+from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.readdress import memory
+from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict
+from ansible_collections.hostwire.linux.plugins.module_utils.guest_names import places as guest_places
+from ansible_collections.hostwire.linux.plugins.module_utils.guest_names.places import Place
+from ansible_collections.hostwire.linux.plugins.module_utils.hosts_file import writing
+from ansible_collections.hostwire.linux.plugins.module_utils.hosts_file.spot import spot
+from ansible_collections.hostwire.linux.tests.unit.test_records import OTHERS, exchanged, places
+
+EXPECTED = memory.Expected(
+    "192.168.225.1/24", "", "", {"mtu": "1400"}, masquerade=True, subnets={"web": ("10.1.0.0/16",)}
+)
+WAY = memory.Switch({"/etc/docker/daemon.json": "{}"}, {"/etc/default/docker": None}, ("10.0.0.1/8",), (), EXPECTED)
+JOURNAL = memory.Journal("stopped", WAY, WAY, ("w",), (), {"w": "web"}, ("w",), "systemd", socket=True)
+ORIGIN = memory.Origin({"/etc/docker/daemon.json": "{}"}, ("172.17.0.1/16",), "", {}, {"bip": "172.17.0.1/16"})
+
+
+def names_of(directory: Path) -> Any:
+    return guest_places.left_over([], "names", str(directory))
+
+
+READERS = pytest.mark.parametrize(
+    ("file", "read"),
+    [
+        ("docker/run.json", lambda directory: memory.Store(str(directory / "docker")).journal()),
+        ("docker/origin.json", lambda directory: memory.Store(str(directory / "docker")).origin()),
+        ("names.names", names_of),
+    ],
+    ids=["journal", "origin", "names"],
+)
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    tmp_path.chmod(0o700)
+    store = memory.Store(str(tmp_path / "docker"))
+    with store.locked(write=True):
+        store.advance(JOURNAL)
+        store.keep_origin(ORIGIN)
+        guest_places.remember([Place("/a/hosts", "hosts", "web: /etc/hosts", mounted=True)], "names", str(tmp_path))
+    return tmp_path
+
+
+@READERS
+def test_cut_off_after_any_byte_it_is_said(written: Path, file: str, read: Callable[[Path], Any]) -> None:
+    path = written / file
+    whole = path.read_bytes()
+    read(written)
+    for length in range(len(whole.rstrip())):
+        path.write_bytes(whole[:length])
+        with pytest.raises(Conflict, match=f"^{path} is .*, then run this again$"):
+            read(written)
+
+
+@READERS
+@pytest.mark.parametrize("other", OTHERS, ids=map(repr, OTHERS))
+def test_with_any_value_of_another_kind_it_is_used_or_said(
+    written: Path, file: str, read: Callable[[Path], Any], other: Any
+) -> None:
+    path = written / file
+    whole = json.loads(path.read_text())
+    for place in places(whole):
+        path.write_text(json.dumps(exchanged(whole, place, other)))
+        said = f"{path} "
+        with contextlib.suppress(Conflict):
+            read(written)
+            said = ""
+        if said:
+            with pytest.raises(Conflict, match=f"^{said}"):
+                read(written)
+
+
+@READERS
+def test_another_versions_is_left_to_it(written: Path, file: str, read: Callable[[Path], Any]) -> None:
+    path = written / file
+    found = json.loads(path.read_text())
+    path.write_text(json.dumps({**found, "format": 99, "version": 99}))
+    with pytest.raises(Conflict, match=f"^{path} was written by another version of the collection"):
+        read(written)
+
+
+@pytest.mark.parametrize("kept", [b"", b"\n", b"x\nabc", b"9" * 5000 + b"\nabc", b"99\nabc", b"\xff\xfe\0", b"1"])
+def test_a_damaged_copy_of_a_hosts_file_tells_nothing(tmp_path: Path, kept: bytes) -> None:
+    tmp_path.chmod(0o700)
+    hosts = tmp_path / "hosts"
+    hosts.write_text("127.0.0.1 localhost\n")
+    copy = tmp_path / f"hosts.{hashlib.sha256(os.fsencode(hosts)).hexdigest()[:16]}.copy"
+    copy.write_bytes(kept)
+    copy.chmod(0o600)
+    with spot(str(hosts)) as where:
+        assert writing.torn(where, str(tmp_path)) is None
