@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
 import subprocess
 import time
-from typing import Any, Dict, Iterable, List, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -334,6 +335,24 @@ def test_a_guest_behind_a_router_and_in_another_network_is_as_it_was_the_second_
     )
     assert foretold_and_done(documents(setup, []))
     assert not foretold_and_done(documents(setup, []))
+
+
+WORDS = (None, True, False)
+
+
+@pytest.mark.parametrize("family", ["ipv4", "ipv6"])
+@pytest.mark.parametrize(("first", "second"), list(itertools.product(WORDS, WORDS)))
+def test_a_switch_takes_the_links_along_on_paper_too(
+    private_host: object, family: str, first: Optional[bool], second: Optional[bool]
+) -> None:
+    build_foreign()
+    bridges = [
+        {"name": f"b{number}", "addresses": [f"10.{number}.0.1/24", f"fd00:{number}::1/64"]} for number in (0, 1)
+    ]
+    documents = [
+        {"bridges": bridges[:number], "forwarding": {family: word}} for number, word in enumerate((first, second), 1)
+    ]
+    foretold_and_done([*documents, {"state": "absent"}])
 
 
 @pytest.mark.usefixtures("private_host")

@@ -26,7 +26,7 @@ from .actions import Step
 from .links import VETH_MTU
 from .lost_uplinks import baggage_in, together
 from .redirects import ACCEPT_REDIRECTS
-from .settings import IMPLIED, default_of, link_in
+from .settings import IMPLIED, default_of, forwarding_of, link_in
 from .sheet import devices
 
 _KERNEL_METRIC = {4: 0, 6: 256}  # of connected routes; IP6_RT_PRIO_ADDRCONF, net/ip6_route.h
@@ -283,6 +283,9 @@ def _sysctl_set(draft: _Draft, action: act.SysctlSet) -> None:
         if path == sysctl.IPV4_FORWARDING and room.forwarding[path] != now and ACCEPT_REDIRECTS in room.sysctls:
             room.sysctls[ACCEPT_REDIRECTS] = str(int(not now))  # hazard 30; if that was another, the next step says it
         room.forwarding[path] = now
+        for along, had in room.sysctls.items():
+            if had is not None and forwarding_of((None, along)) == (None, path):
+                room.sysctls[along] = action.value  # likewise
     elif link in room.links and path == sysctl.accept_ra(link):
         room.links[link] = room.links[link]._replace(accept_ra=int(action.value))
     else:
