@@ -6,7 +6,7 @@ What only a record can hold (how settings, and interfaces of others, were before
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Iterator, List, Optional, Tuple
+from typing import TYPE_CHECKING, Dict, Iterator, List, Optional, Tuple
 
 from . import firewall, sysctl
 from . import netns as namespaces
@@ -113,7 +113,24 @@ def with_marks(store: Store, task: Task, memory: Memory, view: HostView) -> Memo
     if memory.certain and _is_overtaken(memory.owned, view):
         memory = _by_marks(store, task.target, memory, [])
     owned = recall_uplinks(memory.owned, view, task.target, seconds_since_boot())
+    owned = _with_marked_rules(owned, task, view)
     return memory if owned is memory.owned else memory._replace(owned=owned)
+
+
+def _with_marked_rules(owned: Owned, task: Task, view: HostView) -> Owned:
+    """What is owned, with rules that somebody brought back from an older save; the same object if there are none.
+
+    They are looked for on the host, and in namespaces that forward, where no others of the document are read anyway.
+    """
+    again: Dict[Optional[str], Tuple[int, ...]] = {}
+    for netns, room in view.views.items():
+        if netns is None or room.forwarding_ipv4 or room.forwarding_ipv6:
+            want = task.wants.get(netns)
+            known = {*owned.firewall.get(netns, ()), *(firewall.families(want) if want is not None else ())}
+            found = firewall.families_marked(netns, owned.name, [family for family in (4, 6) if family not in known])
+            if found:
+                again[netns] = (*owned.firewall.get(netns, ()), *found)
+    return owned._replace(firewall={**owned.firewall, **again}) if again else owned
 
 
 def _is_overtaken(owned: Owned, view: HostView) -> bool:

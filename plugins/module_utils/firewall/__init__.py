@@ -28,6 +28,7 @@ __all__ = [
     "changes",
     "describe",
     "families",
+    "families_marked",
     "forget_flows",
     "held_chains",
     "installed",
@@ -57,6 +58,13 @@ def observe(netns: Optional[str], families: Sequence[int] = (4, 6)) -> Tables:
     from . import programs
 
     return programs.observe(netns, families)
+
+
+def families_marked(netns: Optional[str], name: str, among: Iterable[int]) -> Tuple[int, ...]:
+    """The families in which a rule of a document stands, looked at without programs; see :mod:`.marked`."""
+    from . import marked
+
+    return marked.families(netns, name, among)
 
 
 def blank(netns: Optional[str], families: Sequence[int]) -> Tables:

@@ -122,7 +122,7 @@ def _lines(ruleset: Ruleset, wanted: List[Rule], before: List[Rule], owner: str)
     gone = [names[mark] for mark in names if mark in present and mark not in kept]
     lines += [f"{label}: remove" for label in dict.fromkeys(gone) if label not in labels]
     if not lines:
-        return [f"firewall chains of {owner}: put right"]
+        return [f"firewall chains of {owner}: {'put right' if wanted or not present else 'remove'}"]
     return lines
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from typing import Dict, Iterator, List, NamedTuple, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Pattern, Set, Tuple
 
 _NETLINK_NETFILTER = 12
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
@@ -20,8 +20,9 @@ _GENERIC = 4  # bytes of struct nfgenmsg
 _TIMEOUT = struct.pack("@ll", 10, 0)  # struct timeval
 
 _NFTABLES, _COMPAT = 10, 11  # NFNL_SUBSYS_*
-_GET_TABLE, _GET_CHAIN = 1, 4  # NFT_MSG_*
-_TABLE_NAME, _CHAIN_TABLE, _CHAIN_HOOK, _HOOK_NUMBER = 1, 1, 4, 1  # NFTA_*
+_GET_TABLE, _GET_CHAIN, _GET_RULE = 1, 4, 7  # NFT_MSG_*
+_TABLE_NAME, _CHAIN_TABLE, _CHAIN_NAME, _CHAIN_HOOK, _HOOK_NUMBER = 1, 1, 3, 4, 1  # NFTA_*
+_RULE_TABLE, _RULE_CHAIN = 1, 2
 _COMPAT_NAME, _COMPAT_REVISION, _COMPAT_TYPE = 1, 2, 3  # NFTA_COMPAT_*
 _FORWARD = 2  # NF_INET_FORWARD, linux/netfilter.h
 FAMILIES = {1: "inet", 2: "ip", 10: "ip6"}  # NFPROTO_*, linux/netfilter.h; in those packets are forwarded
@@ -43,6 +44,24 @@ def forward_tables(others: Tuple[Table, ...] = ()) -> List[Table]:
         chains = [_attributes(body) for body in _answers(channel, _NFTABLES, _GET_CHAIN)]
     found = {_named(family, chain, _CHAIN_TABLE) for family, chain in chains if _is_forward(chain)}
     return sorted(table for table in found if table.family and table not in others)
+
+
+def families_with(text: bytes, chains: Pattern[str]) -> Set[str]:
+    """The families in which a rule of a chain whose name is of this kind holds the text. Raises OSError.
+
+    iptables' comments are in its rules letter by letter.
+    """
+    found: Set[str] = set()
+    with _connected() as channel:
+        listed = [_attributes(body) for body in _answers(channel, _NFTABLES, _GET_CHAIN)]
+        for number, chain in listed:
+            family, name = _named(number, chain, _CHAIN_NAME)
+            if family and family not in found and chains.fullmatch(name):
+                place = _attribute(_RULE_TABLE, chain[_CHAIN_TABLE]) + _attribute(_RULE_CHAIN, chain[_CHAIN_NAME])
+                held = [text in rule for rule in _answers(channel, _NFTABLES, _GET_RULE, number, place)]  # to the end
+                if any(held):
+                    found.add(family)
+    return found
 
 
 def revision(protocol: int, name: str) -> int:
@@ -76,9 +95,11 @@ def _attribute(number: int, payload: bytes) -> bytes:
     return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(payload), number) + payload + b"\0" * (-len(payload) % 4)
 
 
-def _answers(channel: socket.socket, subsystem: int, message: int) -> Iterator[bytes]:
+def _answers(
+    channel: socket.socket, subsystem: int, message: int, family: int = socket.AF_UNSPEC, place: bytes = b""
+) -> Iterator[bytes]:
     """Everything that the kernel lists, each from struct nfgenmsg on."""
-    channel.send(_request(subsystem, message, _NLM_F_REQUEST | _NLM_F_DUMP, socket.AF_UNSPEC))
+    channel.send(_request(subsystem, message, _NLM_F_REQUEST | _NLM_F_DUMP, family, place))
     while True:
         buffer = channel.recv(1 << 18)
         start = 0

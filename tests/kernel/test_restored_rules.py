@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rules that somebody brings back from an older save are a document's by their marks, whatever its record says."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any, Dict, List, Optional
+
+import pytest
+
+from ansible_collections.hostwire.linux.plugins.module_utils import engine, rehearsal
+from ansible_collections.hostwire.linux.tests.in_process import call
+from ansible_collections.hostwire.linux.tests.kernel import world
+from ansible_collections.hostwire.linux.tests.kernel.steps import NOTHING, Document
+
+pytestmark = pytest.mark.usefixtures("private_host")
+
+ROOM = {"name": "room", "forwarding": {"ipv4": True, "ipv6": True}}
+PORTS = {
+    4: {"port": 8080, "to": "10.5.0.2:80", "address": "any"},
+    6: {"port": 8080, "to": "[fd05::2]:80", "address": "any"},
+}
+
+
+def plain(netns: Optional[str]) -> Document:
+    """A switch on a router, and no word of what its packet filter is to do."""
+    here: Dict[str, Any] = {"netns": netns} if netns else {}
+    return {
+        "name": "office",
+        "namespaces": [ROOM] if netns else [],
+        "bridges": [{"name": "sw0", "addresses": ["10.5.0.1/24", "fd05::1/64"], **here}],
+        **({} if netns else {"forwarding": {"ipv4": True, "ipv6": True}}),
+    }
+
+
+def published(netns: Optional[str], families: List[int]) -> Document:
+    here: Dict[str, Any] = {"netns": netns} if netns else {}
+    return {**plain(netns), "published_ports": [{**PORTS[family], **here} for family in families]}
+
+
+class Filter:
+    """The packet filter of a place, saved and restored as a distribution's service does it."""
+
+    def __init__(self, netns: Optional[str], backend: str) -> None:
+        self._inside = ["ip", "netns", "exec", netns] if netns else []
+        self._programs = [f"{base}-{backend}" for base in ("iptables", "ip6tables")]
+
+    def save(self) -> List[str]:
+        return [self._run(f"{program}-save") for program in self._programs]
+
+    def restore(self, saved: List[str]) -> None:
+        for program, text in zip(self._programs, saved):
+            self._run(f"{program}-restore", text)
+
+    @property
+    def rules(self) -> List[str]:
+        return [line for text in self.save() for line in text.splitlines() if "hostwire:office:" in line]
+
+    def _run(self, program: str, text: str = "") -> str:
+        done = subprocess.run([*self._inside, program], input=text, check=True, capture_output=True, text=True)
+        return done.stdout
+
+
+@pytest.mark.parametrize("families", [[4], [6], [4, 6]], ids=["IPv4", "IPv6", "both"])
+@pytest.mark.parametrize("netns", [None, "room"])
+def test_rules_that_come_back_go_with_the_next_run_that_has_none(
+    backend: str, netns: Optional[str], families: List[int]
+) -> None:
+    rules = Filter(netns, backend)
+    engine.run(published(netns, families))
+    saved = rules.save()
+    without = published(netns, [family for family in (4, 6) if family not in families])  # the other family's stay
+    engine.run(without)
+    kept, before = rules.rules, world.image()
+    rules.restore(saved)
+    expected = engine.run(without, check=True)
+    assert any("firewall chains of office" in line or "8080" in line for line in expected.plan)
+    assert engine.run(without).plan == expected.plan
+    assert sorted(rules.rules) == sorted(kept)
+    assert engine.run(without).plan == ()
+    assert world.differences(before, world.image()) == []
+
+
+@pytest.mark.parametrize("way", ["document", "documents", "module"])
+def test_rules_that_come_back_when_all_is_gone_go_with_absent(backend: str, way: str) -> None:
+    rules = Filter(None, backend)
+    bare = world.image()
+    engine.run(published(None, [4, 6]))
+    saved = rules.save()
+    gone = {"name": "office", "state": "absent"}
+    engine.run(gone)
+    for path in ("ipv4/ip_forward", "ipv6/conf/all/forwarding"):
+        assert Path(f"/proc/sys/net/{path}").read_text(encoding="ascii") == "0\n"
+    rules.restore(saved)
+    assert rules.rules
+    runs = {
+        "document": lambda: engine.run(gone).plan,
+        "documents": lambda: rehearsal.run_all([gone])[0].plan,
+        "module": lambda: call("topology", **gone)["plan"],
+    }
+    assert engine.run(gone, check=True).plan == ("host: firewall chains of office: remove",)
+    assert list(runs[way]()) == ["host: firewall chains of office: remove"]
+    assert rules.rules == []
+    assert runs[way]() in ((), [])
+    assert world.differences(bare, world.image()) == []
+
+
+def test_rules_of_others_that_come_back_are_theirs(backend: str) -> None:
+    other = Filter(None, backend)
+    engine.run(published(None, [4, 6]))
+    saved = other.save()
+    engine.run({"name": "office", "state": "absent"})
+    other.restore(saved)
+    there = other.rules
+    for name in ("offic", "office2", "ffice"):
+        assert engine.run({**plain(None), "name": name}, dad_seconds=0).plan
+        engine.run({"name": name, "state": "absent"})
+    assert sorted(other.rules) == sorted(there)
+    engine.run({"name": "office", "state": "absent"})
+    engine.run(NOTHING)
