@@ -12,14 +12,11 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, NoReturn, Optional, 
 # Before the engine, which it loads quicker.
 from . import zip_source  # noqa: F401  # isort: skip  # pylint: disable=unused-import
 from . import engine
-from . import netns as namespaces
-from .ansible_module import Module, Spec, answer, readable
+from .ansible_module import Module, Spec, answer
 from .apply.disk import Store
-from .document import Reading, dump, identity, read, to_yaml
-from .errors import InvalidValue, MissingOnHost
-from .model import CONTAINER, Topology
+from .document import dump, identity, read, to_yaml
+from .errors import InvalidValue
 from .state_directory import STATE_DIRECTORY
-from .suggestion import suggestion
 
 if TYPE_CHECKING:
     from .probe import ProbeResult
@@ -38,70 +35,13 @@ def run_document(spec: Spec) -> NoReturn:
     def work() -> Dict[str, Any]:
         result = _run(module, module.fields(), fragment=False)
         return {
-            **_told(result, result.before, result.after),
-            "reachability": _probe_rows(result.reachability),
+            **told(result, result.before, result.after),
+            "reachability": probe_rows(result.reachability),
             # Left alone, Ansible sends the whole document back once more, and handles each copy many times.
             "invocation": {"module_args": {name: module.params[name] for name in ("name", "state")}},
         }
 
     answer(module, work)
-
-
-def run_documents(spec: Spec) -> NoReturn:
-    """The whole of a module whose parameters are several documents."""
-    from . import rehearsal
-
-    module = Module(spec)
-
-    def work() -> Dict[str, Any]:
-        fields = module.fields()
-        given = fields.get("documents")
-        documents = given if isinstance(given, list) else []
-        if module.objections and not documents:
-            module.reword()
-        if isinstance(given, str):
-            raise InvalidValue("documents: text is not a list; say one entry per line, each with a dash")
-        unnamed = _unnamed(documents)
-        if unnamed:
-            raise InvalidValue([*rehearsal.problems_of(documents), *unnamed])
-        results = rehearsal.run_all(documents, check=_only_checks(module), emptied=fields.get("emptied_namespaces", ()))
-        for warning in dict.fromkeys(warning for result in results for warning in result.warnings):
-            module.warn(warning)
-        told = [_document_told(document, result) for document, result in zip(documents, results)]
-        return {
-            "changed": any(result.changed for result in results),
-            "documents": told,
-            "diff": [changes for changes in (each.pop("diff") for each in told) if changes],
-            "invocation": {"module_args": {"documents": [each["name"] for each in told]}},
-        }
-
-    answer(module, work)
-
-
-def _unnamed(documents: Sequence[Any]) -> List[str]:
-    """A line for each document without a name behind another one: it would take away what that has just made.
-
-    A name that is said may come again, where something has to stay until others have let go of it.
-    """
-    none = [
-        position
-        for position, document in enumerate(documents)
-        if isinstance(document, dict) and not document.get("name") and document.get("state") != "absent"
-    ]
-    return [
-        f"documents[{position}].name: is missing, as it is in documents[{none[0]}], and would be {Topology().name} in "
-        "both; say a name for each document"
-        for position in none[1:]
-    ]
-
-
-def _document_told(document: Mapping[str, Any], result: engine.Result) -> Dict[str, Any]:
-    """What is returned of one of several documents."""
-    name = document.get("name") or Topology().name
-    told = _told(result, result.before, result.after)
-    if "before" in told["diff"]:
-        told["diff"].update(before_header=f"{name} as it is", after_header=f"{name} as it will be")
-    return {"name": name, **told, "reachability": _probe_rows(result.reachability)}
 
 
 def run_object(kind: str, spec: Spec) -> NoReturn:
@@ -137,23 +77,9 @@ def run_forwarding(spec: Spec) -> NoReturn:
             return _namespace_forwarding(module, fields, families)
         document = {"name": fields["owner"], "state": fields["state"], "forwarding": families}
         result = _run(module, document, fragment=True)
-        return _told(result, _only(result.before, "forwarding"), _only(result.after, "forwarding"))
+        return told(result, _only(result.before, "forwarding"), _only(result.after, "forwarding"))
 
     answer(module, work, path="namespaces[0].forwarding." if "netns" in fields else "forwarding.")
-
-
-def run_probes(spec: Spec) -> NoReturn:
-    """The whole of the module reachability. It changes nothing; in check mode it sends nothing either."""
-    module = Module(spec)
-    answer(module, lambda: _probe(module, module.fields()))
-
-
-def run_info() -> NoReturn:
-    """The whole of topology_info."""
-    from .info import info
-
-    module = Module({})
-    answer(module, lambda: {} if module.unknown else readable(info()))
 
 
 def _namespace_forwarding(module: Module, fields: Mapping[str, Any], families: Mapping[str, Any]) -> Dict[str, Any]:
@@ -191,23 +117,23 @@ def _object(module: Module, kind: str, fields: Mapping[str, Any]) -> Dict[str, A
         same: Dict[str, Any] = {kind: tuple(identity.concerned(kind, getattr(topology, kind), wanted, present))}
         return _only(dump(topology._replace(**same)), kind)
 
-    return _told(result, of_it(result.before), of_it(result.after))
+    return told(result, of_it(result.before), of_it(result.after))
 
 
-def _only_checks(module: Module) -> bool:
+def only_checks(module: Module) -> bool:
     """In check mode, and where Ansible has anything against the parameters."""
     return module.check_mode or bool(module.unknown or module.objections)
 
 
 def _run(module: Module, document: Mapping[str, Any], fragment: bool) -> engine.Result:
     """Let the engine make it so, or only plan."""
-    result = engine.run(document, check=_only_checks(module), fragment=fragment)
+    result = engine.run(document, check=only_checks(module), fragment=fragment)
     for warning in result.warnings:
         module.warn(warning)
     return result
 
 
-def _told(result: engine.Result, before: Dict[str, Any], after: Dict[str, Any]) -> Dict[str, Any]:
+def told(result: engine.Result, before: Dict[str, Any], after: Dict[str, Any]) -> Dict[str, Any]:
     """What every module returns that changes something."""
     return {
         "changed": result.changed,
@@ -223,58 +149,13 @@ def _only(document: Mapping[str, Any], field: str) -> Dict[str, Any]:
     return {field: document[field]} if field in document else {}
 
 
-def _probe_rows(results: Sequence[ProbeResult]) -> List[Dict[str, Any]]:
+def probe_rows(results: Sequence[ProbeResult]) -> List[Dict[str, Any]]:
     """Results of probes as rows. Documents without probes are spared the import."""
     if not results:
         return []
     from .probe import matrix
 
     return matrix(results)
-
-
-def _probe(module: Module, fields: Mapping[str, Any]) -> Dict[str, Any]:
-    """Send the probes and fail on a surprise."""
-    reading = read({"probes": fields.get("probes")})
-    if reading.problems:
-        raise InvalidValue((*reading.problems, *module.objections))  # the reader knows nothing of timeout and attempts
-    if module.unknown or module.objections:
-        return {}
-    if module.check_mode:
-        module.warn("Nothing was sent: a probe is traffic, and check mode only looks.")
-        return {"matrix": [], "results": []}
-    from .probe import matrix, run
-
-    missing = _missing_namespaces(reading)
-    if missing:
-        raise MissingOnHost(missing)
-    rows = matrix(run(reading.topology.probes, fields["timeout"], fields["attempts"]))
-    lines = [sentence(row) for row in rows]
-    surprises = [line for row, line in zip(rows, lines) if not row["ok"]]
-    if surprises:
-        module.fail_json("\n".join(surprises), problems=surprises, kind="verify", matrix=rows, results=lines)
-    return {"matrix": rows, "results": lines}
-
-
-def _missing_namespaces(reading: Reading) -> List[str]:
-    """A line for each probe that would start in a namespace that isn't there."""
-    named = [(position, probe.source) for position, probe in enumerate(reading.topology.probes) if probe.source]
-    if not named:
-        return []
-    there = namespaces.names()
-    return [
-        f'{reading.where.path("probes", position)}.from: no namespace named "{source}"{suggestion(source, there)}'
-        for position, source in named
-        if source not in there and not source.startswith(CONTAINER)
-    ]
-
-
-def sentence(row: Mapping[str, Any]) -> str:
-    """A probe's result in words."""
-    port = "" if row["port"] is None else f" port {row['port']}"
-    taken = "" if row["milliseconds"] is None else f" in {row['milliseconds']:.1f} ms"
-    verdict = "as expected" if row["ok"] else f"but {row['expect']} was expected"
-    line = f"{row['from'] or 'the host'} to {row['to']} ({row['protocol']}{port}): {row['got']}{taken}, {verdict}"
-    return line if row["ok"] or not row["detail"] else f"{line} ({row['detail']})"
 
 
 def difference(

@@ -128,7 +128,7 @@ kind:
   sample: verify
 """
 
-from ansible_collections.hostwire.linux.plugins.module_utils.ansible_adapter import run_probes
+from ansible_collections.hostwire.linux.plugins.module_utils.ansible_readers import run_probes
 
 
 def main() -> None:

@@ -147,7 +147,7 @@ kind:
   sample: invalid
 """
 
-from ansible_collections.hostwire.linux.plugins.module_utils.ansible_adapter import run_documents
+from ansible_collections.hostwire.linux.plugins.module_utils.ansible_documents import run_documents
 
 
 def main() -> None:

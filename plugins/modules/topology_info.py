@@ -239,7 +239,7 @@ problems:
   sample: []
 """
 
-from ansible_collections.hostwire.linux.plugins.module_utils.ansible_adapter import run_info
+from ansible_collections.hostwire.linux.plugins.module_utils.ansible_readers import run_info
 
 
 def main() -> None:

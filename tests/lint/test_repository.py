@@ -11,7 +11,7 @@ from typing import Iterator
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MODULE_UTILS = "plugins/module_utils/"
-ADAPTERS = (MODULE_UTILS + "ansible_module.py", MODULE_UTILS + "ansible_adapter.py")
+ADAPTERS = tuple(f"{MODULE_UTILS}ansible_{name}.py" for name in ("module", "adapter", "documents", "readers"))
 LONGEST_FILE = 400  # lines
 
 # A layer may import itself and the layers above it in this table, nothing else. This table is the architecture.
@@ -34,7 +34,8 @@ LAYERS = (
     ("others", "recall"),
     ("engine", "paper"),
     ("rehearsal",),
-    ("cli", "ansible_adapter"),
+    ("cli", "ansible_adapter", "ansible_readers"),
+    ("ansible_documents",),
 )
 
 # The text of the licence itself, and what antsibull-changelog writes.

@@ -10,9 +10,10 @@ import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.hostwire.linux.plugins.module_utils import ansible_adapter, ansible_module, engine
-from ansible_collections.hostwire.linux.plugins.module_utils.ansible_adapter import difference, sentence
+from ansible_collections.hostwire.linux.plugins.module_utils import ansible_module, ansible_readers, engine
+from ansible_collections.hostwire.linux.plugins.module_utils.ansible_adapter import difference
 from ansible_collections.hostwire.linux.plugins.module_utils.ansible_module import LOG_LENGTH, own_path, unexpected
+from ansible_collections.hostwire.linux.plugins.module_utils.ansible_readers import sentence
 from ansible_collections.hostwire.linux.plugins.module_utils.document import dump, read
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict
 from ansible_collections.hostwire.linux.tests.in_process import call
@@ -143,7 +144,7 @@ def test_probes_and_their_limits_are_judged_together() -> None:
 def test_a_namespace_that_isnt_there_is_named_with_its_field(
     monkeypatch: pytest.MonkeyPatch, warned: list[str], start: str | None
 ) -> None:
-    monkeypatch.setattr(ansible_adapter.namespaces, "names", lambda: ["red"])
+    monkeypatch.setattr(ansible_readers.namespaces, "names", lambda: ["red"])
     probes = [{"to": "127.0.0.1"}, {"to": "192.0.2.1", "from": start or "rde"}]
     answer = call("reachability", probes=probes)
     hint = "" if start else '; did you mean "red"?'
