@@ -34,8 +34,9 @@ def documents(draw: st.DrawFn) -> Document:
         bridges.append(bridge)
     document["bridges"] = bridges
     veths = []
+    joined = {(bridge["netns"], bridge["name"]): {bridge["name"]} for bridge in bridges}  # no two have one name
     for number in range(draw(st.integers(0, 4))):
-        ends = []
+        ends: List[Document] = []
         for side in ("a", "b"):
             netns = draw(st.sampled_from(places))
             name = draw(st.sampled_from((f"v{number}{side}", f"v{number}{side}", "eth0", "eth1")))
@@ -44,10 +45,15 @@ def documents(draw: st.DrawFn) -> Document:
             taken.append((netns, name))
             ports = [bridge["name"] for bridge in bridges if bridge["netns"] == netns]
             master = draw(st.sampled_from([None, *ports]))
+            if master and ends and ends[0].get("bridge") in joined[netns, master]:
+                master = None  # packets would run in circles, and keep the machine busy
             end = draw(links(next(subnets)))
             if master:
                 end = {"mtu": end.get("mtu"), "up": end.get("up", True), "bridge": master}
             ends.append({"name": name, "netns": netns, **end})
+        if all(end.get("bridge") for end in ends):
+            both = set().union(*(joined[end["netns"], end["bridge"]] for end in ends))
+            joined.update({key: both for key in joined if key[1] in both})
         veths.append({**ends[0], "peer": ends[1]})
     document["veths"] = veths
     document["taps"] = [draw(taps(name, bridges)) for name in draw(st.sampled_from(((), (), ("t0",), ("t0", "t1"))))]
