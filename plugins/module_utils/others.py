@@ -13,6 +13,7 @@ from .firewall import FirewallWant, Tables
 from .host import Host
 from .model import HostView
 from .plan import preflight
+from .plan.circles import circle_warnings
 from .plan.hands import words_of
 from .plan.mtus import mtu_warnings
 from .plan.planner import Plan
@@ -77,6 +78,7 @@ def doubts(reading: Reading, task: Task, view: HostView, unfiltered: Optional[Fi
         found += unprotected(unfiltered, view)
         found += preflight.warnings(task.target, view, reading.where)
         found += mtu_warnings(task.target, task.stored, view)
+        found += circle_warnings(task.stored) if task.target.veths else []
     return found
 
 
