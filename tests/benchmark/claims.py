@@ -87,13 +87,15 @@ def tasks(seconds: Dict[str, List[float]]) -> List[Claim]:
     return [
         Claim(
             f"200 namespaces: a whole topology task over ssh ({place} in its play), of a whole ping task",
-            2.5,
+            bound,
             True,
             ratios(seconds[f"{place} topology"], seconds[f"{place} ping"]),
         )
-        for place in ("first", "later")
+        for place, bound in TASK_BOUNDS.items()
     ]
 
 
+# The first in a play packs the engine for the managed host, which compiles it, once; the more it can do the longer.
+TASK_BOUNDS = {"first": 3.0, "later": 2.5}
 FEW_GUESTS, GUESTS, MANY_GUESTS = 50, 100, 200
 BUILD_TURNS = (peers.FLOOR, peers.ENGINE, peers.SHELL)
