@@ -82,7 +82,7 @@ def stands(edit: FileEdit, file: Spot) -> str:
         return OTHER
     if now in (before, after):
         return BEFORE if now == before else AFTER
-    if None not in (now, before, after) and (_cut_short(now, before, after) or _cut_short(now, after, before)):
+    if now is not None and before is not None and after is not None and _is_mixed(now, before, after):
         return HALF
     return OTHER
 
@@ -119,12 +119,15 @@ def _text(content: Optional[bytes]) -> Optional[str]:
     return None if content is None else content.decode("utf-8", "surrogateescape")
 
 
-def _cut_short(now: Optional[bytes], before: Optional[bytes], after: Optional[bytes]) -> bool:
-    """Whether it begins as ``after`` and goes on with nothing, or with the rest of ``before``."""
-    now, before, after = now or b"", before or b"", after or b""
-    differing = (number for number, (one, other) in enumerate(zip(now, after)) if one != other)
-    written = next(differing, min(len(now), len(after)))
-    return now[written:] in (b"", before[written:])
+def _is_mixed(now: bytes, before: bytes, after: bytes) -> bool:
+    """Whether each byte is that of either text in its place: a write was cut short, and perhaps its way back, too."""
+    if len(now) > max(len(before), len(after)):
+        return False
+    shorter, longer = sorted((before, after), key=len)
+    both = len(shorter)
+    return now[both:] == longer[both : len(now)] and all(
+        byte in (one, other) for byte, one, other in zip(now, shorter, longer)
+    )
 
 
 def _write(file: Spot, edit: FileEdit) -> None:

@@ -26,14 +26,14 @@ DOING, UNDOING = "doing", "undoing"
 class Job(NamedTuple):
     """What a run does. ``name`` is its journal's, ``title`` what it is called in words.
 
-    ``notes`` are plain values that whoever goes on needs to know.
+    ``notes`` are plain values that whoever goes on needs to know; what is added to them is written with the next phase.
     """
 
     name: str
     title: str
     lines: Tuple[str, ...]
     steps: Tuple[Step, ...]
-    notes: Dict[str, Any] = {}
+    notes: Dict[str, Any]
 
 
 class Unfinished(NamedTuple):

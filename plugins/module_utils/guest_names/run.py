@@ -193,7 +193,7 @@ def _write(
     if was != will:
         steps.append(step(file_edits.planned(memory, was, will, f"file {memory}", private=True), len(edits)))
     lines = (*(edit.line for edit in edits), f"file {memory}")
-    carry_out(Job(_journal(owner), title, lines, tuple(steps)), journals, lambda: None)
+    carry_out(Job(_journal(owner), title, lines, tuple(steps), {}), journals, lambda: None)
 
 
 def _journal(owner: str) -> str:

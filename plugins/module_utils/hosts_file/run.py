@@ -74,7 +74,7 @@ def _write(journals: Journals, name: str, path: str, outcome: Outcome) -> None:
     from ..apply.jobs import carry_out, step  # loaded when it is needed: most runs change nothing
 
     edit = file_edits.planned(path, outcome.content_before, outcome.content_after, path)
-    carry_out(Job(name, f"hosts file {path}", (f"file {path}",), (step(edit),)), journals, lambda: None)
+    carry_out(Job(name, f"hosts file {path}", (f"file {path}",), (step(edit),), {}), journals, lambda: None)
 
 
 def owner_problems(owner: str) -> List[str]:

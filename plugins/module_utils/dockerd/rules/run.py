@@ -191,7 +191,7 @@ def _job(transactions: Sequence[Transaction], backend: str) -> Job:
     edits = [transaction.edit(backend) for transaction in transactions if transaction.text]
     lines = tuple(f"the rules of {_NAMES[edit.family]}" for edit in edits)
     steps = tuple(step(edit, number) for number, edit in enumerate(edits))
-    return Job(_JOURNAL, "docker_chains", lines, steps)
+    return Job(_JOURNAL, "docker_chains", lines, steps, {})
 
 
 def _carried_out(
@@ -214,7 +214,8 @@ class _Restart:
 
     def do(self, job: Job) -> None:
         """Restart it. Raises VerificationFailed."""
-        self._journals.write(job._replace(notes={_RAN: self._ran}), DOING)
+        job.notes[_RAN] = self._ran  # whatever is written from now on says it
+        self._journals.write(job, DOING)
         self._begun = True
         init = service.detect()
         service.prepare(init)
