@@ -28,7 +28,10 @@ def open_directory(path: str) -> Optional[int]:
     """
     left = _parts(path)
     links = 0
-    here = os.open("/" if path.startswith("/") else ".", _STEP)
+    try:
+        here = os.open("/" if path.startswith("/") else ".", _STEP)
+    except OSError as error:
+        raise KernelRefused(f"directory {path}: open", error.errno or 0) from error
     try:
         while left:
             part = left.pop(0)

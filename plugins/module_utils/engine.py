@@ -28,13 +28,13 @@ from .apply import debris
 from .apply.disk import Memory, Records
 from .apply.executor import Executor, Hook, Started, Work
 from .apply.probing import probed
-from .apply.reserve import Reserve
+from .apply.runner import attempted
 from .apply.verify import DAD_SECONDS, await_addresses, number_owned
 from .elsewhere import needed_elsewhere
 from .errors import Conflict, InvalidValue, KernelRefused, VerificationFailed
 from .firewall import Tables
 from .host import Host
-from .interruption import heeded, undisturbed
+from .interruption import heeded
 from .model import Guests, HostView
 from .plan import preflight
 from .plan.actions import TableSet
@@ -250,17 +250,10 @@ class Run:
         if not plan.steps and not task.target.probes:
             self.remember(task, memory, plan.owned)
             return ()
-        started: List[Started] = []
-        with Reserve() as reserve:
-            try:
-                return self._attempt(task, memory, picture, started)
-            except BaseException as error:
-                reserve.release()
-                with undisturbed():
-                    reason = self._undo(error, task, memory, picture, started, reserve.go_home)
-                if reason is error:
-                    raise
-                raise reason from error
+        return attempted(
+            lambda started: self._attempt(task, memory, picture, started),
+            lambda started, go_home: self._undo(task, memory, picture, started, go_home),
+        )
 
     def _attempt(self, task: Task, memory: Memory, picture: Picture, started: List[Started]) -> Tuple[ProbeResult, ...]:
         plan = picture.plan
@@ -324,16 +317,10 @@ class Run:
                 raise Conflict(over)
 
     def _undo(
-        self,
-        error: BaseException,
-        task: Task,
-        memory: Memory,
-        picture: Picture,
-        started: Sequence[Started],
-        go_home: Callable[[], None],
-    ) -> BaseException:
-        """Take everything back, and what is remembered with it. What the run is to end with then."""
-        from .apply.way_back import Seen, ending, go_back  # loaded when it is needed: see firewall
+        self, task: Task, memory: Memory, picture: Picture, started: Sequence[Started], go_home: Callable[[], None]
+    ) -> Optional[Tuple[str, ...]]:
+        """Take everything back, and what is remembered with it. What is left; None where nothing was begun."""
+        from .apply.way_back import Seen, go_back  # loaded when it is needed: see firewall
 
         filtered = any(isinstance(step.action, TableSet) for one in started for step in one.plan.steps)
 
@@ -345,7 +332,7 @@ class Run:
         if started:
             left = go_back(started, Seen(picture.view, picture.tables), see, self._dad_seconds, go_home)
         left += self.host.store.put_back(self._name, memory, not left)
-        return ending(error, left, bool(started))
+        return left if started or left else None
 
     def remember(self, task: Task, memory: Memory, owned: Owned) -> None:
         """Note what the document owns from now on."""

@@ -168,8 +168,9 @@ kind:
     - What kind of failure it is.
     - V(invalid) is an option that can't be right, V(missing) something that the host lacks, as a running engine; after
       these two nothing was changed.
-    - V(refused) is the kernel saying no, V(verify) a result other than asked for. V(unexpected) is a mistake in this
-      collection.
+    - V(refused) is the kernel saying no, V(verify) a result other than asked for, V(interrupted) a signal; after these
+      all rules were put back. V(unexpected) is a mistake in this collection.
+    - After V(undo) not all is as it was before; the message says what is left, and the next run goes on from there.
   returned: failure
   type: str
   sample: invalid

@@ -108,7 +108,10 @@ problems:
   elements: str
   sample: ["container web: it is exited; start it first"]
 kind:
-  description: What kind of failure it is, V(invalid), V(missing), V(conflict), V(refused), V(verify) or V(unexpected).
+  description:
+    - What kind of failure it is, V(invalid), V(missing), V(conflict), V(refused), V(verify), V(interrupted), V(undo) or
+      V(unexpected).
+    - After V(undo) not all is as it was before; the message says what is left, and the next run goes on from there.
   returned: failure
   type: str
   sample: missing
@@ -127,7 +130,7 @@ def work(module: Module) -> Dict[str, Any]:
     """The whole task."""
     given = {name: module.params[name] for name in run.Asked._fields}
     asked = run.Asked(**given) if module.params["state"] == "present" else run.Asked(given["owner"], "absent")
-    edits = run.run(asked, check=module.check_mode)
+    outcome = run.run(asked, check=module.check_mode)
     diff = [
         {
             "before_header": edit.place.label,
@@ -135,12 +138,12 @@ def work(module: Module) -> Dict[str, Any]:
             "before": shown(edit.before),
             "after": shown(edit.after),
         }
-        for edit in edits
+        for edit in outcome.edits
     ]
-    for edit in edits:
+    for edit in outcome.edits:
         for warning in remade_by(edit.before) if given["entries"] and module.params["state"] == "present" else ():
             module.warn(f"{edit.place.label}: {warning}")
-    return {"changed": bool(edits), "plan": list(run.plan(edits)), "diff": diff}
+    return {"changed": bool(outcome.plan), "plan": list(outcome.plan), "diff": diff}
 
 
 def main() -> None:

@@ -98,7 +98,10 @@ problems:
   elements: str
   sample: ["entries[0].address: 10.0.2.12/24 has a prefix length; a hosts file takes the address alone"]
 kind:
-  description: What kind of failure it is, V(invalid), V(missing), V(conflict), V(refused), V(verify) or V(unexpected).
+  description:
+    - What kind of failure it is, V(invalid), V(missing), V(conflict), V(refused), V(verify), V(interrupted), V(undo) or
+      V(unexpected).
+    - After V(undo) not all is as it was before; the message says what is left, and the next run goes on from there.
   returned: failure
   type: str
   sample: conflict

@@ -18,7 +18,7 @@ import yaml
 from ansible_collections.hostwire.linux.plugins.module_utils import engine
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import KernelRefused
 from ansible_collections.hostwire.linux.plugins.module_utils.guest_names import places
-from ansible_collections.hostwire.linux.plugins.module_utils.hosts_file.spot import Spot
+from ansible_collections.hostwire.linux.plugins.module_utils.spot import Spot
 from ansible_collections.hostwire.linux.plugins.modules import guest_names
 from ansible_collections.hostwire.linux.tests.in_process import call
 from ansible_collections.hostwire.linux.tests.kernel import world
@@ -171,14 +171,14 @@ def test_what_somebody_else_wrote_meanwhile_is_neither_lost_nor_taken_back(monke
     theirs = Path("/etc/netns/localdb/hosts")
     theirs.parent.mkdir(parents=True)
     theirs.write_text("127.0.0.1 localhost\n")
-    really = places.remember
+    really = places.noted
 
-    def write_too(*asked: Any) -> None:  # behind the look at the files, before the first is written
+    def write_too(*asked: Any) -> Any:  # behind the look at the files, before the first is written
         theirs.write_text("127.0.0.1 localhost\n10.7.7.7 mine\n")
-        really(*asked)
+        return really(*asked)
 
     with monkeypatch.context() as patch:
-        patch.setattr(places, "remember", write_too)
+        patch.setattr(places, "noted", write_too)
         refused = call("guest_names", namespaces=ROOMS, entries=NAMES)
     assert (refused["kind"], refused["problems"]) == (
         "verify",

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.hostwire.linux.plugins.module_utils.hosts_file import run, spot
+from ansible_collections.hostwire.linux.plugins.module_utils import spot
+from ansible_collections.hostwire.linux.plugins.module_utils.hosts_file import run
 from ansible_collections.hostwire.linux.tests.in_process import call
 
 HOSTS = Path("/etc/hosts")

@@ -155,8 +155,8 @@ def test_what_modules_of_names_remember_is_looked_at_the_same_way(
     hosts = private_host / "hosts"
     hosts.write_text("127.0.0.1 localhost\n")
     os.mkdir("/var/lib/hostwire", 0o700)
-    copy = f"hosts.{hashlib.sha256(os.fsencode(hosts)).hexdigest()[:16]}.copy"
-    path = Path("/var/lib/hostwire", "names.names" if kind == "names" else copy)
+    journal = f"hosts.{hashlib.sha256(os.fsencode(hosts)).hexdigest()[:16]}.steps"
+    path = Path("/var/lib/hostwire", "names.names" if kind == "names" else journal)
     path.touch(0o600)
     become(path)
     if kind == "names":

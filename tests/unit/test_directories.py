@@ -17,10 +17,11 @@ from ansible_collections.hostwire.linux.plugins.module_utils.errors import (
     Conflict,
     HostwireError,
     InvalidValue,
+    UndoFailed,
     VerificationFailed,
 )
 from ansible_collections.hostwire.linux.plugins.module_utils.hosts_file.run import run
-from ansible_collections.hostwire.linux.plugins.module_utils.hosts_file.spot import spot
+from ansible_collections.hostwire.linux.plugins.module_utils.spot import spot
 
 ENTRIES = [{"address": "10.0.0.5", "names": ["db"]}]
 SOMEBODY = 12345
@@ -104,7 +105,7 @@ def test_a_swap_at_any_moment_gives_nothing_away(
             with monkeypatch.context() as patch:
                 patch.setattr(os, name, interposed)
                 write(theirs / "hosts")
-        except (InvalidValue, Conflict, VerificationFailed) as error:
+        except (InvalidValue, Conflict, VerificationFailed, UndoFailed) as error:
             refused = str(error)
         assert not refused or any(
             words in refused for words in ("symbolic link", "no directory", "somebody else wrote")

@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.hostwire.linux.plugins.module_utils import files
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict, InvalidValue
-from ansible_collections.hostwire.linux.plugins.module_utils.hosts_file.spot import spot
+from ansible_collections.hostwire.linux.plugins.module_utils.spot import spot
 
 
 @pytest.fixture

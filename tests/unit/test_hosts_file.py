@@ -20,8 +20,8 @@ from ansible_collections.hostwire.linux.plugins.module_utils.errors import (
     MissingOnHost,
 )
 from ansible_collections.hostwire.linux.plugins.module_utils.hosts_file.run import Outcome, run, shown
-from ansible_collections.hostwire.linux.plugins.module_utils.hosts_file.spot import LIMIT
 from ansible_collections.hostwire.linux.plugins.module_utils.hosts_file.text import joined, split
+from ansible_collections.hostwire.linux.plugins.module_utils.spot import LIMIT
 
 ENTRIES = [
     {"address": "10.0.2.12", "names": ["localdb.example.com", "localdb"]},

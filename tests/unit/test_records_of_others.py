@@ -1,23 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What docker_bridge, guest_names and hosts_file have written down may be of any shape, too."""
+"""What docker_bridge and guest_names have written down, and the journals of jobs, may be of any shape, too."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any, Callable
 
 import pytest
 
+from ansible_collections.hostwire.linux.plugins.module_utils.apply import jobs, journals
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.readdress import memory
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict
 from ansible_collections.hostwire.linux.plugins.module_utils.guest_names import places as guest_places
 from ansible_collections.hostwire.linux.plugins.module_utils.guest_names.places import Place
-from ansible_collections.hostwire.linux.plugins.module_utils.hosts_file import writing
-from ansible_collections.hostwire.linux.plugins.module_utils.hosts_file.spot import spot
+from ansible_collections.hostwire.linux.plugins.module_utils.plan.actions import ChainsEdit, FileEdit
 from ansible_collections.hostwire.linux.tests.unit.test_records import OTHERS, exchanged, places
 
 EXPECTED = memory.Expected(
@@ -26,6 +24,12 @@ EXPECTED = memory.Expected(
 WAY = memory.Switch({"/etc/docker/daemon.json": "{}"}, {"/etc/default/docker": None}, ("10.0.0.1/8",), (), EXPECTED)
 JOURNAL = memory.Journal("stopped", WAY, WAY, ("w",), (), {"w": "web"}, ("w",), "systemd", socket=True)
 ORIGIN = memory.Origin({"/etc/docker/daemon.json": "{}"}, ("172.17.0.1/16",), "", {}, {"bip": "172.17.0.1/16"})
+
+EDIT = FileEdit(None, "/etc/hosts", "before\n", "after\n", "/etc/hosts", mounted=False, private=False, uid=0)
+CHAINS = ChainsEdit(None, "nft", 4, (("nat", "DOCKER", None),), (("nat", "DOCKER", ("-A DOCKER -j RETURN",)),))
+JOB = journals.Job(
+    "hosts.1", "hosts file /etc/hosts", ("a",), (jobs.step(EDIT), jobs.step(CHAINS)), {"ran": {"w": "web"}}
+)
 
 
 def names_of(directory: Path) -> Any:
@@ -38,8 +42,9 @@ READERS = pytest.mark.parametrize(
         ("docker/run.json", lambda directory: memory.Store(str(directory / "docker")).journal()),
         ("docker/origin.json", lambda directory: memory.Store(str(directory / "docker")).origin()),
         ("names.names", names_of),
+        ("hosts.1.steps", lambda directory: journals.Journals(str(directory)).unfinished("hosts.1", ())),
     ],
-    ids=["journal", "origin", "names"],
+    ids=["journal", "origin", "names", "steps"],
 )
 
 
@@ -50,7 +55,12 @@ def written(tmp_path: Path) -> Path:
     with store.locked(write=True):
         store.advance(JOURNAL)
         store.keep_origin(ORIGIN)
-        guest_places.remember([Place("/a/hosts", "hosts", "web: /etc/hosts", mounted=True)], "names", str(tmp_path))
+        noted = guest_places.noted([Place("/a/hosts", "hosts", "web: /etc/hosts", mounted=True)])
+        assert noted is not None
+        names = tmp_path / "names.names"
+        names.write_bytes(noted)
+        names.chmod(0o600)
+        journals.Journals(str(tmp_path)).write(JOB, journals.DOING)
     return tmp_path
 
 
@@ -90,15 +100,3 @@ def test_another_versions_is_left_to_it(written: Path, file: str, read: Callable
     path.write_text(json.dumps({**found, "format": 99, "version": 99}))
     with pytest.raises(Conflict, match=f"^{path} was written by another version of the collection"):
         read(written)
-
-
-@pytest.mark.parametrize("kept", [b"", b"\n", b"x\nabc", b"9" * 5000 + b"\nabc", b"99\nabc", b"\xff\xfe\0", b"1"])
-def test_a_damaged_copy_of_a_hosts_file_tells_nothing(tmp_path: Path, kept: bytes) -> None:
-    tmp_path.chmod(0o700)
-    hosts = tmp_path / "hosts"
-    hosts.write_text("127.0.0.1 localhost\n")
-    copy = tmp_path / f"hosts.{hashlib.sha256(os.fsencode(hosts)).hexdigest()[:16]}.copy"
-    copy.write_bytes(kept)
-    copy.chmod(0o600)
-    with spot(str(hosts)) as where:
-        assert writing.torn(where, str(tmp_path)) is None

@@ -6,7 +6,7 @@ from __future__ import annotations
 import errno
 import os
 from types import TracebackType
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple, Type, Union, cast
+from typing import Callable, Dict, List, NamedTuple, Optional, Protocol, Sequence, Set, Tuple, Type, Union, cast
 
 from .. import files, firewall, sysctl, tap
 from .. import netns as namespaces
@@ -14,7 +14,6 @@ from ..errors import HostwireError, KernelRefused, VerificationFailed
 from ..firewall.groups import doomed
 from ..model import PublishedPort
 from ..plan import actions as act
-from ..plan.planner import Plan
 from ..plan.sheet import place
 from ..rtnetlink import addresses, links
 from ..rtnetlink.channel import BATCH, Channel, Refusal
@@ -139,42 +138,46 @@ class Executor(Here):
     def _deed(self, position: int, work: Work) -> None:
         """What isn't netlink. It counts as begun before it is, for whoever fails may have done a part of it."""
         action = work.action
-        makes = isinstance(action, (act.NetnsAdd, act.TapAdd))  # whole or not at all; what is there already isn't ours
+        # Whole or not at all; what is there already isn't ours.
+        makes = isinstance(action, (act.NetnsAdd, act.TapAdd, act.FileEdit))
         if not makes:
             self.begun.append(position)
         try:
-            if isinstance(action, act.SysctlSet):
-                self._enter(action.netns)
-                sysctl.write(action.path, action.value)
-            elif isinstance(action, act.TapAdd):
-                self._enter(action.netns)
-                tap.create(action.name, action.owner)
-                self._indexes.pop(action.name, None)
-            elif isinstance(action, (act.UplinkAttach, act.UplinkDetach)):
-                self._enter(action.netns)
-                _move_uplink(action)
-            elif isinstance(action, act.NetnsAdd):
+            if isinstance(action, act.FileEdit):
+                _edit_file(action, self._tolerant, lambda: self.begun.append(position))
+            elif isinstance(action, (act.TableSet, act.ChainsEdit, act.FlowsForget)):
                 self._leave()
-                self._create(action.netns)
-            elif isinstance(action, act.NetnsDelete):
-                self._leave()
-                namespaces.delete(action.netns)
-            elif isinstance(action, act.FileSet):
-                _set_file(action)
-            elif isinstance(action, act.TableSet):
-                self._leave()
-                firewall.restore(action.netns, action.backend, action.family, action.text)
-            elif isinstance(action, act.FlowsForget):
-                self._leave()
-                firewall.forget_flows(action.netns, [PublishedPort(*port) for port in action.ports])
+                _change_filter(action)
+            else:
+                self._set(action)
         except HostwireError as error:
             if isinstance(error, VerificationFailed):  # it hung, or only said that it did its work
                 raise
             if self._tolerant and (not isinstance(error, KernelRefused) or error.errno in _ALREADY_SO):
                 return
             raise
-        if makes:
+        if makes and not isinstance(action, act.FileEdit):  # which says itself when it has begun
             self.begun.append(position)
+
+    def _set(self, action: act.Action) -> None:
+        if isinstance(action, act.SysctlSet):
+            self._enter(action.netns)
+            sysctl.write(action.path, action.value)
+        elif isinstance(action, act.TapAdd):
+            self._enter(action.netns)
+            tap.create(action.name, action.owner)
+            self._indexes.pop(action.name, None)
+        elif isinstance(action, (act.UplinkAttach, act.UplinkDetach)):
+            self._enter(action.netns)
+            _move_uplink(action)
+        elif isinstance(action, act.NetnsAdd):
+            self._leave()
+            self._create(action.netns)
+        elif isinstance(action, act.NetnsDelete):
+            self._leave()
+            namespaces.delete(action.netns)
+        elif isinstance(action, act.FileSet):
+            _set_file(action)
 
     def _create(self, name: str) -> None:
         if self._prepared:
@@ -292,10 +295,22 @@ class Executor(Here):
         self._flush()
 
 
+class Planned(Protocol):
+    """What a run does: lines to read, and steps in the order of work."""
+
+    @property
+    def lines(self) -> Tuple[str, ...]:
+        """A readable line per change."""
+
+    @property
+    def steps(self) -> Tuple[act.Step, ...]:
+        """The steps, each with what undoes it."""
+
+
 class Started(NamedTuple):
     """A plan that a run has begun to carry out."""
 
-    plan: Plan
+    plan: Planned
     executor: Executor
 
     @property
@@ -319,6 +334,21 @@ def _move_uplink(action: Union[act.UplinkAttach, act.UplinkDetach]) -> None:
         uplink.attach(action.name, action.link, action.addresses)
     else:
         uplink.detach(action.name, action.link, action.addresses, action.routes)
+
+
+def _change_filter(action: Union[act.TableSet, act.ChainsEdit, act.FlowsForget]) -> None:
+    if isinstance(action, act.TableSet):
+        firewall.restore(action.netns, action.backend, action.family, action.text)
+    elif isinstance(action, act.ChainsEdit):
+        firewall.lead(action.netns, action.backend, action.family, action.before, action.after)
+    else:
+        firewall.forget_flows(action.netns, [PublishedPort(*port) for port in action.ports])
+
+
+def _edit_file(action: act.FileEdit, tolerant: bool, begun: Callable[[], None]) -> None:
+    from . import file_edits  # loaded when it is needed: a document's files are its own
+
+    file_edits.bring(action, tolerant, begun)
 
 
 def _set_file(action: act.FileSet) -> None:

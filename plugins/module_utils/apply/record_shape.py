@@ -21,7 +21,7 @@ from typing import (
     get_type_hints,
 )
 
-from ..plan.actions import Action, decode
+from ..plan.actions import Action, ChainsEdit, decode
 from ..plan.owned import UPLINK, Owned, from_plain
 from ..records import Kind, Record, all_numbers, all_texts, of_kind, texts_or_none
 from ..uplink_record import notes_of
@@ -129,7 +129,7 @@ def _actions(steps: Sequence[Any]) -> Iterator[Tuple[Action, List[Action]]]:
     """Each step's action with its inverse."""
     for step in steps:
         action, inverse = step
-        yield _action(action), [_action(one) for one in of_kind(inverse, "an inverse", list)]
+        yield action_of(action), [action_of(one) for one in of_kind(inverse, "an inverse", list)]
 
 
 def inverses(steps: Sequence[Any]) -> List[Action]:
@@ -137,7 +137,8 @@ def inverses(steps: Sequence[Any]) -> List[Action]:
     return [action for _done, inverse in reversed(list(_actions(steps))) for action in inverse]
 
 
-def _action(values: Any) -> Action:
+def action_of(values: Any) -> Action:
+    """The action that stands in a record."""
     name = of_kind(of_kind(values, "an action", list)[0], "an action's name", str)
     try:
         action = decode(values)
@@ -146,6 +147,11 @@ def _action(values: Any) -> Action:
     except TypeError:
         raise ValueError(f"an action {name} has other fields") from None
     _of_its_kinds(action, f"an action {name}")
+    if isinstance(action, ChainsEdit):
+        for _table, _chain, lines in (*action.before, *action.after):
+            all_texts((_table, _chain, *(lines or ())))
+        if [entry[:2] for entry in action.before] != [entry[:2] for entry in action.after]:
+            raise ValueError("an action ChainsEdit leads from some chains to others")
     return action
 
 

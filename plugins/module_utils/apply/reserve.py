@@ -7,16 +7,20 @@ import contextlib
 import os
 from typing import List
 
+from ..errors import KernelRefused
 from ..netns import Home
 
 _SPARE = 16  # a few namespaces, sockets and files, and what a program needs
 
 
 class Reserve:
-    """Use as a context manager."""
+    """Use as a context manager. Entering it raises KernelRefused."""
 
     def __enter__(self) -> Reserve:
-        self._home = Home()
+        try:
+            self._home = Home()
+        except OSError as error:
+            raise KernelRefused("the network namespace of this process: open", error.errno or 0) from error
         self._spare: List[int] = []
         with contextlib.suppress(OSError):
             while len(self._spare) < _SPARE:

@@ -43,7 +43,7 @@ def go_back(
         return see()
 
     try:
-        failures += _taken_back(started, go_home)
+        failures += taken_back(started, go_home)
         now = _insistently(seen)
         for _attempt in range(_ATTEMPTS):
             amends = [] if failures else mend(before.view, now.view, steps)
@@ -70,7 +70,7 @@ def ending(error: BaseException, left: Sequence[str], begun: bool) -> BaseExcept
     return error
 
 
-def _taken_back(started: Sequence[Started], go_home: Callable[[], None]) -> List[str]:
+def taken_back(started: Sequence[Started], go_home: Callable[[], None]) -> List[str]:
     """Undo step by step, last first. A step of which a part failed is tried again; why it still can't be undone."""
     failures: List[str] = []
     for one in reversed(started):

@@ -16,6 +16,7 @@ from .want import FirewallWant, GuestNetwork, SwitchPolicy, families, leads_loop
 
 if TYPE_CHECKING:
     from ..model import PublishedPort
+    from .chains import Chains
     from .difference import FirewallChange
     from .tables import Ruleset
 
@@ -32,6 +33,7 @@ __all__ = [
     "forget_flows",
     "held_chains",
     "installed",
+    "lead",
     "leads_loopback_out",
     "link_groups",
     "localnet_interfaces",
@@ -40,6 +42,7 @@ __all__ = [
     "observe",
     "outcome",
     "restore",
+    "rules_of",
     "standing",
     "warnings",
     "written_again",
@@ -74,11 +77,25 @@ def blank(netns: Optional[str], families: Sequence[int]) -> Tables:
     return programs.blank(netns, families)
 
 
-def restore(netns: Optional[str], backend: str, family: int, text: str, read_back: bool = True) -> None:
+def restore(netns: Optional[str], backend: str, family: int, text: str) -> None:
     """Write one transaction; see :mod:`.programs`."""
     from . import programs
 
-    programs.restore(netns, backend, family, text, read_back)
+    programs.restore(netns, backend, family, text)
+
+
+def lead(netns: Optional[str], backend: str, family: int, before: Chains, after: Chains) -> None:
+    """Change chains that may be others' too; see :mod:`.programs`."""
+    from . import programs
+
+    programs.lead(netns, backend, family, before, after)
+
+
+def rules_of(netns: Optional[str], backend: str, family: int) -> Ruleset:
+    """The rules of one backend; see :mod:`.programs`."""
+    from . import programs
+
+    return programs.rules_of(netns, backend, family)
 
 
 def held_chains(tables: Tables, change: FirewallChange) -> List[str]:

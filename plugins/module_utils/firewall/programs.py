@@ -10,7 +10,7 @@ import re
 import shutil
 import tempfile
 import time
-from typing import Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Callable, Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from ..errors import Conflict, HostwireError, KernelRefused, MissingOnHost, VerificationFailed
 from ..netns import inside
@@ -20,6 +20,9 @@ from . import matches
 from .difference import UNDO, applicable, is_done
 from .rules import DEVGROUP
 from .tables import Ruleset, Tables, choose, incompatible, parse
+
+if TYPE_CHECKING:
+    from .chains import Chains
 
 BACKENDS = ("nft", "legacy")
 _BASE = {4: "iptables", 6: "ip6tables"}
@@ -218,16 +221,54 @@ def _refuse_native(texts: Dict[Tuple[str, int], str], netns: Optional[str]) -> N
             )
 
 
-def restore(netns: Optional[str], backend: str, family: int, text: str, read_back: bool = True) -> None:
+class _Change(NamedTuple):
+    """What is to come of some rules: ``fitted`` makes the text for those that stand, "" where it is so already.
+
+    ``text``: what to give at once, without looking; ``watched``: what stands afterwards is looked at, whatever it said.
+    """
+
+    fitted: Callable[[Ruleset], str]
+    text: Optional[str] = None
+    watched: bool = True
+
+
+def restore(netns: Optional[str], backend: str, family: int, text: str) -> None:
     """Hand one transaction to ``iptables-restore --noflush``; each table in it is changed as a whole or not at all.
 
     The ``undo`` of a Swap can be given again and again, whatever part of the change was made. Waits for others' locks,
-    about half a minute at most. What stands then decides, not what the program says; with ``read_back`` False, of
-    rules that aren't only ours, nobody looks. Raises KernelRefused, MissingOnHost or TimedOut.
+    about half a minute at most. What stands then decides, not what the program says. Raises KernelRefused,
+    MissingOnHost or TimedOut.
     """
+
+    def fitted(there: Ruleset) -> str:
+        # What is to be deleted may be gone meanwhile, what is to be made may be there.
+        return "" if is_done(text, there) else applicable(text, there)
+
+    undoes = text.startswith(UNDO)
+    change = _Change(fitted, text, watched=undoes or _TAKES_AWAY.search(text) is not None)
+    _bring_about(netns, backend, family, change, looks=undoes)
+
+
+def lead(netns: Optional[str], backend: str, family: int, before: Chains, after: Chains) -> None:
+    """Change chains that may be others' too as ``before`` became ``after``, whatever stands in them; nothing if so.
+
+    Waits and raises as :func:`restore` does.
+    """
+    from .chains import leading  # loaded when it is needed: chains of our own alone are written as a whole
+
+    _bring_about(netns, backend, family, _Change(lambda there: leading(there, before, after)), looks=True)
+
+
+def rules_of(netns: Optional[str], backend: str, family: int) -> Ruleset:
+    """The rules of one backend. Raises as observe does."""
+    with inside(netns):
+        return _read_back(backend, family)
+
+
+def _bring_about(netns: Optional[str], backend: str, family: int, change: _Change, looks: bool) -> None:
     command = [_required(backend, family, "restore"), "--noflush", f"--wait={_LOCK_WAIT}"]
     with inside(netns):
-        failure = _written(command, text, backend, family, read_back)
+        failure = _written(command, change, backend, family, looks)
     if isinstance(failure, HostwireError):
         failure.prefix(f"{_where(netns)}: ")
         raise failure
@@ -236,24 +277,23 @@ def restore(netns: Optional[str], backend: str, family: int, text: str, read_bac
 
 
 def _written(
-    command: Sequence[str], text: str, backend: str, family: int, read_back: bool
+    command: Sequence[str], change: _Change, backend: str, family: int, looks: bool
 ) -> Union[str, HostwireError]:
-    """Write it, again if that is of use; why it isn't so, "" if it is."""
-    undoes = text.startswith(UNDO)
+    """Write it, again if that is of use; why it isn't so, "" if it is. ``looks``: at what stands, before the first."""
     failure: Union[str, HostwireError] = ""
-    tried, again = "", True
+    now, tried, again = change.text or "", "", True
     for attempt in range(_ATTEMPTS):
-        now = text
-        if read_back and (undoes or attempt):
-            # What is to be deleted may be gone meanwhile, what is to be made may be there.
+        if looks or attempt:
             try:
                 there = _read_back(backend, family)
             except HostwireError as error:
                 # It fits if the change was made as a whole: better than nothing, but nobody can see what became of it.
-                return failure if attempt else _blindly(command, text, error)
-            if is_done(text, there):
+                if attempt or change.text is None:
+                    return failure or error
+                return _blindly(command, change.text, error)
+            now = change.fitted(there)
+            if not now:
                 return ""
-            now = applicable(text, there)
         if not again and now == tried:
             break
         if attempt:
@@ -262,12 +302,11 @@ def _written(
         try:
             done = run(command, _WRITE_SECONDS, text=now, environment=_environment())
         except TimedOut as error:
-            return "" if read_back and is_done(text, _read_back(backend, family)) else error
+            return error if change.fitted(_read_back(backend, family)) else ""
         failure = _complaint(done) + _culprit(now, done.complaint)
         again = done.status < 0 or (done.status == _BUSY and "ermission denied" not in done.complaint)
         if done.status == 0:
-            looked_for = read_back and (undoes or _TAKES_AWAY.search(text))
-            if not looked_for or is_done(text, _read_back(backend, family)):
+            if not change.watched or not change.fitted(_read_back(backend, family)):
                 return ""
             failure = VerificationFailed(
                 f"{os.path.basename(command[0])}: it ended well, but not all of its work is done"

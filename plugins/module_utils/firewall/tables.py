@@ -19,7 +19,7 @@ GO_ON = (
     "AUDIT", "CHECKSUM", "CLASSIFY", "CONNMARK", "CONNSECMARK", "CT", "DSCP", "HL", "LED", "LOG", "MARK", "NFLOG",
     "NOTRACK", "RATEEST", "SECMARK", "SET", "TCPMSS", "TEE", "TOS", "TRACE", "TTL", "ULOG",
 )  # fmt: skip
-_BUILT_IN = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
+BUILT_IN = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
 _TARGET = re.compile(r" -[jg] (\S+)")
 _INCOMPATIBLE = re.compile(r"# Table `(\S+)' is incompatible")
 _DROPS = re.compile(r"^:(\S+) DROP", re.MULTILINE)
@@ -88,9 +88,9 @@ def whole(ruleset: Ruleset) -> str:
     lines: List[str] = []
     for table, chains in ruleset.items():
         lines.append(f"*{table}")
-        lines += (f":{chain} - [0:0]" for chain in chains if chain not in _BUILT_IN)
+        lines += (f":{chain} - [0:0]" for chain in chains if chain not in BUILT_IN)
         for chain, rules in chains.items():
-            lines += (f"-I{line[2:]}" for line in reversed(rules)) if chain in _BUILT_IN else rules
+            lines += (f"-I{line[2:]}" for line in reversed(rules)) if chain in BUILT_IN else rules
         lines.append("COMMIT")
     return "\n".join([*lines, ""])
 

@@ -3,21 +3,24 @@
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import json
 import os
-from typing import Any, Iterable, Iterator, List, NamedTuple, Sequence, Tuple, Type
+from types import MappingProxyType
+from typing import Any, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Type
 from urllib.parse import quote
 
-from .. import files, records
+from .. import records, state_directory
+from ..apply.file_edits import NETNS_FILES
 from ..docker_api import DOCKER_SOCKET, Api, NotFound
 from ..document.fields import ALL_DIGITS, NETNS_NAME
 from ..errors import Conflict, HostwireError, InvalidValue, MissingOnHost
 from ..records import Unusable, of_kind
 
 HOSTS, RESOLVER = "hosts", "resolv.conf"
-NETNS_FILES = "/etc/netns"
 HOST_FILE = "/etc/hosts"
+_NONE: Mapping[str, Optional[bytes]] = MappingProxyType({})
 
 
 class Place(NamedTuple):
@@ -97,34 +100,41 @@ def _of_container(name: str, docker_socket: str) -> List[Place]:
     return places
 
 
-def left_over(wanted: Iterable[Place], owner: str, state_dir: str) -> List[Place]:
-    """Files in which an earlier run may have left something, for guests that are no longer asked for."""
+def left_over(
+    wanted: Iterable[Place], owner: str, state_dir: str, contents: Mapping[str, Optional[bytes]] = _NONE
+) -> List[Place]:
+    """Files in which an earlier run may have left something, for guests that are no longer asked for.
+
+    ``contents`` are those of files that will be put back, None for one that goes. Raises Conflict.
+    """
     known = {place.path for place in wanted}
     found = [HOST_FILE]
     for kind in (HOSTS, RESOLVER):
-        found += sorted(glob.glob(f"{NETNS_FILES}/*/{kind}"))
+        pattern = f"{NETNS_FILES}/*/{kind}"
+        found += sorted({*glob.glob(pattern), *fnmatch.filter(contents, pattern)})
     places = [Place(path, os.path.basename(path), path, wanted=False) for path in found]
-    for path, label in _remembered(owner, state_dir):
+    for path, label in _remembered(owner, state_dir, contents):
         kind = HOSTS if label.endswith(f"/{HOSTS}") else RESOLVER
         places.append(Place(path, kind, label, mounted=True, wanted=False))
-    return [place for place in places if place.path not in known and os.path.isfile(place.path)]
+    return [place for place in places if place.path not in known and _is_file(place.path, contents)]
 
 
-def remember(places: Iterable[Place], owner: str, state_dir: str) -> None:
-    """Note the containers' files, which can't be found again when the engine no longer knows them by name."""
+def _is_file(path: str, contents: Mapping[str, Optional[bytes]]) -> bool:
+    return contents[path] is not None if path in contents else os.path.isfile(path)
+
+
+def noted(places: Iterable[Place]) -> Optional[bytes]:
+    """What is remembered of the containers' files, which the engine may no longer know by name; None for nothing."""
     mounted = sorted({(place.path, place.label) for place in places if place.mounted})
-    path = _memory(owner, state_dir)
-    if mounted:
-        if _remembered(owner, state_dir) != mounted:
-            files.write(path, json.dumps({"version": 1, "files": mounted}), 0o600)
-    elif os.path.exists(path):
-        files.remove(path)
+    return json.dumps({"version": 1, "files": mounted}).encode() if mounted else None
 
 
-def _remembered(owner: str, state_dir: str) -> List[Tuple[str, str]]:
-    path = _memory(owner, state_dir)
+def _remembered(owner: str, state_dir: str, contents: Mapping[str, Optional[bytes]]) -> List[Tuple[str, str]]:
+    path = memory_of(owner, state_dir)
     try:
-        record = records.load(path, "version", 1)
+        content = contents[path] if path in contents else memory(path)
+        text = None if content is None else content.decode("utf-8", "surrogateescape")
+        record = records.parsed(path, text, "version", 1)
         return [] if record is None else records.shaped(path, lambda: list(_noted(record.found["files"])))
     except Unusable as error:
         if not error.mendable:
@@ -142,5 +152,12 @@ def _noted(entries: Any) -> Iterator[Tuple[str, str]]:
         yield path, of_kind(label, "a label", str)
 
 
-def _memory(owner: str, state_dir: str) -> str:
+def memory(path: str) -> Optional[bytes]:
+    """What such a file holds. Raises as state_directory.read does."""
+    text = state_directory.read(path)
+    return None if text is None else text.encode("utf-8", "surrogateescape")
+
+
+def memory_of(owner: str, state_dir: str) -> str:
+    """The file in which an owner's containers' files are remembered."""
     return os.path.join(state_dir, f"{owner}.names")

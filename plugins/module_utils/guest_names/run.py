@@ -1,20 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read, plan, apply, verify: names in the files of guests. The effects are here and in hosts_file.writing."""
+"""Read, plan, apply, verify: names in the files of guests. Planned here; what writes is the executor."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 from typing import Any, ContextManager, Dict, List, NamedTuple, Optional, Sequence, Tuple, Type
 
-from .. import files
+from ..apply import file_edits
+from ..apply.journals import Foretold, Job, Journals, gone_on
 from ..docker_api import DOCKER_SOCKET
-from ..errors import Conflict, HostwireError, InvalidValue, VerificationFailed
-from ..hosts_file import writing
+from ..errors import Conflict, HostwireError, InvalidValue
 from ..hosts_file.entries import Entry, read_entries
 from ..hosts_file.run import owner_problems
 from ..hosts_file.run import planned as planned_hosts
-from ..hosts_file.spot import Spot, spot
+from ..spot import spot
 from ..state_directory import STATE_DIRECTORY, locked
 from ..visible import visible
 from . import places
@@ -46,13 +45,20 @@ class Edit(NamedTuple):
     after: Optional[bytes]
 
 
+class Outcome(NamedTuple):
+    """What a run did, or would do: ``plan`` begins with what an earlier run had left."""
+
+    plan: Tuple[str, ...]
+    edits: Tuple[Edit, ...]
+
+
 def run(
     asked: Asked, *, check: bool = False, state_dir: str = STATE_DIRECTORY, docker_socket: str = DOCKER_SOCKET
-) -> List[Edit]:
+) -> Outcome:
     """Make the files say what is asked for, and take the owner's names out of all others; ``check`` only plans.
 
-    Raises InvalidValue, Conflict, MissingOnHost, KernelRefused and VerificationFailed. Where a file can't be written,
-    those before it are put back.
+    Raises InvalidValue, Conflict, MissingOnHost, KernelRefused, VerificationFailed and Interrupted, after which all
+    files are as they were; else UndoFailed.
     """
     entries, problems = read_entries(asked.entries)
     resolver, more = read_resolver(asked.nameservers, asked.search)
@@ -62,15 +68,20 @@ def run(
         problems.append("host: is for entries alone; this host's own resolv.conf is left to whoever keeps it")
     if problems:
         raise InvalidValue(problems)
-    lock: ContextManager[None] = contextlib.nullcontext() if check else locked(state_dir, f"names {asked.owner!r}")
+    title = f"names {asked.owner!r}"
+    lock: ContextManager[None] = contextlib.nullcontext() if check else locked(state_dir, title)
     with lock:
         wanted = _wanted(asked, docker_socket)
-        edits = _planned(asked.owner, wanted, entries, resolver, state_dir)
+        journals = Journals(state_dir)
+        there = [*wanted, *places.left_over(wanted, asked.owner, state_dir)]
+        gone = gone_on(journals, _journal(asked.owner), [place.path for place in there], check)
+        there = [*wanted, *places.left_over(wanted, asked.owner, state_dir, gone.contents)]
+        edits = _planned(asked.owner, there, entries, resolver, gone)
         if asked.state == "present" and not wanted:
             _refuse_slip(asked, edits)
-        if not check:
-            _apply(edits, asked.owner, wanted, state_dir)
-    return edits
+        if edits and not check:
+            _write(journals, asked.owner, edits, wanted, title, state_dir)
+    return Outcome((*gone.lines, *(edit.line for edit in edits)), tuple(edits))
 
 
 def _wanted(asked: Asked, docker_socket: str) -> List[Place]:
@@ -98,19 +109,19 @@ def _refuse_slip(asked: Asked, edits: Sequence[Edit]) -> None:
 
 
 def _planned(
-    owner: str, wanted: Sequence[Place], entries: Sequence[Entry], resolver: Resolver, state_dir: str
+    owner: str, there: Sequence[Place], entries: Sequence[Entry], resolver: Resolver, gone: Foretold
 ) -> List[Edit]:
     problems: List[str] = []
     kind: Type[HostwireError] = Conflict
     edits: List[Optional[Edit]] = []
-    for place in [*wanted, *places.left_over(wanted, owner, state_dir)]:
+    for place in there:
         try:
             with spot(place.path) as file:
-                if place.kind == HOSTS:
-                    edits.append(_hosts_edit(place, file, owner, entries if place.wanted else (), state_dir))
-                else:
-                    asks = resolver if place.wanted else Resolver(())
-                    edits.append(_resolver_edit(place, file, owner, asks, state_dir))
+                content = gone.contents.get(place.path, file.read())
+            if place.kind == HOSTS:
+                edits.append(_hosts_edit(place, content, owner, entries if place.wanted else ()))
+            else:
+                edits.append(_resolver_edit(place, content, owner, resolver if place.wanted else Resolver(())))
         except (Conflict, InvalidValue) as error:
             if place.wanted or isinstance(error, Conflict):  # an odd file without names of ours is no concern
                 problems += error.problems
@@ -120,8 +131,8 @@ def _planned(
     return [edit for edit in edits if edit is not None and edit.before != edit.after]
 
 
-def _hosts_edit(place: Place, file: Spot, owner: str, entries: Sequence[Entry], state_dir: str) -> Edit:
-    outcome = planned_hosts(file, owner, entries, state_dir)
+def _hosts_edit(place: Place, content: Optional[bytes], owner: str, entries: Sequence[Entry]) -> Edit:
+    outcome = planned_hosts(place.path, content, owner, entries)
     added = [entry.line for entry in outcome.after if entry not in outcome.before]
     gone = [entry.line for entry in outcome.before if entry not in outcome.after]
     if len(added) + len(gone) > _MANY:
@@ -129,13 +140,11 @@ def _hosts_edit(place: Place, file: Spot, owner: str, entries: Sequence[Entry], 
     else:
         words = [f"{what} {visible(line)}" for what, lines in (("remove", gone), ("add", added)) for line in lines]
     line = f"{place.label}: {', '.join(words) or 'write the block in its usual form'}"
-    return Edit(place, line, file.read(), outcome.content_after)
+    return Edit(place, line, content, outcome.content_after)
 
 
-def _resolver_edit(place: Place, file: Spot, owner: str, asks: Resolver, state_dir: str) -> Optional[Edit]:
-    content = file.read()
-    torn = writing.torn(file, state_dir)
-    now = None if content is None else taken_apart(content if torn is None else torn)
+def _resolver_edit(place: Place, content: Optional[bytes], owner: str, asks: Resolver) -> Optional[Edit]:
+    now = None if content is None else taken_apart(content)
     ours = now is not None and now.owner == owner
     if not asks.nameservers:
         if now is None or not ours:
@@ -169,51 +178,23 @@ def _refuse(place: Place, owner: Optional[str], asks: Resolver, words: str) -> N
         )
 
 
-def _apply(edits: Sequence[Edit], owner: str, wanted: Sequence[Place], state_dir: str) -> None:
-    """Write each file; if one can't be, put back those before it."""
-    done: List[Edit] = []
-    if edits:
-        places.remember([*wanted, *(edit.place for edit in edits)], owner, state_dir)
-    try:
-        for edit in edits:
-            _write(edit, state_dir)
-            done.append(edit)
-    except HostwireError as error:
-        for edit in reversed(done):
-            try:
-                _write(edit._replace(before=edit.after, after=edit.before), state_dir)
-            except HostwireError as undo:
-                error.append(f"and it could not be put back: {undo}")
-        raise
-    if edits:
-        places.remember(wanted, owner, state_dir)
+def _write(
+    journals: Journals, owner: str, edits: Sequence[Edit], wanted: Sequence[Place], title: str, state_dir: str
+) -> None:
+    """Write each file, and what is remembered of containers' last; if any can't be, all of them are put back."""
+    from ..apply.jobs import carry_out, step  # loaded when it is needed: most runs change nothing
+
+    steps = []
+    for number, (place, _line, before, after) in enumerate(edits):
+        edit = file_edits.planned(place.path, before, after, place.label, place.mounted)
+        steps.append(step(edit, number))
+    memory = places.memory_of(owner, state_dir)
+    was, will = places.memory(memory), places.noted(wanted)
+    if was != will:
+        steps.append(step(file_edits.planned(memory, was, will, f"file {memory}", private=True), len(edits)))
+    lines = (*(edit.line for edit in edits), f"file {memory}")
+    carry_out(Job(_journal(owner), title, lines, tuple(steps), {}), journals, lambda: None)
 
 
-def _write(edit: Edit, state_dir: str) -> None:
-    """Make a file what it is to be, if it is still what was read; a write that fails leaves it as it was.
-
-    A namespace's directory comes with its first file and goes with its last.
-    """
-    directory = os.path.dirname(edit.place.path)
-    below = directory.startswith(f"{places.NETNS_FILES}/")
-    if edit.after is not None and below:
-        files.make_directory(directory)
-    try:
-        with spot(edit.place.path) as file:
-            _demand(file, edit.before, edit.place)
-            writing.write(file, edit.after, state_dir, in_place=edit.place.mounted)
-            _demand(file, edit.after, edit.place)
-    finally:
-        if below:
-            files.remove_empty(directory)
-
-
-def _demand(file: Spot, content: Optional[bytes], place: Place) -> None:
-    """Raise VerificationFailed where a file holds something else."""
-    if file.read() != content:
-        raise VerificationFailed(f"{place.label}: somebody else wrote to it meanwhile; run this again")
-
-
-def plan(edits: Sequence[Edit]) -> Tuple[str, ...]:
-    """A line for each file."""
-    return tuple(edit.line for edit in edits)
+def _journal(owner: str) -> str:
+    return f"names.{owner}"

@@ -1,20 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read, plan, apply, verify: a block of a hosts file. The effects are here."""
+"""Read, plan, apply, verify: a block of a hosts file. Planned here; what writes is the executor."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 from typing import Any, ContextManager, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
+from ..apply import file_edits
+from ..apply.journals import Job, Journals, gone_on
 from ..document.fields import DOCUMENT_NAME
-from ..errors import Conflict, InvalidValue, MissingOnHost, VerificationFailed
+from ..errors import Conflict, InvalidValue, MissingOnHost
 from ..plan.settings import HEADER
+from ..spot import spot
 from ..state_directory import STATE_DIRECTORY, locked
 from ..visible import visible, visible_lines
-from . import writing
 from .entries import Entry, conflicts, read_entries
-from .spot import Spot, spot
 from .text import HostsText, encoding_of, joined, others, own, remade_by, split
 
 _DOCUMENTS = HEADER.partition("{")[0].encode()  # how a file begins that a document has whole
@@ -47,7 +49,7 @@ def run(
     """Make the owner's block in the file at ``path`` hold these entries, or take it away; ``check`` only plans.
 
     Raises InvalidValue, Conflict (a name that has another address there, a damaged block), MissingOnHost (no such
-    directory), KernelRefused and VerificationFailed.
+    directory), KernelRefused, VerificationFailed and Interrupted, after which the file is as it was; else UndoFailed.
     """
     entries, problems = read_entries(values if present else ())
     problems += owner_problems(owner)
@@ -59,12 +61,20 @@ def run(
         place.read()  # what is no hosts file is refused before anything is made, the lock too
         lock: ContextManager[None] = contextlib.nullcontext() if check else locked(state_dir, f"hosts file {path}")
         with lock:
-            outcome = planned(place, owner, entries if present else None, state_dir)
+            journals, name = Journals(state_dir), f"hosts.{hashlib.sha256(os.fsencode(path)).hexdigest()[:16]}"
+            gone = gone_on(journals, name, [path], check)
+            content = gone.contents.get(path, place.read())
+            outcome = planned(path, content, owner, entries if present else None)
             if outcome.plan and not check:
-                writing.write(place, outcome.content_after, state_dir)
-                if place.read() != outcome.content_after:
-                    raise VerificationFailed(f"{path}: somebody else wrote to it at the same time; run this again")
-            return outcome
+                _write(journals, name, path, outcome)
+            return outcome._replace(plan=(*gone.lines, *outcome.plan))
+
+
+def _write(journals: Journals, name: str, path: str, outcome: Outcome) -> None:
+    from ..apply.jobs import carry_out, step  # loaded when it is needed: most runs change nothing
+
+    edit = file_edits.planned(path, outcome.content_before, outcome.content_after, path)
+    carry_out(Job(name, f"hosts file {path}", (f"file {path}",), (step(edit),), {}), journals, lambda: None)
 
 
 def owner_problems(owner: str) -> List[str]:
@@ -81,14 +91,11 @@ def shown(content: Optional[bytes]) -> str:
     return visible_lines((content or b"")[len(encoding.mark) :].decode(codec, "replace"))
 
 
-def planned(place: Spot, owner: str, entries: Optional[Sequence[Entry]], state_dir: str) -> Outcome:
-    """What is to be done to the file so that the owner's block holds these entries; None takes the block away.
+def planned(path: str, content: Optional[bytes], owner: str, entries: Optional[Sequence[Entry]]) -> Outcome:
+    """What is to be done to a file that holds this, so that the owner's block holds these entries; None takes it away.
 
     Raises Conflict and InvalidValue; changes nothing.
     """
-    path = place.path
-    torn = writing.torn(place, state_dir)
-    content = place.read() if torn is None else torn
     if entries and content is not None and content.startswith(_DOCUMENTS):
         document = content[len(_DOCUMENTS) :].partition(b":")[0].decode(errors="replace")
         raise Conflict(
@@ -108,8 +115,6 @@ def planned(place: Spot, owner: str, entries: Optional[Sequence[Entry]], state_d
     block = None if entries is None or not entries else [entry.line for entry in entries]
     after = content if block is None and text.block is None else joined(text, owner, block)
     plan = _lines(path, before, list(entries or ()), text, changed=after != content)
-    if torn is not None:
-        plan.insert(0, f"{path}: finish what a run that was killed left half-written")
     return Outcome(tuple(plan), tuple(before), tuple(entries or ()), content, after)
 
 

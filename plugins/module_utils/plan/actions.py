@@ -169,6 +169,36 @@ class TableSet(NamedTuple):
     text: str
 
 
+class FileEdit(NamedTuple):
+    """Make a file that may be somebody else's, too, hold another text, if it still holds this one; None: no file.
+
+    ``label`` is what a plan calls it. ``mounted``: it is written in place, for it is mounted elsewhere. ``private``:
+    where it is made, it is for its owner alone. ``uid``: the owner's number; another one's file is another file.
+    """
+
+    netns: Optional[str]  # always None, as above
+    path: str
+    before: Optional[str]
+    after: Optional[str]
+    label: str
+    mounted: bool
+    private: bool
+    uid: Optional[int]
+
+
+class ChainsEdit(NamedTuple):
+    """Change chains that may be others', too: each table, chain and its rules as they were and as they will be.
+
+    None: there is no such chain.
+    """
+
+    netns: Optional[str]
+    backend: str
+    family: int
+    before: Tuple[Tuple[str, str, Optional[Tuple[str, ...]]], ...]
+    after: Tuple[Tuple[str, str, Optional[Tuple[str, ...]]], ...]
+
+
 class FlowsForget(NamedTuple):
     """Delete the connection tracking entries of published ports: (protocol, port, last port, address)."""
 
@@ -230,6 +260,8 @@ Action = Union[
     SysctlSet,
     FileSet,
     TableSet,
+    FileEdit,
+    ChainsEdit,
     FlowsForget,
     UplinkAttach,
     UplinkDetach,
@@ -254,6 +286,8 @@ _CLASSES: Tuple[Type[Any], ...] = (
     SysctlSet,
     FileSet,
     TableSet,
+    FileEdit,
+    ChainsEdit,
     FlowsForget,
     UplinkAttach,
     UplinkDetach,
@@ -261,6 +295,13 @@ _CLASSES: Tuple[Type[Any], ...] = (
     UplinkForfeit,
 )
 _BY_NAME: Dict[str, Type[Any]] = {cls.__name__: cls for cls in _CLASSES}
+
+
+def reversed_edit(edit: Union[FileEdit, ChainsEdit]) -> Action:
+    """What takes it back. The tables of chains are in the other order then: what opens goes before what closes."""
+    if isinstance(edit, FileEdit):
+        return edit._replace(before=edit.after, after=edit.before)
+    return edit._replace(before=edit.after[::-1], after=edit.before[::-1])
 
 
 class Step(NamedTuple):

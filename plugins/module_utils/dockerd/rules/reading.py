@@ -57,6 +57,11 @@ def asked(configuration: Configuration, engine: Engine) -> Asked:
     )
 
 
+def native_too(engine: Engine) -> bool:
+    """Whether its rules may be nft's own."""
+    return engine.firewall == "nftables" or engine.release >= (29, 0, 0)
+
+
 def read(engine: Engine, options: Optional[Asked] = None, listing: Optional[Listing] = None) -> Reading:
     """Read the rules, unless ``listing`` is given, and judge them by what this engine writes with these options.
 
@@ -64,7 +69,7 @@ def read(engine: Engine, options: Optional[Asked] = None, listing: Optional[List
     """
     options = options or Asked()
     if listing is None:
-        listing = read_listing(native=engine.firewall == "nftables" or engine.release >= (29, 0, 0))
+        listing = read_listing(native=native_too(engine))
     found = recognise(listing.rulesets, engine, listing.backend, listing.native)
     if found.name == NFTABLES.name:
         return Reading(found, "nftables", _nftables(listing), listing, {})

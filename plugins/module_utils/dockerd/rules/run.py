@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The task of docker_chains: read, plan, write one transaction per family, look again. The effects are here."""
+"""The task of docker_chains: read, plan, one step per family, look again; planned here, the executor writes."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
+from ...apply.journals import DOING, Foretold, Job, Journals, gone_on
 from ...docker_api import Api
 from ...errors import HostwireError, MissingOnHost, VerificationFailed
-from ...firewall.programs import restore
+from ...firewall.chains import led
 from ...privilege import demand
 from ...state_directory import STATE_DIRECTORY, locked
 from .. import service
@@ -23,14 +24,18 @@ from ..readdress.restart import demand_restartable
 from ..readdress.verify import Before, await_right, steady
 from .access import CHAIN as USER
 from .access import Access, needs, rendered
+from .listing import read_listing
 from .own import leads_to_user_rules
-from .reading import Asked, Reading, asked, read
+from .reading import Asked, Reading, asked, native_too, read
 from .transaction import Transaction
 from .unmanaged import OwnRules, unmanaged, user_jump, user_rendered
 
 _NAMES = {4: "ipv4", 6: "ipv6"}
 _RESTART_SECONDS = 120.0
 _CONTAINER_SECONDS = 60.0
+_NOTHING = Foretold()
+_JOURNAL = "docker_chains"
+_RAN = "ran"  # the note of a journal that a restart of Docker was begun: what ran before it, by id, its name
 
 
 class Wish(NamedTuple):
@@ -62,7 +67,8 @@ def run(wish: Wish, check: bool, api: Api) -> Done:
     """Do it, or in check mode only tell it.
 
     Raises MissingOnHost without an engine, iptables, the right to use it or a place for the rules; Conflict while
-    another run changes this host; KernelRefused; VerificationFailed where the rules aren't right in the end.
+    another run changes this host; KernelRefused, Interrupted, VerificationFailed where the rules aren't right in the
+    end: after each of these they are as they were; else UndoFailed.
     """
     demand(False)
     with contextlib.nullcontext() if check else locked(STATE_DIRECTORY, "docker_chains"):
@@ -71,7 +77,9 @@ def run(wish: Wish, check: bool, api: Api) -> Done:
 
 def _go(wish: Wish, check: bool, api: Api) -> Done:
     clock = Clock()
-    situation = _read(api)
+    journals = Journals(STATE_DIRECTORY)
+    gone = gone_on(journals, _JOURNAL, (), check, lambda job: _resume(api, job))
+    situation = _read(api, gone)
     clock.lap("read")
     transactions = _plan(wish, situation)
     lacking = () if wish.absent else _unrepairable(situation.reading)
@@ -83,20 +91,30 @@ def _go(wish: Wish, check: bool, api: Api) -> Done:
     before, after = _states(transactions, situation.reading)
     clock.lap("plan")
     if not check and plan:
-        _write(transactions, situation.reading.backend)
-        clock.lap("apply")
-        if restarts:
-            _restart(api, situation.engine)
-            clock.lap("restart")
-        lacking = _verified(wish, _read(api))
+        restart = _Restart(api, situation.engine, journals) if restarts else None
+        job = _job(transactions, situation.reading.backend)
+
+        def finish() -> Tuple[str, ...]:
+            clock.lap("apply")
+            if restart is not None:
+                restart.do(job)
+                clock.lap("restart")
+            return _verified(wish, _read(api))
+
+        lacking = _carried_out(job, journals, finish, restart)
         clock.lap("verify")
-    return Done(tuple(plan), before, after, lacking, restarts, clock.timings)
+    return Done((*gone.lines, *plan), before, after, lacking, restarts, clock.timings)
 
 
-def _read(api: Api) -> _Situation:
+def _read(api: Api, gone: Foretold = _NOTHING) -> _Situation:
     engine = read_engine(api)
     options = asked(read_configuration(), engine)
-    return _Situation(engine, options, read(engine, options))
+    listing = read_listing(native=native_too(engine))
+    for edit in gone.chains:
+        if edit.backend == listing.backend:
+            there = listing.rulesets.get(edit.family, {})
+            listing.rulesets[edit.family] = led(there, edit.after, edit.before)
+    return _Situation(engine, options, read(engine, options, listing))
 
 
 def _unrepairable(reading: Reading) -> Tuple[str, ...]:
@@ -167,35 +185,80 @@ def _states(transactions: Sequence[Transaction], reading: Reading) -> Tuple[Dict
     return before, after
 
 
-def _write(transactions: Sequence[Transaction], backend: str) -> None:
-    written: List[str] = []
-    for transaction in transactions:
-        if not transaction.text:
-            continue
+def _job(transactions: Sequence[Transaction], backend: str) -> Job:
+    from ...apply.jobs import step  # loaded when it is needed: most runs change nothing
+
+    edits = [transaction.edit(backend) for transaction in transactions if transaction.text]
+    lines = tuple(f"the rules of {_NAMES[edit.family]}" for edit in edits)
+    steps = tuple(step(edit, number) for number, edit in enumerate(edits))
+    return Job(_JOURNAL, "docker_chains", lines, steps, {})
+
+
+def _carried_out(
+    job: Job, journals: Journals, finish: Callable[[], Tuple[str, ...]], restart: Optional[_Restart]
+) -> Tuple[str, ...]:
+    from ...apply.jobs import carry_out  # as above
+
+    return carry_out(job, journals, finish, restart.mend if restart else lambda: None)
+
+
+class _Restart:
+    """A restart of Docker, after which the containers that ran run again, whatever their policy."""
+
+    def __init__(self, api: Api, engine: Engine, journals: Journals) -> None:
+        self._api = api
+        self._journals = journals
+        self._back = [container for container in engine.running() if not container.auto_remove]
+        self._ran = {container.id: container.name for container in self._back}
+        self._begun = False
+
+    def do(self, job: Job) -> None:
+        """Restart it. Raises VerificationFailed."""
+        job.notes[_RAN] = self._ran  # whatever is written from now on says it
+        self._journals.write(job, DOING)
+        self._begun = True
+        init = service.detect()
+        service.prepare(init)
+        service.stop(init)
+        _start(self._api, init, self._ran)
+        await_right(self._api, Expected(), Before(steady=steady(self._back)), _CONTAINER_SECONDS)
+
+    def mend(self) -> Optional[List[str]]:
+        """Once more, where it failed. What doesn't run as it did, a line each; None where it was never begun."""
+        if not self._begun:
+            return None
         try:
-            restore(None, backend, transaction.family, transaction.text, read_back=False)
-        except HostwireError as error:
-            if written:
-                error.append(f"the rules of {', '.join(written)} are changed already; run it again once this is solved")
-            raise
-        written.append(_NAMES[transaction.family])
+            _start_anew(self._api, self._ran)
+        except (HostwireError, OSError) as error:
+            return list(error.problems) if isinstance(error, HostwireError) else [f"Docker: {error}"]
+        return []
 
 
-def _restart(api: Api, engine: Engine) -> None:
-    """Restart Docker; containers that ran run again, whatever their policy. Raises VerificationFailed."""
-    back = [container for container in engine.running() if not container.auto_remove]
-    names = {container.id: container.name for container in engine.containers}
+def _start_anew(api: Api, ran: Dict[str, str]) -> None:
+    """Start Docker, if it doesn't answer, and the containers that ran. Raises HostwireError."""
+    if api.answers():
+        start_again(api, list(ran), ran, _CONTAINER_SECONDS)
+        return
     init = service.detect()
     service.prepare(init)
-    service.stop(init)
+    _start(api, init, ran)
+
+
+def _start(api: Api, init: str, ran: Dict[str, str]) -> None:
     began = service.start(init, seconds=_RESTART_SECONDS)
     deadline = time.monotonic() + _RESTART_SECONDS
     while not api.answers():
         if time.monotonic() > deadline:
             raise VerificationFailed(f"dockerd was restarted and doesn't answer: {service.last_words(init, began)}")
         time.sleep(0.1)
-    start_again(api, [container.id for container in back], names, _CONTAINER_SECONDS)
-    await_right(api, Expected(), Before(steady=steady(back)), _CONTAINER_SECONDS)
+    start_again(api, list(ran), ran, _CONTAINER_SECONDS)
+
+
+def _resume(api: Api, job: Job) -> None:
+    """After a run that was broken off while it restarted Docker: what it stopped runs again. Raises HostwireError."""
+    ran = job.notes.get(_RAN)
+    if isinstance(ran, dict) and ran:
+        _start_anew(api, {str(one): str(name) for one, name in ran.items()})
 
 
 def _verified(wish: Wish, situation: _Situation) -> Tuple[str, ...]:

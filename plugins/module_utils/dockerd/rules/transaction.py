@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One ``iptables-restore --noflush`` per family, written down while its outcome is reckoned: pure."""
+"""What the chains of one family are to be, reckoned change by change, each with a line for the plan: pure."""
 
 from __future__ import annotations
 
-from typing import Collection, Dict, List, Sequence, Tuple
+from typing import Collection, Dict, List, Optional, Sequence, Tuple
 
+from ...firewall.chains import Chains, leading
 from ...firewall.rules import Jump
 from ...firewall.tables import Ruleset, owned_marks, target_of
+from ...plan.actions import ChainsEdit
 from .damage import Damage
 from .order import edits
 from .unmanaged import CHAINS, OwnRules, standing
@@ -16,41 +18,18 @@ _ORDER = ("raw", "filter", "nat")
 
 
 class _Table:
-    """One table as it changes. Declared chains come first in the text, emptied; chains that go come last."""
+    """One table as it changes."""
 
     def __init__(self, name: str, chains: Dict[str, List[str]]) -> None:
         self.name = name
         self.chains = {chain: list(lines) for chain, lines in chains.items()}
-        self._declared: List[str] = []
-        self._lines: List[str] = []
-        self._gone: List[str] = []
-
-    def declare(self, chain: str) -> None:
-        self.chains[chain] = []
-        self._declared.append(f":{chain} - [0:0]")
 
     def delete(self, line: str) -> None:
         self.chains[line.split(" ", 2)[1]].remove(line)
-        self._lines.append(f"-D{line[2:]}")
 
     def insert(self, line: str, position: int) -> None:
         """``position`` counts from 1."""
-        dummy, chain, rule = line.split(" ", 2)
-        self.chains.setdefault(chain, []).insert(position - 1, line)
-        self._lines.append(f"-I {chain} {position} {rule}")
-
-    def append(self, line: str) -> None:
-        self.chains[line.split(" ", 2)[1]].append(line)
-        self._lines.append(line)
-
-    def drop(self, chain: str) -> None:
-        del self.chains[chain]
-        self._gone.append(f"-X {chain}")
-
-    @property
-    def text(self) -> str:
-        lines = [*self._declared, *self._lines, *self._gone]
-        return "\n".join([f"*{self.name}", *lines, "COMMIT", ""]) if lines else ""
+        self.chains.setdefault(line.split(" ", 2)[1], []).insert(position - 1, line)
 
 
 class Transaction:
@@ -62,12 +41,24 @@ class Transaction:
     def __init__(self, family: int, present: Ruleset) -> None:
         self.family = family
         self.plan: List[str] = []
+        self._present = present
         self._tables = {name: _Table(name, present.get(name, {})) for name in _ORDER}
 
     @property
     def text(self) -> str:
         """The whole for iptables-restore, filter before nat; "" if there is nothing to do."""
-        return "".join(self._tables[name].text for name in _ORDER)
+        edit = self.edit("")
+        return leading(self._present, edit.before, edit.after)
+
+    def edit(self, backend: str) -> ChainsEdit:
+        """The chains that differ, as they stand there and as they will."""
+        old, new = self.changed(self._present)
+        places = [(table, chain) for table in _ORDER for chain in {**old.get(table, {}), **new.get(table, {})}]
+
+        def chains(ruleset: Ruleset) -> Chains:
+            return tuple((table, chain, _lines(ruleset.get(table, {}).get(chain))) for table, chain in places)
+
+        return ChainsEdit(None, backend, self.family, chains(old), chains(new))
 
     def changed(self, present: Ruleset) -> Tuple[Ruleset, Ruleset]:
         """The chains that differ: as they stand there and as they will."""
@@ -89,7 +80,7 @@ class Transaction:
             chains = list(dict.fromkeys(one.chain for one in mine if one.table == name))
             for chain in chains:
                 if chain not in table.chains and chain.startswith("DOCKER"):
-                    table.declare(chain)
+                    table.chains[chain] = []
                     self._say(name, f"make chain {chain}")
             for chain in chains:
                 stale = [one.rule for one in mine if (one.table, one.chain, one.kind) == (name, chain, _STALE)]
@@ -125,8 +116,7 @@ class Transaction:
             self._jumps(table, led_to, [jump for jump in jumps if jump.chain in led_to])
             for chain in mine:
                 if (name, chain) not in wanted.chains and chain in table.chains:
-                    table.declare(chain)
-                    table.drop(chain)
+                    del table.chains[chain]
                     self._say(name, f"remove chain {chain}")
 
     def _chains(self, table: _Table, mine: Sequence[str], wanted: OwnRules) -> None:
@@ -146,9 +136,7 @@ class Transaction:
             if not fresh and not gone:
                 self._say(table.name, f"{chain}: put in order")
             if rules:
-                table.declare(chain)
-                for rule in rules:
-                    table.append(rule.line)
+                table.chains[chain] = [rule.line for rule in rules]
 
     def _jumps(self, table: _Table, mine: Collection[str], wanted: Sequence[Jump]) -> None:
         right = {jump.parent: standing(table.chains.get(jump.parent, []), jump) for jump in wanted}
@@ -166,6 +154,10 @@ class Transaction:
             if jump.parent not in present:
                 table.insert(jump.rule.line, 1)
                 self._say(table.name, f"{jump.parent}: add a jump to {jump.chain}")
+
+
+def _lines(lines: Optional[Sequence[str]]) -> Optional[Tuple[str, ...]]:
+    return None if lines is None else tuple(lines)
 
 
 _STALE = "stale-masquerade"

@@ -14,22 +14,24 @@ import os
 import stat
 from typing import Iterator, Optional, Tuple
 
-from .. import files
-from ..directories import open_directory, open_file, others_add, read_at_most, trusted
-from ..errors import Conflict, InvalidValue, KernelRefused, MissingOnHost, VerificationFailed
+from . import files
+from .directories import open_directory, open_file, others_add, read_at_most, trusted
+from .errors import Conflict, InvalidValue, KernelRefused, MissingOnHost, VerificationFailed
 
 # Bytes. The longest lists that people keep in a hosts file, of advertisers, have a few million.
 LIMIT = 16 << 20
 
 
 class Spot:
-    """A file by its name in an open directory; ``path`` is what a user calls it."""
+    """A file by its name in an open directory; ``path`` is what a user calls it, ``mode`` is for one that is made."""
 
-    def __init__(self, path: str, directory: Optional[int]) -> None:
+    def __init__(self, path: str, directory: Optional[int], mode: int = 0o644) -> None:
         self.path = path
+        self._mode = mode
         self._name = os.path.basename(path)
         self._directory = directory
         self._looked = False
+        self.uid: Optional[int] = None  # of the owner of what was read last
         self._read: Optional[Tuple[int, int]] = None  # device and inode of what was read last; None: it wasn't there
 
     @property
@@ -49,11 +51,11 @@ class Spot:
             fd = open_file(self._name, self._directory)
             self._looked = True
             if fd is None:
-                self._read = None
+                self._read = self.uid = None
                 return None
             status = os.fstat(fd)
             self._refuse_lent(status, fd)
-            self._read = status.st_dev, status.st_ino
+            self._read, self.uid = (status.st_dev, status.st_ino), status.st_uid
             content = read_at_most(fd, LIMIT)
         except OSError as error:
             raise self._refused(error, "read") from error
@@ -98,7 +100,7 @@ class Spot:
             old = open_file(self._name, directory)
             try:
                 self._refuse_another(old)
-                files.make(beside, content, lambda fd: _dress(old, fd), directory)
+                files.make(beside, content, lambda fd: _dress(old, fd, self._mode), directory)
             finally:
                 if old is not None:
                     os.close(old)
@@ -146,29 +148,51 @@ class Spot:
         except OSError as error:
             raise KernelRefused(f"file {self.path}: remove", error.errno or 0) from error
 
+    def is_tidy(self) -> bool:
+        """Whether nothing lies beside the file that was to replace it."""
+        if self._directory is None:
+            return True
+        try:
+            os.stat(f".{self._name}.new", dir_fd=self._directory, follow_symlinks=False)
+        except FileNotFoundError:
+            return True
+        return False
+
+    def tidy(self) -> None:
+        """Remove what a run that was killed left beside. Raises KernelRefused."""
+        if self._directory is not None:
+            try:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(f".{self._name}.new", dir_fd=self._directory)
+            except OSError as error:
+                raise self._refused(error, "tidy up") from error
+
     def _there(self) -> int:
         if self._directory is None:
             raise MissingOnHost(f"path: there is no directory {os.path.dirname(self.path)}")
         return self._directory
 
 
-def _dress(old: Optional[int], fd: int) -> None:
+def _dress(old: Optional[int], fd: int, mode: int) -> None:
     if old is None:
-        os.fchmod(fd, 0o644)
+        os.fchmod(fd, mode)
     else:
         files.look_like(old, fd)
 
 
 @contextlib.contextmanager
-def spot(path: str) -> Iterator[Spot]:
-    """Hold the directory of a file open. Raises InvalidValue, Conflict and KernelRefused; see open_directory."""
+def spot(path: str, mode: int = 0o644) -> Iterator[Spot]:
+    """Hold the directory of a file open; ``mode`` is for one that is made.
+
+    Raises InvalidValue, Conflict and KernelRefused; see open_directory.
+    """
     if not os.path.isabs(path):
         raise InvalidValue(f"path: {path} has to begin with /")
     if os.path.basename(path) in ("", ".", ".."):
         raise InvalidValue(f"path: {path} is a directory")
     directory = open_directory(os.path.dirname(path))
     try:
-        yield Spot(path, directory)
+        yield Spot(path, directory, mode)
     finally:
         if directory is not None:
             os.close(directory)

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a job of an earlier run has left, killed or unable to undo: undone first, or ended where all of it was done."""
+
+from __future__ import annotations
+
+from typing import Callable, Dict, List, Optional, Sequence
+
+from ..errors import UndoFailed
+from ..interruption import heeded, undisturbed
+from ..plan.actions import Action, ChainsEdit, FileEdit
+from . import file_edits
+from .executor import Executor, Started
+from .file_edits import AFTER, BEFORE, HALF
+from .jobs import standing, undone
+from .journals import DOING, Foretold, Job, Journals, Unfinished
+from .reserve import Reserve
+
+_TOOL = {4: "iptables", 6: "ip6tables"}
+
+
+def go_on(journals: Journals, unfinished: Sequence[Unfinished], check: bool, resume: Callable[[Job], None]) -> Foretold:
+    """Undo these jobs, and say so; with ``check`` only tell what there will be then.
+
+    ``resume`` does what else a job needs to be over. Raises UndoFailed with what is left, and the journal stays.
+    """
+    lines: List[str] = []
+    contents: Dict[str, Optional[bytes]] = {}
+    chains: List[ChainsEdit] = []
+    for one in unfinished:
+        states = [_standing(one, step.action) for step in one.job.steps]
+        over = one.phase == DOING and set(states) <= {AFTER}
+        positions = [] if over else [place for place, state in enumerate(states) if state in (AFTER, HALF)]
+        lines += _lines(one, positions, states)
+        if not check:
+            with heeded(), undisturbed():
+                _end(journals, one.job, positions, resume)
+            continue
+        for place in reversed(positions):
+            edit = one.job.steps[place].action
+            if isinstance(edit, FileEdit):
+                contents[edit.path] = file_edits.content(edit.before)
+            elif isinstance(edit, ChainsEdit):
+                chains.append(edit)
+    return Foretold(tuple(lines), contents, tuple(chains))
+
+
+def _standing(one: Unfinished, edit: Action) -> str:
+    """What is there of an edit; rules went with the kernel that had them."""
+    if isinstance(edit, FileEdit) or (isinstance(edit, ChainsEdit) and one.alive):
+        return standing(edit)
+    return BEFORE
+
+
+def _lines(one: Unfinished, positions: Sequence[int], states: Sequence[str]) -> List[str]:
+    lines: List[str] = []
+    for place in positions:
+        edit = one.job.steps[place].action
+        name = edit.label if isinstance(edit, FileEdit) else _TOOL[edit.family] if isinstance(edit, ChainsEdit) else ""
+        if isinstance(edit, FileEdit) and states[place] == HALF:
+            lines.append(f"{name}: finish what a run that was killed left half-written")
+        else:
+            lines.append(f"{name}: take back what a run that was broken off has done")
+    return lines or [f"{one.job.title}: end a run that was broken off"]
+
+
+def _end(journals: Journals, job: Job, positions: List[int], resume: Callable[[Job], None]) -> None:
+    with Reserve() as reserve:
+        executor = Executor()
+        executor.begun = list(positions)
+        left = undone([Started(job, executor)], reserve.go_home)
+        reserve.go_home()
+    if left:
+        words = f"{job.title}: a run was broken off, and not all could be put back:"
+        raise UndoFailed([words, *left, "the next run goes on from there"])
+    for step in job.steps:
+        if isinstance(step.action, FileEdit):
+            file_edits.tidy(step.action)
+    resume(job)
+    journals.drop(job)
