@@ -68,6 +68,7 @@ def scenarios() -> list[str]:
 # Two processes, each with whole files: each test has a private host, but those of one file may share what they prepare.
 IN_PARALLEL = ("-n", "2", "--dist", "loadfile")
 
+SWEEP_MINUTES = 15 if os.environ.get("HOSTWIRE_SWEEPS") != "all" else 24 * 60
 ATTACK_MINUTES = 15 if os.environ.get("HOSTWIRE_ATTACKS") != "all" else 24 * 60
 
 DOWNTIME = "tests/docker/test_docker_bridge_downtime.py"
@@ -80,6 +81,8 @@ SUITES = (
     Suite("quick", ((*IN_PARALLEL, "-m", "not slow", "tests/unit", "tests/kernel"),), pytest=True, usual=False),
     Suite("unit", ((*IN_PARALLEL, "tests/unit"),), minutes=10, pytest=True),
     Suite("kernel", ((*IN_PARALLEL, "tests/kernel"),), minutes=25, pytest=True),
+    # What breaks a run, at whichever place: a sample; all of it, by HOSTWIRE_SWEEPS=all, takes hours.
+    Suite("sweeps", (("-n", "2", "--dist", "worksteal", "tests/sweeps"),), minutes=SWEEP_MINUTES, pytest=True),
     # Each set-up is a host of its own. All of them, by HOSTWIRE_ATTACKS=all, take hours: run it by itself then.
     Suite("attack", (("-n", "2", "--dist", "worksteal", "tests/attack"),), minutes=ATTACK_MINUTES, pytest=True),
     Suite(

@@ -124,7 +124,7 @@ def _advertise(claims: Sequence[Claim]) -> None:
     with _icmpv6() as sender:
         for claim in claims:
             # Without that mark those who have a default route by this host's advertisements would drop it.
-            forwards = sysctl.read(f"net/ipv6/conf/{claim.link}/forwarding") not in (None, "0")
+            forwards = sysctl.read_if_possible(f"net/ipv6/conf/{claim.link}/forwarding") not in (None, "0")
             flags = _OVERRIDE | (_ROUTER if forwards else 0)
             for held in filter(_is_usable_ipv6, claim.held):
                 own = socket.inet_pton(socket.AF_INET6, held.plain)

@@ -198,8 +198,7 @@ class Run:
 
     def carry_out(self, prepared: Prepared) -> Result:
         """Do it."""
-        if prepared.memory.interrupted:
-            debris.clear(prepared.memory.owned)
+        debris.clear(prepared.memory, self.host.store.paths(self._name))
         with heeded() as self._check:
             reachability = self._apply(*prepared)
         return self._result(*prepared, reachability)

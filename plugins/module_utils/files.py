@@ -111,6 +111,12 @@ def remove(path: str) -> None:
         raise KernelRefused(f"file {path}: remove", error.errno or 0) from error
 
 
+def discard_unfinished(path: str) -> None:
+    """Delete what a run that was killed while it wrote the file has left beside it; what can't go stays."""
+    with contextlib.suppress(OSError):
+        _discard(_beside(path))
+
+
 def _beside(path: str) -> str:
     """Where a file's new text is written first. Always the same place, so that nothing piles up; runs are locked."""
     return os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.new")
@@ -144,8 +150,9 @@ def make_directory(path: str) -> None:
 
 
 def remove_empty(path: str) -> None:
-    """Remove a directory if nothing is in it."""
+    """Remove a directory if nothing is in it, nor mounted on it. Raises KernelRefused."""
     try:
         os.rmdir(path)
-    except OSError:  # not empty, or not there: both are fine
-        return
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.ENOTDIR, errno.EBUSY):
+            raise KernelRefused(f"directory {path}: remove", error.errno or 0) from error

@@ -12,6 +12,8 @@ from .errors import KernelRefused, MissingOnHost
 IPV4_FORWARDING = "net/ipv4/ip_forward"
 IPV6_FORWARDING = "net/ipv6/conf/all/forwarding"
 BRIDGE_NF = "net/bridge/bridge-nf-call-iptables"  # exists once br_netfilter is loaded
+# There is no such setting, or it is one that this user may not see (proc(5)).
+_NEVER = frozenset((errno.ENOENT, errno.ENOTDIR, errno.EACCES))
 
 
 def accept_ra(link: str) -> str:
@@ -20,17 +22,30 @@ def accept_ra(link: str) -> str:
 
 
 def read(path: str) -> Optional[str]:
-    """The value, white space folded; None if the kernel has no such setting."""
+    """The value, white space folded; None if the kernel has no such setting, or never tells its value.
+
+    Raises KernelRefused where it can't be looked at just now: it isn't taken for one that isn't there.
+    """
     try:
         fd = os.open("/proc/sys/" + path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
+    except OSError as error:
+        if error.errno in _NEVER:
+            return None
+        raise KernelRefused(f"sysctl {path}: read", error.errno or 0) from error
     try:
         return " ".join(os.read(fd, 4096).decode(errors="replace").split())
     except OSError:
         return None
     finally:
         os.close(fd)
+
+
+def read_if_possible(path: str) -> Optional[str]:
+    """The same; None also where it can't be looked at just now: for what is well without it, too."""
+    try:
+        return read(path)
+    except KernelRefused:
+        return None
 
 
 def write(path: str, value: str) -> None:

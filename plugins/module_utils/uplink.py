@@ -330,9 +330,9 @@ def _metric_beside_the_routers(route: replay.HeldRoute, source: str) -> Optional
     It must not find ours in its place, for then it drops the advertisement (ndisc_router_discovery, net/ipv6/ndisc.c):
     ours is one worse, serves until then, and ends when the advertised one would have.
     """
-    if not route.is_ipv6 or route.protocol != RTPROT_RA or sysctl.read(sysctl.accept_ra(source)) == "0":
+    if not route.is_ipv6 or route.protocol != RTPROT_RA or sysctl.read_if_possible(sysctl.accept_ra(source)) == "0":
         return None
-    preferred = int(sysctl.read(f"net/ipv6/conf/{source}/ra_defrtr_metric") or _ROUTER_METRIC)
+    preferred = int(sysctl.read_if_possible(f"net/ipv6/conf/{source}/ra_defrtr_metric") or _ROUTER_METRIC)
     return route.metric + 1 if route.metric in (preferred, _ROUTER_METRIC) else None
 
 

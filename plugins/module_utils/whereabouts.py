@@ -49,12 +49,13 @@ def _network() -> str:
     Where it has none: the inode of the namespace, which is given out again, with that of its lo in sysfs, which isn't
     (kernfs counts on). Where somebody mounted another namespace's sysfs the latter says nothing, and nothing wrong.
     """
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as anyone:
+    # That there is no socket just now says nothing of the kernel: one network has one name. Raises OSError.
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as anyone:
+        try:
             (cookie,) = struct.unpack("=Q", anyone.getsockopt(socket.SOL_SOCKET, _SO_NETNS_COOKIE, 8))
-        return f"cookie {cookie}"
-    except (OSError, struct.error):
-        return _network_by_inodes()
+            return f"cookie {cookie}"
+        except (OSError, struct.error):
+            return _network_by_inodes()
 
 
 def _network_by_inodes() -> str:

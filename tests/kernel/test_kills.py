@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A run that is killed or told to stop at whatever step: the next run, or nobody, finds anything in its way."""
+"""A run that is killed or told to stop: nobody finds anything in its way. All steps of all runs are in tests/sweeps."""
 
 from __future__ import annotations
 
 import errno
 import signal
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Optional
 
 import pytest
 
@@ -17,48 +17,14 @@ from ansible_collections.hostwire.linux.plugins.module_utils.errors import (
 )
 from ansible_collections.hostwire.linux.tests.kernel import world
 from ansible_collections.hostwire.linux.tests.kernel.steps import (
-    CASES,
     NOTHING,
     Document,
     apply,
     begin,
     killed,
-    some_of,
     status_of_run_to_kill,
     steps_of,
 )
-
-
-@pytest.mark.parametrize("when", ["before", "after"])
-@CASES
-def test_a_run_killed_at_any_step_is_finished_by_the_next(
-    private_host: Path, there: Optional[Document], wanted: Document, when: str
-) -> None:
-    world.build_surroundings()
-    bare = world.image()
-    apply(wanted)
-    whole = comparable(world.image())
-    apply(NOTHING)
-    for step in some_of(len(steps_of(there, wanted)), when):
-        if there is not None:
-            apply(there)
-        killed(wanted, step, when)
-        predicted = engine.run(wanted, check=True)
-        assert apply(wanted).plan == predicted.plan, f"step {step}"
-        assert apply(wanted).plan == (), f"step {step}"
-        assert world.differences(whole, comparable(world.image())) == [], f"step {step}"
-        apply(NOTHING)
-        assert world.differences(bare, world.image()) == [], f"step {step}"
-
-
-def comparable(image: Dict[str, Any]) -> Dict[str, Any]:
-    """An image without what differs between two builds of one network."""
-    state = "/var/lib/hostwire/main.state"
-    rooms = {
-        name: {**room, "links": {n: {**link, "address": None} for n, link in room["links"].items()}}
-        for name, room in image["rooms"].items()
-    }
-    return {**image, "rooms": rooms, "files": {path: text for path, text in image["files"].items() if path != state}}
 
 
 def test_after_a_kill_another_document_or_none_at_all_finds_nothing_in_its_way(private_host: Path) -> None:

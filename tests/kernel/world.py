@@ -162,11 +162,23 @@ def image() -> Dict[str, Any]:
         if path.is_file() and path.name != "lock"
     }
     directories = sorted(str(path) for path in Path("/etc/netns").glob("*"))
+    names = namespaces.names()
     return {
-        "rooms": {str(name): _room(name) for name in (None, *sorted(os.listdir("/run/netns")))},
+        "rooms": {str(name): _room(name) for name in (None, *names)},
+        "plain": sorted({*os.listdir("/run/netns")} - {*names}),
         "files": files,
         "directories": directories,
     }
+
+
+def comparable(image: Dict[str, Any]) -> Dict[str, Any]:
+    """An image without what differs between two builds of one network."""
+    state = "/var/lib/hostwire/main.state"
+    rooms = {
+        name: {**room, "links": {n: {**link, "address": None} for n, link in room["links"].items()}}
+        for name, room in image["rooms"].items()
+    }
+    return {**image, "rooms": rooms, "files": {path: text for path, text in image["files"].items() if path != state}}
 
 
 def rules() -> str:

@@ -6,20 +6,31 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from typing import Iterable
 
 from .. import files, netns
-from ..plan.owned import Owned
+from ..errors import KernelRefused
+from .disk import Memory
 
 
-def clear(owned: Owned) -> None:
-    """Remove files for namespaces that none is mounted on (hazard 16), and directories in which no file is left."""
+def clear(memory: Memory, records: Iterable[str]) -> None:
+    """Remove files that were never finished, beside the document's ``records`` also where no run is known of.
+
+    And files for namespaces that none is mounted on (hazard 16), and directories in which no file is left.
+    """
+    for path in records:
+        files.discard_unfinished(path)
+    if not memory.interrupted:
+        return
     there = netns.inodes()
-    for name in owned.namespaces:
+    for name in memory.owned.namespaces:
         if name not in there:
             with contextlib.suppress(OSError):
                 _remove_plain(f"{netns.DIRECTORY}/{name}")
-    for path in owned.files:
-        files.remove_empty(os.path.dirname(path))
+    for path in memory.owned.files:
+        files.discard_unfinished(path)
+        with contextlib.suppress(KernelRefused):
+            files.remove_empty(os.path.dirname(path))
 
 
 def _remove_plain(path: str) -> None:

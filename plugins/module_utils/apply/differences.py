@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ..firewall.tables import Tables, own_lines
@@ -11,6 +12,7 @@ from ..plan.actions import (
     Action,
     AddressAdd,
     BridgeAdd,
+    FileSet,
     NetnsAdd,
     NetnsDelete,
     RouteAdd,
@@ -24,6 +26,7 @@ from ..plan.hands import DISABLE_IPV6
 from ..plan.settings import link_in
 from ..plan.sheet import devices, place
 from ..rtnetlink.constants import IFA_F_PERMANENT, RT_SCOPE_LINK, RTPROT_KERNEL
+from ..sysctl import accept_ra
 
 _Fact = Tuple[Optional[str], str]  # namespace, what it is about
 
@@ -49,6 +52,13 @@ def differences(before: HostView, after: HostView, steps: Sequence[Step]) -> Lis
         if after.files.get(path) != text:
             found.append(f"file {path}: differs")
     return found
+
+
+def left_directories(before: HostView, steps: Sequence[Step]) -> List[str]:
+    """Empty directories that these steps made, or were to take away with their last file, in words."""
+    files = {step.action.path for step in steps if isinstance(step.action, FileSet)}
+    where = {os.path.dirname(path) for path in files if before.files.get(path) is None}
+    return [f"directory {path}: is left over" for path in sorted(where) if os.path.isdir(path) and not os.listdir(path)]
 
 
 def rule_differences(before: Mapping[Optional[str], Tables], after: Mapping[Optional[str], Tables]) -> List[str]:
@@ -113,6 +123,8 @@ def _facts(view: NamespaceView, links: Set[str], named: Set[str]) -> Dict[str, o
     for name in links & view.links.keys():
         link = view.links[name]
         facts[f"link {name}"] = _link_facts(link, names)
+        if link.accept_ra is not None:
+            facts[f"sysctl {accept_ra(name)}"] = str(link.accept_ra)
         for address in view.addresses.get(link.index, ()):
             if is_made(address):
                 facts[f"address {address.address} on {name}"] = True
@@ -149,6 +161,7 @@ def _link_facts(link: Link, names: Dict[int, str]) -> Tuple[object, ...]:
         link.vlan_filtering,
         link.owner,
         link.silent,
+        link.mac if link.kind != "bridge" else None,  # one that nobody has set follows the ports
         *as_port,
     )
 

@@ -53,6 +53,7 @@ class Store:
         self.remarks: Dict[str, None] = {}
         self._damaged: Set[str] = set()  # those of them that lie there still
         self._moved: Set[str] = set()  # those that were set aside
+        self._touched: Set[str] = set()  # those that a run may have changed
         self._here: Optional[Whereabouts] = None
 
     def names(self) -> List[str]:
@@ -140,6 +141,7 @@ class Store:
                 self._damaged.discard(path)
                 self._moved.discard(path)
                 files.remove(path + ASIDE)
+            self._touched.add(self._path(f"{name}.state"))
             files.remove(self._path(f"{name}.state"))
         else:
             self._write(f"{name}.state", {"document": document, "owned": to_plain(owned), **here()._asdict()})
@@ -152,6 +154,8 @@ class Store:
         """
         (state, journal), (text, journal_text) = self.paths(name), memory.texts
         try:
+            if self._touched.isdisjoint((state, journal)):
+                return ()
             self._restore(state, text)
             if whole and journal_text is not None:  # what an earlier run left is still there
                 self._restore(journal, journal_text)
@@ -189,6 +193,7 @@ class Store:
     def drop_journal(self, name: str) -> None:
         """A run is over; a journal that comes back after a power failure only makes the next run look twice."""
         self._set_aside(self._path(f"{name}.journal"))
+        self._touched.add(self._path(f"{name}.journal"))
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._path(f"{name}.journal"))
 
@@ -223,6 +228,7 @@ class Store:
                 self._moved.add(path)
 
     def _write(self, name: str, entry: Dict[str, Any]) -> None:
+        self._touched.add(self._path(name))
         self._set_aside(self._path(name))
         try:
             files.write(self._path(name), records.sealed_text("version", _VERSION, entry), 0o600)

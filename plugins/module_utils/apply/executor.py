@@ -254,7 +254,9 @@ class Executor(Here):
                 self._flush()
             try:
                 found = self._channel.index_of(name) if self._channel is not None else 0
-            except OSError:
+            except OSError as error:
+                if error.errno != errno.ENODEV:  # it may be there
+                    raise KernelRefused(f"{place(self._where)}: link {name}", error.errno or 0) from error
                 raise _NoLink(name) from None
             self._indexes[name] = found
         return found

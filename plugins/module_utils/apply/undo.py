@@ -61,6 +61,8 @@ def do_tolerantly(work: Sequence[Work]) -> List[str]:
 
     Sockets are new each time: an old one may be what is broken.
     """
+    if not work:
+        return []
     try:
         with Executor(tolerant=True) as executor:
             executor.run(work)

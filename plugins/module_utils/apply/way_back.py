@@ -12,7 +12,7 @@ from ..firewall import Tables
 from ..model import HostView
 from ..plan.actions import Action, Step
 from .announcing import tell
-from .differences import differences, rule_differences
+from .differences import differences, left_directories, rule_differences
 from .executor import Started, Work
 from .undo import do_tolerantly, mend, take_back
 
@@ -50,7 +50,8 @@ def go_back(
             if amends:
                 failures += do_tolerantly([Work(action, "undo") for action in amends])
                 now = _insistently(seen)
-            left = [*differences(before.view, now.view, steps), *rule_differences(before.tables, now.tables)]
+            left = [*differences(before.view, now.view, steps), *left_directories(before.view, steps)]
+            left += rule_differences(before.tables, now.tables)
             if not left:
                 _announce(steps, now, seen, patience)
                 return ()

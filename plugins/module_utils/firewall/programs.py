@@ -19,7 +19,7 @@ from ..search_path import search_path
 from . import matches
 from .difference import UNDO, applicable, is_done
 from .rules import DEVGROUP
-from .tables import Ruleset, Tables, choose, incompatible, parse
+from .tables import Ruleset, Tables, choose, incompatible, is_complete, parse
 
 if TYPE_CHECKING:
     from .chains import Chains
@@ -156,11 +156,21 @@ def _save(netns: Optional[str], families: Sequence[int]) -> _Saved:
     ]
     found = _Saved({}, {})
     for (key, command), done in zip(asked, run_all([command for _key, command in asked], READ_SECONDS, _environment())):
-        if done.status == 0:
+        failure = _unread(netns, command, done)
+        if failure is None:
             found.texts[key] = found.texts.get(key, "") + done.output
         else:
-            found.failures[key] = _words(netns, command, _complaint(done))
+            found.failures[key] = failure
     return found
+
+
+def _unread(netns: Optional[str], command: Sequence[str], done: Done) -> Optional[HostwireError]:
+    """Why what a save program printed isn't all that there is, if so."""
+    if done.status != 0:
+        return _words(netns, command, _complaint(done))
+    if not is_complete(done.output):
+        return _words(netns, command, "what it printed ends in the middle")
+    return None
 
 
 def _complaint(done: Done) -> str:
@@ -173,8 +183,9 @@ def saved(backend: str, family: int, *options: str) -> str:
     """What one backend's save program prints, in the namespace that the thread is in. Raises as observe does."""
     command = [_required(backend, family, "save"), *options]
     done = run(command, READ_SECONDS, environment=_environment())
-    if done.status != 0:
-        raise _words(None, command, _complaint(done))
+    failure = _unread(None, command, done)
+    if failure is not None:
+        raise failure
     return done.output
 
 
@@ -330,11 +341,12 @@ def _read_back(backend: str, family: int) -> Ruleset:
     """The rules where the thread is; a program that fails is asked once more."""
     commands = _save_commands(family).get(backend, [])
     answers = run_all(commands, READ_SECONDS, _environment())
-    if any(done.status for done in answers):
+    if any(_unread(None, command, done) for command, done in zip(commands, answers)):
         answers = run_all(commands, READ_SECONDS, _environment())
     for command, done in zip(commands, answers):
-        if done.status:
-            raise _words(None, command, _complaint(done))
+        failure = _unread(None, command, done)
+        if failure is not None:
+            raise failure
     return parse("".join(done.output for done in answers))
 
 

@@ -113,6 +113,7 @@ class Sheet:
         self.ipv6_ways: Dict[LinkKey, str] = {}  # links by which IPv6 routes of the document go; see hands
         self.narrow: Set[LinkKey] = set()  # bridges with ports too small for IPv6; see links
         self.leaving: Set[LinkKey] = set()  # bridges that give an uplink back: their routes move or go
+        self.returning: Set[LinkKey] = set()  # those uplinks: ports only with all that they do, never before
 
         self.given_back: Dict[LinkKey, Baggage] = {}  # to interfaces, of what bridges had that somebody deleted
 
@@ -226,7 +227,7 @@ class Sheet:
             actions.append(BridgeAdd(netns, link.name, link.mac, bool(link.stp), bool(link.vlan_filtering)))
             actions += self._dress(netns, link)
             for port in self.view.views[netns].links.values():
-                if port.master == link.index:
+                if port.master == link.index and (netns, port.name) not in self.returning:
                     actions += self.replug(netns, port, link.name)
         elif link.kind == "tun":
             actions.append(TapAdd(netns, link.name, link.owner))

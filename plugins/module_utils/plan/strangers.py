@@ -232,7 +232,7 @@ class Hangers:
     def _addresses(self, netns: Optional[str], link: Link, there: Iterable[Address]) -> List[str]:
         """Those that stay until somebody takes them away. Where it isn't known what we gave, none."""
         given = self._given.get((netns, link.name))
-        if given is None:
+        if given is None or not self._sheet.certain:
             return []
         return [
             entry.address

@@ -92,6 +92,7 @@ def _detach(sheet: Sheet, one: Attachment) -> None:
         return
     _refuse_obstacles(sheet, one, one.bridge, baggage)
     line = sheet.line(f"{place(netns)}: {one.nic}: no longer the uplink of {one.bridge}{_words(moving, 'takes back')}")
+    sheet.returning.add((netns, one.nic))
     undo = UplinkAttach(netns, one.bridge, one.nic, own)
     sheet.do(DETACH, line, UplinkDetach(netns, one.bridge, one.nic, own, routes), undo)
 

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Small calls that fail, and what a killed run leaves beside its files: none of it is told otherwise than it is."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any, List
+
+import pytest
+
+from ansible_collections.hostwire.linux.plugins.module_utils import files, state_directory, sysctl, whereabouts
+from ansible_collections.hostwire.linux.plugins.module_utils import netns as namespaces
+from ansible_collections.hostwire.linux.plugins.module_utils.apply import differences, undo
+from ansible_collections.hostwire.linux.plugins.module_utils.apply.executor import Work
+from ansible_collections.hostwire.linux.plugins.module_utils.errors import HostwireError, KernelRefused, UndoFailed
+from ansible_collections.hostwire.linux.plugins.module_utils.firewall.tables import is_complete
+from ansible_collections.hostwire.linux.plugins.module_utils.observe import Question, observe
+from ansible_collections.hostwire.linux.plugins.module_utils.plan.actions import LinkChange, Step, TapAdd
+from ansible_collections.hostwire.linux.tests.kernel import lan, world
+from ansible_collections.hostwire.linux.tests.kernel.steps import JOURNAL, NOTHING, Document, apply, journaled
+
+SPACE: Document = {"namespaces": [{"name": "red", "hosts": {"db": "10.0.0.9"}}]}
+
+
+def refuse(*_args: Any, **_options: Any) -> None:
+    raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+
+def test_an_uplink_that_a_run_gives_back_again_is_a_port_only_along_with_its_work(private_host: Path) -> None:
+    """Else the host would be cut off between the two, for good if the run is killed there."""
+    lan.build()
+    apply(lan.BRIDGED)
+    seen: List[Any] = []
+
+    def look(position: int, when: str) -> None:
+        if (position, when) == (0, "before"):
+            seen.extend(inverse for action, inverse in journaled() if action[0] == "LinkDelete")
+
+    apply(NOTHING, look)
+    (inverse,) = seen
+    assert [action[0] for action in inverse][:2] == ["BridgeAdd", "LinkChange"]
+    assert not any("eth0" in action for action in inverse)
+
+
+@pytest.mark.parametrize("name", [".main.journal.new", ".main.state.new"])
+def test_a_record_that_a_killed_run_never_finished_goes_with_the_next_run(private_host: Path, name: str) -> None:
+    apply(SPACE)
+    (JOURNAL.parent / name).write_text("{")
+    assert apply(SPACE).plan == ()
+    assert not (JOURNAL.parent / name).exists()
+
+
+def test_a_directory_that_cannot_be_removed_is_no_success(private_host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = world.image()
+    apply(SPACE)
+    there = world.image()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rmdir", refuse)
+        with pytest.raises(KernelRefused, match="directory /etc/netns/red: remove: the kernel refused"):
+            apply(NOTHING)
+    assert world.differences(there, world.image()) == []
+    apply(NOTHING)
+    assert world.differences(before, world.image()) == []
+
+
+def test_a_directory_that_an_undo_leaves_is_told_and_goes_with_the_next_run(
+    private_host: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = world.image()
+
+    def fail(_position: int, when: str) -> None:
+        if when == "after" and os.path.exists("/etc/netns/red/hosts"):
+            raise KernelRefused("a step", errno.EPERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rmdir", refuse)
+        with pytest.raises(UndoFailed, match="directory /etc/netns/red: is left over"):
+            apply(SPACE, fail)
+    assert JOURNAL.exists()
+    apply(NOTHING)
+    assert world.differences(before, world.image()) == []
+
+
+def test_a_run_that_wrote_nothing_has_no_record_to_put_back(
+    private_host: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply(SPACE)
+
+    def nothing_more(*_args: Any, **_options: Any) -> None:
+        monkeypatch.setattr(state_directory, "read", refuse)
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr("ansible_collections.hostwire.linux.plugins.module_utils.engine.intended", nothing_more)
+    with pytest.raises(HostwireError, match="Too many open files") as raised:
+        apply(NOTHING)
+    assert not isinstance(raised.value, UndoFailed)
+
+
+def test_a_network_has_no_other_name_because_there_is_no_socket_just_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else what was remembered by the one name would be of another life by the other."""
+    name = whereabouts.here()
+    monkeypatch.setattr(socket, "socket", refuse)
+    with pytest.raises(PermissionError):
+        whereabouts.here()
+    monkeypatch.undo()
+    assert whereabouts.here() == name
+
+
+def test_what_has_no_way_back_needs_nothing_that_may_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(namespaces.Tour, "__enter__", refuse)
+    assert undo.do_tolerantly([]) == []
+
+
+def test_a_directory_with_something_in_it_or_none_stays_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").write_text("")
+    for name in ("full", "missing"):
+        files.remove_empty(str(tmp_path / name))
+    assert subprocess.check_output(["ls", tmp_path], text=True) == "full\n"
+
+
+def test_a_setting_that_cannot_be_read_just_now_is_not_one_that_the_kernel_lacks(
+    private_host: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else what was to be put back would be taken for gone."""
+    document: Document = {"sysctls": {"net.ipv4.conf.all.log_martians": 1}}
+    before = world.image()
+    apply(document)
+    really_open = os.open
+
+    def no_more(path: Any, *args: Any, **options: Any) -> int:
+        if str(path).startswith("/proc/sys/net/ipv4/conf/all/log_martians"):
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return really_open(path, *args, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", no_more)
+        with pytest.raises(KernelRefused, match=r"log_martians: read: .* Too many open files"):
+            apply(NOTHING)
+        assert sysctl.read_if_possible("net/ipv4/conf/all/log_martians") is None
+    apply(NOTHING)
+    assert world.differences(before, world.image()) == []
+    assert sysctl.read("net/ipv4/conf/all/nonsense") is None
+
+
+def test_rules_of_which_only_the_beginning_was_printed_are_not_taken_for_all(private_host: Path) -> None:
+    apply({"published_ports": [{"port": 8080, "to": "10.5.0.2:80", "address": "any"}]})
+    text = subprocess.run(["iptables-save"], check=True, capture_output=True, text=True).stdout
+    assert is_complete(text)
+    assert is_complete("")
+    bounds = [place for place in range(1, len(text)) if is_complete(text[:place])]
+    assert [text[:place].endswith("Completed on") or "\n*" in text[place:] for place in bounds] == [True] * len(bounds)
+    assert all(text[:place].splitlines()[-1].startswith("# Completed on ") for place in bounds)
+
+
+def test_a_link_that_cannot_be_looked_for_just_now_is_not_gone(
+    private_host: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else what an undo was to do to it would count as done."""
+
+    def busy(*_args: Any) -> None:
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+
+    work = [Work(LinkChange(None, "lo", mtu=1400), "undo of: lo")]
+    with monkeypatch.context() as patch:
+        patch.setattr(fcntl, "ioctl", busy)
+        assert undo.do_tolerantly(work) == ["host: link lo: the kernel refused: Device or resource busy (EBUSY)"]
+    assert undo.do_tolerantly([Work(LinkChange(None, "nobody", mtu=1400), "undo of: nobody")]) == []
+
+
+def test_the_mac_address_of_a_tap_and_what_a_link_heeds_are_seen_after_an_undo(private_host: Path) -> None:
+    document: Document = {"bridges": [{"name": "sw0"}], "taps": [{"name": "t0", "bridge": "sw0"}]}
+    apply(document)
+    then = observe({None: Question()})
+    subprocess.run(["ip", "link", "set", "t0", "address", "02:00:00:00:00:01"], check=True)
+    Path("/proc/sys/net/ipv6/conf/t0/accept_ra").write_text("2")
+    told = differences.differences(then, observe({None: Question()}), [Step(0, TapAdd(None, "t0", None), (), 0)])
+    assert len(told) == 2
+    assert "02:00:00:00:00:01" in told[0]
+    assert told[1] == "host: sysctl net/ipv6/conf/t0/accept_ra: is 2, was 1"
