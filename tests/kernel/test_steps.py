@@ -11,6 +11,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 import pytest
 
 from ansible_collections.hostwire.linux.tests.kernel import step_worlds
+from ansible_collections.hostwire.linux.tests.kernel.children import in_a_child
 from ansible_collections.hostwire.linux.tests.kernel.step_worlds import (
     FAULTS,
     OF_PROGRAMS,
@@ -23,7 +24,6 @@ from ansible_collections.hostwire.linux.tests.kernel.step_worlds import (
     World,
 )
 from ansible_collections.hostwire.linux.tests.kernel.steps import STRIDE
-from ansible_collections.hostwire.linux.tests.kernel.test_way_back import in_a_child
 
 RUNS = pytest.mark.parametrize(
     ("there", "wanted"),

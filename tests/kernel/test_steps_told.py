@@ -24,8 +24,8 @@ from ansible_collections.hostwire.linux.plugins.module_utils.firewall import pro
 from ansible_collections.hostwire.linux.plugins.module_utils.guest_names import run as names
 from ansible_collections.hostwire.linux.plugins.module_utils.hosts_file import run as hosts
 from ansible_collections.hostwire.linux.tests.kernel import step_worlds
+from ansible_collections.hostwire.linux.tests.kernel.children import in_a_child
 from ansible_collections.hostwire.linux.tests.kernel.step_worlds import FIRST, HOSTS, STATE, Count, DockersChains
-from ansible_collections.hostwire.linux.tests.kernel.test_way_back import in_a_child
 
 PUT_BACK = "everything was put back as it was"
 GOES_ON = "the next run goes on from there"

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import time
@@ -18,6 +17,7 @@ import pytest
 from ansible_collections.hostwire.linux.plugins.module_utils import engine
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import HostwireError
 from ansible_collections.hostwire.linux.tests.kernel import lan, private, world
+from ansible_collections.hostwire.linux.tests.kernel.children import Said, in_a_child
 from ansible_collections.hostwire.linux.tests.kernel.docker_stand_in import docker_engine
 from ansible_collections.hostwire.linux.tests.kernel.steps import JOURNAL, NOTHING, Document, apply
 from ansible_collections.hostwire.linux.tests.sweeps import figures
@@ -27,7 +27,6 @@ WHOLE = os.environ.get("HOSTWIRE_SWEEPS") == "all"
 LOG = os.environ.get("HOSTWIRE_SWEEPS_LOG")  # a file to which violations are written as they are met
 HOST = ("192.168.1.2", "2001:db8:1::2")
 UNREACHABLE = [{"to": "127.0.0.1", "expect": "unreachable"}]  # with it a run fails when all is done
-Said = Dict[str, Any]
 
 
 def some(items: List[Any], most: int, salt: str) -> List[Any]:
@@ -37,33 +36,6 @@ def some(items: List[Any], most: int, salt: str) -> List[Any]:
     stride = len(items) / most
     first = zlib.crc32(salt.encode()) % 1000 / 1000 * stride
     return [items[int(first + number * stride)] for number in range(most)]
-
-
-def in_a_child(deed: Callable[[], object]) -> Said:
-    """What a process that does it says: ``error`` and its ``kind``, or neither, or the dictionary that it returns.
-
-    It may end up in another namespace.
-    """
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        said: Said = {}
-        write = os.write
-        try:
-            told = deed()
-            said = told if isinstance(told, dict) else {}
-        except HostwireError as error:
-            said = {"kind": error.kind, "error": str(error)}
-        except BaseException as error:  # noqa: BLE001 - whatever it is, it is no error in words
-            said = {"kind": "traceback", "error": repr(error)}
-        write(writing, json.dumps(said).encode())
-        os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as pipe:
-        text = pipe.read()
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    found: Said = json.loads(text) if status == 0 else {"kind": "killed", "status": status}
-    return found
 
 
 def each_of(names: Iterable[str], share: int, turn: int = 0) -> pytest.MarkDecorator:
