@@ -178,7 +178,7 @@ class DockersChains:
     One of the user's rules is of a kind that iptables can't delete as it shows it.
     """
 
-    weight = 7
+    weight = 10
 
     def __init__(self, backend: str, patch: pytest.MonkeyPatch) -> None:
         engine = RECORDED[backend]
@@ -384,6 +384,7 @@ FAULTS: Dict[str, Callable[[Callable[[], bool]], None]] = {
     "rename: EROFS": _refused("rename", errno.EROFS),
     "unlink: EIO": _refused("unlink", errno.EIO),
     "open: EMFILE": _refused("open", errno.EMFILE),
+    "listdir: EMFILE": _refused("listdir", errno.EMFILE),
     "write: ENOSPC": _no_room,
 }
 OF_PROGRAMS: Dict[str, Callable[[Callable[[], bool]], None]] = {
