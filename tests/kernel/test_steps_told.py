@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -295,3 +296,30 @@ def test_a_file_that_somebody_else_wrote_after_a_run_was_killed_stays_as_it_is(p
     )
     assert path.read_bytes() == theirs
     assert not journals()
+
+
+def test_a_run_that_cannot_see_whether_another_was_broken_off_changes_nothing(
+    private_host: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = private_host / "hosts"
+    path.write_bytes(HOSTS)
+
+    def deed() -> None:
+        step_worlds.fails_in_the_end()
+        step_worlds.killed_at(1, Count(), undoing=True)
+        hosts.run(str(path), "tasks", FIRST)
+
+    assert in_a_child(deed)["kind"] == "killed"
+    left = path.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "listdir", no_more_files)
+        with pytest.raises(KernelRefused, match=r"directory /var/lib/hostwire: read: .*EMFILE"):
+            hosts.run(str(path), "tasks", [], present=False)
+    assert path.read_bytes() == left
+    assert journals()
+    hosts.run(str(path), "tasks", [], present=False)
+    assert path.read_bytes() == HOSTS
+
+
+def no_more_files(_path: str) -> List[str]:
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))

@@ -113,4 +113,4 @@ def test_a_rule_of_ours_is_known_by_its_mark_in_whatever_form_the_kernel_shows_i
     after: Chains = (("filter", "HOSTWIRE-USER", (wrote,)),)
     there = {"filter": {"HOSTWIRE-USER": [shown]}}
     assert leading(there, before, after) == ""
-    assert leading(there, after, before) == f"*filter\n-D{shown[2:]}\nCOMMIT\n"
+    assert leading(there, after, before) == "*filter\n:HOSTWIRE-USER - [0:0]\nCOMMIT\n"

@@ -69,7 +69,7 @@ class Journals:
         """Put it on disk for good. Raises MissingOnHost where there is no room, KernelRefused."""
         entry: Dict[str, Any] = {"job": job.name, "title": job.title, "phase": phase, "lines": job.lines}
         entry["steps"] = [[encode(step.action), [encode(one) for one in step.inverse], step.line] for step in job.steps]
-        entry.update(notes=job.notes, **here()._asdict())
+        entry.update(notes=job.notes, **_here()._asdict())
         try:
             files.write(self._path(job.name), records.sealed_text("version", _VERSION, entry), 0o600)
         except KernelRefused as error:
@@ -110,10 +110,15 @@ class Journals:
         return found
 
     def _names(self) -> Iterator[str]:
-        with contextlib.suppress(OSError):
-            for entry in sorted(os.listdir(self._directory)):
-                if entry.endswith(_END) and not entry.startswith("."):
-                    yield entry[: -len(_END)]
+        try:
+            entries = sorted(os.listdir(self._directory))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise KernelRefused(f"directory {self._directory}: read", error.errno or 0) from error
+        for entry in entries:
+            if entry.endswith(_END) and not entry.startswith("."):
+                yield entry[: -len(_END)]
 
     def _path(self, name: str) -> str:
         return os.path.join(self._directory, name + _END)
@@ -167,7 +172,14 @@ def _shaped(found: Dict[str, Any], name: str) -> Unfinished:
     if found["job"] != name:
         raise ValueError("it is another one's")
     job = Job(name, of_kind(found["title"], "title", str), lines, tuple(steps), of_kind(found["notes"], "notes", dict))
-    return Unfinished(job, of_kind(found["phase"], "phase", str), where.may_be(here()))
+    return Unfinished(job, of_kind(found["phase"], "phase", str), where.may_be(_here()))
+
+
+def _here() -> Whereabouts:
+    try:
+        return here()
+    except OSError as error:
+        raise KernelRefused("which boot this is: read", error.errno or 0) from error
 
 
 def _one_of_ours(action: Action) -> Action:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from difflib import SequenceMatcher
 from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
-from .tables import BUILT_IN, Ruleset, owned_marks
+from .tables import BUILT_IN, OWN_CHAIN, Ruleset, owned_marks
 
 Lines = Optional[Tuple[str, ...]]
 # Each chain of a change: its table, its name, and its rules as iptables-save prints them; None: there is no such chain.
@@ -144,7 +144,15 @@ def _transaction(table: str, goals: Sequence[_Goal]) -> str:
     for goal in goals:
         if (goal.there is None) != (goal.wanted is None):
             declared.append(f":{goal.chain} - [0:0]")  # makes it, or empties it
-        if goal.wanted is not None:
+        if (
+            goal.wanted is not None
+            and OWN_CHAIN.fullmatch(goal.chain)
+            and _keys(goal.there or ()) != _keys(goal.wanted)
+        ):
+            # Nobody else writes to it, and some rules can't be deleted as they are shown: those with --ctorigdst.
+            declared += [f":{goal.chain} - [0:0]"] if goal.there is not None else []
+            edits += goal.wanted
+        elif goal.wanted is not None:
             edits += _edits(goal.chain, goal.there or (), goal.wanted)
         elif goal.there is not None:
             taken.append(f"-X {goal.chain}")
