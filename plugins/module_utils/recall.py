@@ -124,7 +124,7 @@ def _with_marked_rules(owned: Owned, task: Task, view: HostView) -> Owned:
     """
     again: Dict[Optional[str], Tuple[int, ...]] = {}
     for netns, room in view.views.items():
-        if netns is None or room.forwarding_ipv4 or room.forwarding_ipv6:
+        if room.inode > 0 and (netns is None or room.forwarding_ipv4 or room.forwarding_ipv6):  # else on paper only
             want = task.wants.get(netns)
             known = {*owned.firewall.get(netns, ()), *(firewall.families(want) if want is not None else ())}
             found = firewall.families_marked(netns, owned.name, [family for family in (4, 6) if family not in known])

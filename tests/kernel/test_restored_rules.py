@@ -119,3 +119,11 @@ def test_rules_of_others_that_come_back_are_theirs(backend: str) -> None:
     assert sorted(other.rules) == sorted(there)
     engine.run({"name": "office", "state": "absent"})
     engine.run(NOTHING)
+
+
+def test_of_a_namespace_that_is_still_to_be_made_no_rules_are_looked_for() -> None:
+    rooms = {"name": "rooms", "namespaces": [ROOM]}
+    office = {"name": "office", "bridges": plain("room")["bridges"]}
+    predicted = rehearsal.run_all([rooms, office], check=True)
+    assert [result.plan for result in rehearsal.run_all([rooms, office])] == [result.plan for result in predicted]
+    rehearsal.run_all([{"name": name, "state": "absent"} for name in ("office", "rooms")])
