@@ -3,8 +3,9 @@
 
 What is there when it happens is what moves: a lease that was renewed a moment ago comes along as it is now. At no time
 is an address nowhere, so that whoever finds this half done can finish it either way: first the other link gets the
-addresses too, then the interface changes hands, then the routes follow, and only then the first link loses what it had
-(hazard 4). All but reading is four batches of messages, a millisecond or so; nothing goes down meanwhile (hazard 23).
+addresses too, then the interface changes hands and the routes follow, at once, and only then the first link loses what
+it had (hazard 4). All but reading is three batches of messages, a millisecond or so; nothing goes down meanwhile
+(hazard 23), and whoever is killed in between leaves the host on its LAN.
 """
 
 from __future__ import annotations
@@ -287,25 +288,35 @@ def _give(channel: Channel, move: _Move) -> _Given:
     held_neighbours = replay.neighbours_of(channel, move.source_index)
     neighbours = [(f"{move.target}: neighbour", replay.give_neighbour(held, target)) for held in held_neighbours]
     _transact(channel, [*work, *neighbours])
-    _transact(channel, [(f"{move.target}: bridge", change_link(move.port, master=move.master))])
-    routes, work = _routes_to_give(channel, move)
-    # Neighbours once more: a link that loses its carrier forgets those that the host answers for.
-    _transact(channel, [*work, *neighbours], _THERE)
+    routes, twins, work = _routes_to_give(channel, move)
+    # All at once, for in between nobody would be reached: the way to the LAN would lead through a link that hears
+    # nothing. Neighbours once more: a link that loses its carrier forgets those that the host answers for.
+    _transact_all(
+        channel,
+        ([(f"{move.target}: bridge", change_link(move.port, master=move.master))], ()),
+        ([(f"{move.source}: route {route.to}", replay.take_route(route)) for route in twins], _GONE),
+        ([*work, *neighbours], _THERE),
+    )
     return _Given(moving, routes, held_neighbours)
 
 
-def _routes_to_give(channel: Channel, move: _Move) -> Tuple[List[replay.HeldRoute], List[Tuple[str, Message]]]:
-    """The routes that are to be taken from the first link then, and the messages that give to the second one."""
+def _routes_to_give(
+    channel: Channel, move: _Move
+) -> Tuple[List[replay.HeldRoute], List[replay.HeldRoute], List[Tuple[str, Message]]]:
+    """The routes that are to be taken from the first link then, those that the second one has by its addresses
+    already, and the messages that give to it.
+    """
     connected = {known_prefix(address).network for address in move.stay.addresses}
     there = {(route.to, route.table, route.metric) for route in replay.routes_of(channel, move.target_index)}
     taken: List[replay.HeldRoute] = []
+    twins: List[replay.HeldRoute] = []
     work: List[Tuple[str, Message]] = []
     for route in replay.routes_of(channel, move.source_index):
         name = (route.to, route.table, route.metric)
         if replay.is_the_kernels(route) and route.to in (*connected, _LINK_LOCAL):
             continue
         if replay.is_the_kernels(route) and name in there:  # it came with the address, and needn't go with it
-            taken.append(route)
+            twins.append(route)
             continue
         if name in move.stay.routes:
             taken.append(route)
@@ -316,7 +327,7 @@ def _routes_to_give(channel: Channel, move: _Move) -> Tuple[List[replay.HeldRout
             work.append((f"{move.target}: route {route.to}", message))
         if not replay.takes_its_place(route, metric):
             taken.append(route)
-    return taken, work
+    return taken, twins, work
 
 
 def _in_the_order_of_giving(held: Sequence[replay.HeldAddress]) -> List[replay.HeldAddress]:
@@ -349,6 +360,14 @@ def _take(channel: Channel, move: _Move, given: _Given) -> None:
 
 def _transact(channel: Channel, work: Sequence[Tuple[str, Message]], harmless: Container[int] = ()) -> None:
     """Send the messages; KernelRefused for the first one that was refused for another reason than a harmless one."""
-    for (subject, _message), refusal in zip(work, channel.transact([message for _subject, message in work])):
-        if refusal is not None and refusal.errno not in harmless:
-            raise KernelRefused(subject, refusal.errno, refusal.detail)
+    _transact_all(channel, (work, harmless))
+
+
+def _transact_all(channel: Channel, *parts: Tuple[Sequence[Tuple[str, Message]], Container[int]]) -> None:
+    """The same of several parts, each with what is harmless to it, in one batch."""
+    answers = iter(channel.transact([message for work, _harmless in parts for _subject, message in work]))
+    for work, harmless in parts:
+        for subject, _message in work:
+            refusal = next(answers)
+            if refusal is not None and refusal.errno not in harmless:
+                raise KernelRefused(subject, refusal.errno, refusal.detail)

@@ -6,10 +6,11 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import signal
 import socket
 import subprocess
 from pathlib import Path
-from typing import Any, List
+from typing import Any, List, Optional, Sequence
 
 import pytest
 
@@ -21,6 +22,8 @@ from ansible_collections.hostwire.linux.plugins.module_utils.errors import Hostw
 from ansible_collections.hostwire.linux.plugins.module_utils.firewall.tables import is_complete
 from ansible_collections.hostwire.linux.plugins.module_utils.observe import Question, observe
 from ansible_collections.hostwire.linux.plugins.module_utils.plan.actions import LinkChange, Step, TapAdd
+from ansible_collections.hostwire.linux.plugins.module_utils.rtnetlink.channel import Channel, Refusal
+from ansible_collections.hostwire.linux.plugins.module_utils.rtnetlink.wire import Message
 from ansible_collections.hostwire.linux.tests.kernel import lan, world
 from ansible_collections.hostwire.linux.tests.kernel.steps import JOURNAL, NOTHING, Document, apply, journaled
 
@@ -183,3 +186,80 @@ def test_the_mac_address_of_a_tap_and_what_a_link_heeds_are_seen_after_an_undo(p
     assert len(told) == 2
     assert "02:00:00:00:00:01" in told[0]
     assert told[1] == "host: sysctl net/ipv6/conf/t0/accept_ra: is 2, was 1"
+
+
+def test_addresses_that_a_move_left_on_both_links_are_told(private_host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The move's own way back fails as the move did."""
+    lan.build()
+    apply(lan.BRIDGED)
+    really_transact, count = Channel.transact, [0]
+
+    def transact(channel: Channel, messages: Sequence[Message]) -> List[Optional[Refusal]]:
+        count[0] += len(messages)
+        if count[0] > len(messages):
+            return [Refusal(errno.ENOBUFS, None)] * len(messages)
+        return really_transact(channel, messages)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Channel, "transact", transact)
+        with pytest.raises(UndoFailed, match=r"host: address 192\.168\.1\.2/24 on eth0: is left over"):
+            apply(NOTHING)
+    assert lan.reached("192.168.1.2")
+    apply(NOTHING)
+    assert lan.reached("192.168.1.2")
+    assert apply(NOTHING).plan == ()
+
+
+def test_a_run_killed_anywhere_in_a_move_leaves_the_host_on_its_lan(private_host: Path) -> None:
+    """Between two batches of messages it is at home on one link or the other, never on one that hears nothing."""
+    lan.build()
+    for there, wanted in ((NOTHING, lan.BRIDGED), (lan.BRIDGED, NOTHING)):
+        number = 0
+        while True:
+            apply(there)
+            child = os.fork()
+            if child == 0:
+                die_at(number)
+                apply(wanted)
+                os._exit(0)
+            ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            assert lan.reached("192.168.1.2"), number
+            assert lan.reached("2001:db8:1::2"), number
+            if ended == 0:
+                break
+            number += 1
+        assert number > 5
+
+
+def die_at(number: int) -> None:
+    """From now on this process is killed before it sends messages for the n-th time."""
+    really_transact, count = Channel.transact, [0]
+
+    def transact(channel: Channel, messages: Sequence[Message]) -> List[Optional[Refusal]]:
+        if count[0] == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        count[0] += 1
+        return really_transact(channel, messages)
+
+    Channel.transact = transact  # type: ignore[method-assign]
+
+
+def test_a_setting_that_an_undo_cannot_put_back_is_told_whichever_it_is(
+    private_host: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that nobody reads to plan: how a host heeds router advertisements where it forwards."""
+    lan.build()
+    before = world.image()
+    write = sysctl.write
+
+    def refused(path: str, value: str) -> None:
+        if path == sysctl.IPV4_FORWARDING or (path == sysctl.accept_ra("eth0") and value == "1"):
+            raise KernelRefused(f"sysctl {path} = {value}", errno.EPERM)
+        write(path, value)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sysctl, "write", refused)
+        with pytest.raises(UndoFailed, match=r"host: sysctl net/ipv6/conf/eth0/accept_ra: is 2, was 1"):
+            apply({"forwarding": {"ipv4": True, "ipv6": True}})
+    apply(NOTHING)
+    assert world.differences(before, world.image()) == []

@@ -14,16 +14,19 @@ import os
 import resource
 import socket
 import subprocess
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from ansible_collections.hostwire.linux.plugins.module_utils import netns as namespaces
 from ansible_collections.hostwire.linux.plugins.module_utils.firewall import programs
+from ansible_collections.hostwire.linux.plugins.module_utils.rtnetlink.channel import Channel, Refusal
+from ansible_collections.hostwire.linux.plugins.module_utils.rtnetlink.wire import Message
 
 Called = Callable[[str], Optional[str]]  # told the kind of a call about to be made; what is to go wrong with it, if so
 
 # How each kind of call may fail: an error's name, or what a program does instead (see _instead).
 FAULTS: Dict[str, Tuple[str, ...]] = {
     "send": ("ENOBUFS", "EPERM", "EIO"),
+    "a message is refused": ("EBUSY", "EPERM", "ENOBUFS", "ENOSPC"),
     "receive": ("ENOBUFS", "EAGAIN", "EIO"),
     "socket": ("EMFILE", "ENOBUFS", "EPERM"),
     "ioctl": ("EIO", "EBUSY", "EPERM"),
@@ -66,6 +69,7 @@ _SECONDS = 0.7  # that iptables' programs may take
 def intercept(called: Called) -> None:
     """From now on each call is told of before it is made, and goes wrong as the answer says."""
     _sockets(called)
+    _messages(called)
     _files(called)
     _settings(called)
     _namespaces(called)
@@ -120,6 +124,18 @@ def _sockets(called: Called) -> None:
 
     socket.socket = Broken  # type: ignore[misc]
     fcntl.ioctl = _before(called, "ioctl", fcntl.ioctl)
+
+
+def _messages(called: Called) -> None:
+    really_transact = Channel.transact
+
+    def transact(self: Channel, messages: Sequence[Message]) -> List[Optional[Refusal]]:
+        faults = [called("a message is refused") for _message in messages]
+        sent = [message for message, fault in zip(messages, faults) if fault is None]
+        answers = iter(really_transact(self, sent) if sent else ())
+        return [next(answers) if fault is None else Refusal(getattr(errno, fault), None) for fault in faults]
+
+    Channel.transact = transact  # type: ignore[method-assign]
 
 
 def _files(called: Called) -> None:

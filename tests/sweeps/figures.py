@@ -23,18 +23,24 @@ def taken() -> List[str]:
 
 
 def table(lines: Iterable[str]) -> List[str]:
-    """A Markdown table of such lines, summed up."""
+    """Two Markdown tables of such lines, summed up: of what happens, and of what it happens to."""
     found: Dict[str, Counter[str]] = {}
+    coarse: Dict[str, Counter[str]] = {}
     for line in lines:
         kind, end, number = line.split("|")
+        call, separates, words = kind.partition(": ")
         found.setdefault(kind, Counter())[end] += int(number)
+        coarse.setdefault(f"a call {words}" if separates else call, Counter())[end] += int(number)
+    return [*_written(coarse), "", *_written(found)]
+
+
+def _written(found: Dict[str, Counter[str]]) -> List[str]:
     total: Counter[str] = Counter()
     for counts in found.values():
         total.update(counts)
-    rows = [*sorted(found.items()), ("together", total)]
     written = [f"| What happens | Points | {' | '.join(end.capitalize() for end in ENDS)} |"]
     written.append("| --- |" + " ---: |" * (len(ENDS) + 1))
-    for kind, counts in rows:
+    for kind, counts in [*sorted(found.items()), ("together", total)]:
         points = sum(number for end, number in counts.items() if end != "violations")
         written.append(f"| {kind} | {points} | {' | '.join(str(counts[end]) for end in ENDS)} |")
     return written

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ..firewall.tables import Tables, own_lines
@@ -12,7 +11,6 @@ from ..plan.actions import (
     Action,
     AddressAdd,
     BridgeAdd,
-    FileSet,
     NetnsAdd,
     NetnsDelete,
     RouteAdd,
@@ -20,6 +18,8 @@ from ..plan.actions import (
     Step,
     SysctlSet,
     TapAdd,
+    UplinkAttach,
+    UplinkDetach,
     VethAdd,
 )
 from ..plan.hands import DISABLE_IPV6
@@ -41,7 +41,7 @@ def differences(before: HostView, after: HostView, steps: Sequence[Step]) -> Lis
     taken = {action.netns for action in done if isinstance(action, NetnsDelete)}
     found = [f"namespace {name}: is gone" for name in before.names if name in taken and name not in after.names]
     found += [f"namespace {name}: is left over" for name in after.names if name in made and name not in before.names]
-    links, things = touched_links(steps, before), {thing for action in done for thing in _made_by(action)}
+    links, things = touched_links(steps, before), {thing for action in done for thing in _made_by(action, before)}
     for netns, then in before.views.items():
         now = after.views.get(netns)
         if now is not None:
@@ -52,13 +52,6 @@ def differences(before: HostView, after: HostView, steps: Sequence[Step]) -> Lis
         if after.files.get(path) != text:
             found.append(f"file {path}: differs")
     return found
-
-
-def left_directories(before: HostView, steps: Sequence[Step]) -> List[str]:
-    """Empty directories that these steps made, or were to take away with their last file, in words."""
-    files = {step.action.path for step in steps if isinstance(step.action, FileSet)}
-    where = {os.path.dirname(path) for path in files if before.files.get(path) is None}
-    return [f"directory {path}: is left over" for path in sorted(where) if os.path.isdir(path) and not os.listdir(path)]
 
 
 def rule_differences(before: Mapping[Optional[str], Tables], after: Mapping[Optional[str], Tables]) -> List[str]:
@@ -95,7 +88,7 @@ def _links_of(action: Action, view: HostView) -> List[LinkKey]:
     return found
 
 
-def _made_by(action: Action) -> List[_Fact]:
+def _made_by(action: Action, before: HostView) -> List[_Fact]:
     if isinstance(action, VethAdd):
         return [(action.netns, f"link {action.name}"), (action.peer_netns, f"link {action.peer}")]
     if isinstance(action, (BridgeAdd, TapAdd)):
@@ -104,6 +97,12 @@ def _made_by(action: Action) -> List[_Fact]:
         return [(action.netns, f"address {action.address} on {action.link}")]
     if isinstance(action, (RouteAdd, RouteDelete)):
         return [(action.netns, _route_subject(action.to, action.table, action.metric))]
+    if isinstance(action, (UplinkAttach, UplinkDetach)):
+        attach = isinstance(action, UplinkAttach)
+        source, target = (action.link, action.name) if attach else (action.name, action.link)
+        room = before.views.get(action.netns)
+        held = room.addresses.get(room.links[source].index, ()) if room and source in room.links else ()
+        return [(action.netns, f"address {address.address} on {target}") for address in held]
     return []
 
 

@@ -12,8 +12,9 @@ from ..firewall import Tables
 from ..model import HostView
 from ..plan.actions import Action, Step
 from .announcing import tell
-from .differences import differences, left_directories, rule_differences
+from .differences import differences, rule_differences
 from .executor import Started, Work
+from .leftovers import leftovers
 from .undo import do_tolerantly, mend, take_back
 
 _ATTEMPTS = 3  # at what a single fault may have kept from being done, or seen
@@ -50,7 +51,7 @@ def go_back(
             if amends:
                 failures += do_tolerantly([Work(action, "undo") for action in amends])
                 now = _insistently(seen)
-            left = [*differences(before.view, now.view, steps), *left_directories(before.view, steps)]
+            left = [*differences(before.view, now.view, steps), *leftovers(before.view, steps)]
             left += rule_differences(before.tables, now.tables)
             if not left:
                 _announce(steps, now, seen, patience)
