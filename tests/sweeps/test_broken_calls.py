@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import HostwireError
 from ansible_collections.hostwire.linux.tests.sweeps.calls import FAULTS, intercept, no_more_descriptors
-from ansible_collections.hostwire.linux.tests.sweeps.stage import Stage, each_of, in_a_child, on_the_way_back, some
+from ansible_collections.hostwire.linux.tests.sweeps.stage import Stage, each_of, on_the_way_back, some
 from ansible_collections.hostwire.linux.tests.sweeps.transitions import TRANSITIONS
 
 PLACES = 1  # at which the whole sweep breaks the calls of a kind, in each run, for each way to break them
@@ -45,8 +45,7 @@ def counted_calls(stage: Stage) -> List[Dict[str, int]]:
             stage.failing()
         return {"counts": counts}
 
-    found: List[Dict[str, int]] = in_a_child(deed)["counts"]
-    return found
+    return stage.counted(deed)
 
 
 def injections(counts: List[Dict[str, int]], turn: int) -> List[Injection]:

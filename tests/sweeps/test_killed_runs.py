@@ -17,7 +17,7 @@ from ansible_collections.hostwire.linux.plugins.module_utils.apply import execut
 from ansible_collections.hostwire.linux.plugins.module_utils.apply.executor import Executor
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import HostwireError
 from ansible_collections.hostwire.linux.tests.sweeps.calls import intercept
-from ansible_collections.hostwire.linux.tests.sweeps.stage import Stage, each_of, in_a_child, on_the_way_back, some
+from ansible_collections.hostwire.linux.tests.sweeps.stage import Stage, each_of, on_the_way_back, some
 from ansible_collections.hostwire.linux.tests.sweeps.transitions import TRANSITIONS
 
 CALLS = 10  # of those of one run, at which the whole sweep kills it
@@ -65,7 +65,7 @@ def counted_points(stage: Stage) -> Tuple[int, ...]:
             stage.failing()
         return {"counts": [*actions, *calls]}
 
-    return tuple(in_a_child(deed)["counts"])
+    return tuple(stage.counted(deed))
 
 
 @each_of(TRANSITIONS, 3, 0)

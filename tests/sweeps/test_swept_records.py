@@ -93,21 +93,26 @@ def write(path: Path, text: str) -> None:
     path.chmod(0o600)
 
 
-def test_a_record_cut_off_at_any_byte_is_said_and_nothing_of_others_touched(damage: Damage) -> None:
-    state, _journal = damage.texts
-    for length in some(list(range(len(state))), 2, damage.document["bridges"][0]["name"]):
-        apply(damage.document)
-        write(STATE, state[:length])
-        damage.next_run(f"{STATE} is ", "record cut off", damage.bare)
-
-
-def test_a_journal_cut_off_at_any_byte_is_said_and_nothing_of_others_touched(damage: Damage) -> None:
-    _state, journal = damage.texts
-    for length in some(list(range(len(journal))), 2, damage.document["bridges"][0]["name"]):
+@pytest.mark.parametrize("path", [STATE, JOURNAL], ids=["record", "journal"])
+def test_a_file_cut_off_at_any_byte_is_said_and_nothing_of_others_touched(damage: Damage, path: Path) -> None:
+    """Where it is cut off is told at each byte; what comes of it is seen at some."""
+    text = damage.texts[path is JOURNAL]
+    salt = damage.document["bridges"][0]["name"]
+    apply(damage.document)
+    there = STATE.read_text()
+    for length in some(list(range(len(text))), 10, salt):
+        write(STATE, there)
+        write(path, text[:length])
+        told = engine.run(damage.document, check=True, dad_seconds=0)
+        assert (told.plan, [f"{path} is " in line for line in told.warnings]) == ((), [True]), length
+        figures.count(f"{path.suffix[1:]} cut off, foretold", "not begun")
+    write(STATE, there)
+    JOURNAL.unlink(missing_ok=True)
+    for length in some(list(range(0, len(text), 50)), 2, salt):
         apply(damage.document)
         STATE.unlink()
-        write(JOURNAL, journal[:length])
-        damage.next_run(f"{JOURNAL} is ", "journal cut off", damage.bare)
+        write(path, text[:length])
+        damage.next_run(f"{path} is ", f"{path.suffix[1:]} cut off", damage.bare)
 
 
 def test_a_record_that_is_lost_or_anothers_is_said_and_nothing_of_others_touched(damage: Damage) -> None:
