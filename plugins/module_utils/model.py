@@ -291,6 +291,27 @@ class KernelRoute(NamedTuple):
     flags: int = 0
 
 
+class PolicyRule(NamedTuple):
+    """A rule that says where a packet's route is looked for: ``action`` is FR_ACT_*, of linux/fib_rules.h.
+
+    ``suppressed``: routes of no longer prefixes are passed over in that table. ``partly``: it asks for more than
+    is told here.
+    """
+
+    family: int
+    priority: int
+    action: int = 1
+    table: int = 0
+    source: Optional[str] = None
+    destination: Optional[str] = None
+    iif: Optional[str] = None
+    oif: Optional[str] = None
+    mark: int = 0
+    inverted: bool = False
+    suppressed: Optional[int] = None
+    partly: bool = False
+
+
 class Baggage(NamedTuple):
     """What would move with the work of a link when another takes it over.
 
@@ -311,7 +332,8 @@ class NamespaceView(NamedTuple):
     """One namespace as it was read: links by name, addresses by link index, routes in each table that was asked for.
 
     ``baggage``: of the links that are, were or are to be uplinks or their bridges. ``beyond``: the routes in all other
-    tables, where something may go that they need.
+    tables, where something may go that they need. ``rules``: the policy rules, None if they are those that the kernel
+    makes.
     """
 
     netns: Optional[str]
@@ -324,6 +346,7 @@ class NamespaceView(NamedTuple):
     sysctls: Dict[str, Optional[str]]
     baggage: Dict[str, Baggage] = {}
     beyond: Tuple[KernelRoute, ...] = ()
+    rules: Optional[Tuple[PolicyRule, ...]] = None
 
 
 class HostView(NamedTuple):

@@ -77,6 +77,10 @@ def doubts(reading: Reading, task: Task, view: HostView, unfiltered: Optional[Fi
         found += unprotected(unfiltered, view)
         found += preflight.warnings(task.target, view, reading.where)
         found += mtu_warnings(task.target, task.stored, view)
+        if any(room.rules is not None for room in view.views.values()):
+            from .plan.policy import policy_warnings  # loaded when it is needed: few hosts have policy rules
+
+            found += policy_warnings(task.stored, view)
     return found
 
 

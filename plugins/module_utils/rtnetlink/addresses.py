@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from typing import Dict, List, Tuple
+from typing import Dict, Iterable, List, Tuple
 
 from ..model import Address
 from .channel import Channel
@@ -29,18 +29,24 @@ from .wire import Message, attribute, u32
 
 _IFADDR = struct.Struct("=BBBBI")  # struct ifaddrmsg: family, prefix length, flags, scope, link index
 _SHAPES = Shapes({IFA_LOCAL: "s", IFA_ADDRESS: "s", IFA_FLAGS: "I"})
-_ALL = _IFADDR.pack(0, 0, 0, 0, 0)
+ALL_ADDRESSES = _IFADDR.pack(0, 0, 0, 0, 0)
 
 
 def read_addresses(channel: Channel) -> Dict[int, Tuple[Address, ...]]:
     """Every address of the namespace, by the index of its link, in the kernel's order."""
-    by_link: Dict[int, List[Address]] = {}
-    for address in channel.dump(RTM_GETADDR, _ALL, _parse):
-        by_link.setdefault(address.index, []).append(address)
-    return {index: tuple(addresses) for index, addresses in by_link.items()}
+    return by_link(channel.dump(RTM_GETADDR, ALL_ADDRESSES, parse_address))
 
 
-def _parse(buffer: bytearray, start: int, end: int) -> Address:
+def by_link(addresses: Iterable[Address]) -> Dict[int, Tuple[Address, ...]]:
+    """These addresses by the index of their link, in the same order."""
+    found: Dict[int, List[Address]] = {}
+    for address in addresses:
+        found.setdefault(address.index, []).append(address)
+    return {index: tuple(held) for index, held in found.items()}
+
+
+def parse_address(buffer: bytearray, start: int, end: int) -> Address:
+    """An address out of the message that is about it."""
     family, length, flags, scope, index = _IFADDR.unpack_from(buffer, start)
     local, address, wide_flags = _SHAPES.read(buffer, start + _IFADDR.size, end)
     own = local or address  # the kernel always gives one of them
