@@ -238,7 +238,8 @@ class Link(NamedTuple):
     port. ``group`` is IFLA_GROUP; see firewall.groups for ours. ``checking``: whether the kernel has
     begun to check its IPv6 addresses for duplicates, which it does from the first carrier since the link went up
     (IF_READY), and goes on with although the carrier is lost again. ``silent``: it neither asks nor answers for
-    addresses (IFF_NOARP). ``disabled``: it is a bridge's port that the bridge passes nothing through.
+    addresses (IFF_NOARP). ``state``: of a bridge's port, BR_STATE_* of linux/if_bridge.h; ``odd``: what else of it
+    isn't as it is of a new port (see rtnetlink.links.PORT_FLAGS).
     """
 
     index: int  # type: ignore[assignment]
@@ -262,17 +263,22 @@ class Link(NamedTuple):
     group: int = 0
     checking: bool = False
     silent: bool = False
-    disabled: bool = False
+    state: Optional[int] = None
+    odd: Tuple[str, ...] = ()
 
 
 class Address(NamedTuple):
-    """An address as the kernel shows it; ``scope`` and ``flags`` are the numbers of linux/if_addr.h."""
+    """An address as the kernel shows it; ``scope`` and ``flags`` are the numbers of linux/if_addr.h.
+
+    ``lifetimes``: the seconds for which one that doesn't last is preferred, and valid.
+    """
 
     index: int  # type: ignore[assignment]
     address: str
     scope: int
     flags: int
     peer: Optional[str] = None
+    lifetimes: Optional[Tuple[int, int]] = None
 
 
 class KernelRoute(NamedTuple):

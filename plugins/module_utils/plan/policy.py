@@ -87,10 +87,16 @@ def _leads_all(rule: PolicyRule, table: int) -> bool:
     return rule == PolicyRule(rule.family, rule.priority, table=table)
 
 
+def networks_of(topology: Topology, netns: Optional[str]) -> Tuple[str, ...]:
+    """The networks of the addresses that a document gives to links of its own in a namespace; not those of a LAN."""
+    links: List[Union[Bridge, End]] = [bridge for bridge in topology.bridges if bridge.uplink is None]
+    links += [end for veth in topology.veths for end in veth]
+    held = [text for link in links if link.netns == netns for text in link.addresses]
+    return tuple(dict.fromkeys(known_prefix(text).network for text in held))
+
+
 def _trust(topology: Topology, netns: Optional[str], family: int) -> _Trust:
-    links: List[Union[Bridge, End]] = [*topology.bridges, *(end for veth in topology.veths for end in veth)]
-    held = [known_prefix(text) for link in links if link.netns == netns for text in link.addresses]
-    networks = [one.network for one in held if one.family == family]
+    networks = [one for one in networks_of(topology, netns) if known_prefix(one).family == family]
     routes = [route.to for route in topology.routes if route.netns == netns and route.table == TABLE_MAIN]
     there = [to for to in routes if known_prefix(to).family == family]
     sources = [entry.source for entry in topology.masquerade if entry.netns == netns]

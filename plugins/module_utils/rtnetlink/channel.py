@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fcntl
 import itertools
 import socket
 import struct
-from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple, TypeVar
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple, TypeVar
 
 from .constants import (
     NETLINK_CAP_ACK,
@@ -50,11 +49,12 @@ _DONE_SIZE = HEADER_SIZE + 4  # of the message at the end of a dump
 
 class Bundle:
     """Requests that go out together: a dump so small that the kernel is done with it at once, requests with one answer
-    each, and another dump. (A socket has one dump at a time.)"""
+    each of which there are few, and another dump. (A socket has one dump at a time.)"""
 
     def __init__(self, small: Message, asked: Sequence[Message], last: Message) -> None:
         self._messages = (small, *asked, last)
         self._sent: Dict[int, bytes] = {}
+        self.heard: Dict[bytes, Any] = {}  # what answers mean that come again and again
         self.size = len(self._messages)
 
     def beginning_with(self, first: int) -> bytes:
@@ -97,8 +97,10 @@ class Channel:
         self.close()
 
     def _set_option(self, option: int) -> None:
-        with contextlib.suppress(OSError):  # a kernel before 4.20: fewer words, wider dumps, same meaning
+        try:
             self._socket.setsockopt(SOL_NETLINK, option, 1)
+        except OSError:  # a kernel before 4.20: fewer words, wider dumps, same meaning
+            return
 
     def close(self) -> None:
         """Give the socket back."""
@@ -183,7 +185,7 @@ class Channel:
     def dump_along(
         self,
         bundle: Bundle,
-        hear: Callable[[bytearray, int, int], A],
+        hear: Callable[[bytes], A],
         parse: Callable[[bytearray, int, int], T],
     ) -> Optional[Tuple[bytes, List[Optional[A]], List[T]]]:
         """What a bundle asks for: the small dump as it came, the answers (None for a refusal), and the other dump.
@@ -199,9 +201,13 @@ class Channel:
         whole = size > _DONE_SIZE and unpack_header(buffer, size - _DONE_SIZE)[1] == NLMSG_DONE
         answers: List[Optional[A]] = []
         for _ in range(bundle.size - 2) if whole else ():
-            receive(buffer)
-            length, message, _flags, _sequence, _port = unpack_header(buffer)
-            answers.append(None if message == NLMSG_ERROR else hear(buffer, HEADER_SIZE, length))
+            answer = bytes(_seen[: receive(buffer)])
+            known = bundle.heard.get(answer, bundle)
+            if known is bundle:
+                known = None if unpack_header(answer)[1] == NLMSG_ERROR else hear(answer)
+                if first < _EARLY:
+                    bundle.heard[answer] = known
+            answers.append(known)
         if not whole:
             self._drain({first, first + bundle.size - 1}, size)
             return None

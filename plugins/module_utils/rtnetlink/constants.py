@@ -110,7 +110,13 @@ IFLA_BRPORT_STATE = 1
 BR_STATE_DISABLED = 0  # linux/if_bridge.h
 BR_STATE_FORWARDING = 3
 IFLA_BRPORT_MODE = 4  # hairpin
+IFLA_BRPORT_LEARNING = 8
+IFLA_BRPORT_UNICAST_FLOOD = 9
+IFLA_BRPORT_PROXYARP = 10
+IFLA_BRPORT_MCAST_FLOOD = 27
+IFLA_BRPORT_BCAST_FLOOD = 30
 IFLA_BRPORT_ISOLATED = 33
+IFLA_BRPORT_LOCKED = 39
 IFLA_INET6_FLAGS = 1
 IF_READY = 0x80000000  # of these flags; net/if_inet6.h
 IFLA_INET6_CONF = 2
@@ -127,8 +133,10 @@ IFA_TARGET_NETNSID = 10
 IFA_F_SECONDARY = 0x01
 IFA_F_NODAD = 0x02
 IFA_F_DADFAILED = 0x08
+IFA_F_DEPRECATED = 0x20
 IFA_F_TENTATIVE = 0x40
 IFA_F_PERMANENT = 0x80
+IFA_F_NOPREFIXROUTE = 0x200
 # What somebody may ask for: no check for duplicates, home address, temporary ones derived, no prefix route, multicast
 # joined. The kernel sets the others itself.
 IFA_F_GIVEN = 0x02 | 0x10 | 0x100 | 0x200 | 0x400
@@ -136,6 +144,7 @@ IFA_F_GIVEN = 0x02 | 0x10 | 0x100 | 0x200 | 0x400
 # linux/neighbour.h
 NDA_DST = 1
 NDA_LLADDR = 2
+NDA_IFINDEX = 8
 NDA_PROTOCOL = 12
 NTF_USE = 0x01
 NTF_PROXY = 0x08

@@ -69,12 +69,16 @@ class Beside(NamedTuple):
 
 def read_beside(channel: Channel) -> Beside:
     """A namespace's addresses, forwarding switches and policy rules."""
-    found = channel.dump_along(_BUNDLE, is_forwarding, parse_address)
+    found = channel.dump_along(_BUNDLE, _hear, parse_address)
     if found is None:
         return Beside(read_addresses(channel), read_forwarding(channel), _read_rules(channel))
     came, switches, addresses = found
     ipv4, ipv6 = switches
     return Beside(by_link(addresses), (ipv4, ipv6), None if came in _plain else _parse_all(channel, came))
+
+
+def _hear(answer: bytes) -> Optional[bool]:
+    return is_forwarding(bytearray(answer), HEADER_SIZE, len(answer))
 
 
 def _parse_all(channel: Channel, came: bytes) -> Optional[Tuple[PolicyRule, ...]]:
