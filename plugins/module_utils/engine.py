@@ -371,7 +371,7 @@ class Run:
             before, rules = documents.dump(there.topology), (there.rules, there.wanted)
         warnings = [*others.hindrances(self.host, picture.wish.firewall, picture.tables, picture.view, plan)]
         warnings += self.host.store.doubts()
-        warnings += others.doubts(self.reading, task, picture.view, picture.wish.unfiltered)
+        warnings += others.doubts(self.host, self.reading, task, picture.view, picture.wish.unfiltered)
         return Result(
             bool(plan.steps), plan.lines, before, after, tuple(warnings), self._clock.seconds, reachability, *rules
         )

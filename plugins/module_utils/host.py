@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Collection, ContextManager, Dict, List, Optional, Sequence, Tuple
 
-from . import firewall
+from . import firewall, sysctl
 from . import netns as namespaces
 from .apply.disk import Memory, Store
 from .errors import MissingOnHost
@@ -14,6 +14,8 @@ from .firewall import Tables
 from .model import Guests, HostView
 from .observe import Question, observe
 from .plan.planner import Wish
+from .rtnetlink.channel import Channel
+from .rtnetlink.neighbours import Neighbour, read_lasting_neighbours
 from .state_directory import locked
 from .task import Task, asked_families, files_to_read, owners, questions
 
@@ -70,6 +72,20 @@ class Host:
     def native_tables(self, netns: Optional[str], view: HostView) -> Sequence[str]:
         """The tables of nftables that forwarded packets pass beside iptables', each as nft prints it."""
         return firewall.native_tables(netns) if _is_real(netns, view) else ()
+
+    def neighbours(self, netns: Optional[str], view: HostView, links: Sequence[int]) -> Sequence[Neighbour]:
+        """Whom somebody wrote down as a neighbour on these links of a namespace."""
+        if not (links and _is_real(netns, view)):
+            return ()
+        with namespaces.inside(netns), Channel() as channel:
+            return read_lasting_neighbours(channel, links)
+
+    def setting(self, netns: Optional[str], path: str, view: HostView) -> Optional[str]:
+        """A kernel setting that is only asked for where something depends on it."""
+        if not _is_real(netns, view):
+            return None
+        with namespaces.inside(netns):
+            return sysctl.read(path)
 
     def processes(self) -> Dict[int, List[namespaces.Process]]:
         """All processes, by the inode number of their network namespace."""

@@ -238,7 +238,8 @@ class Link(NamedTuple):
     port. ``group`` is IFLA_GROUP; see firewall.groups for ours. ``checking``: whether the kernel has
     begun to check its IPv6 addresses for duplicates, which it does from the first carrier since the link went up
     (IF_READY), and goes on with although the carrier is lost again. ``silent``: it neither asks nor answers for
-    addresses (IFF_NOARP). ``disabled``: it is a bridge's port that the bridge passes nothing through.
+    addresses (IFF_NOARP). ``state``: of a bridge's port, BR_STATE_* of linux/if_bridge.h; ``odd``: what else of it
+    isn't as it is of a new port (see rtnetlink.links.PORT_FLAGS).
     """
 
     index: int  # type: ignore[assignment]
@@ -262,17 +263,22 @@ class Link(NamedTuple):
     group: int = 0
     checking: bool = False
     silent: bool = False
-    disabled: bool = False
+    state: Optional[int] = None
+    odd: Tuple[str, ...] = ()
 
 
 class Address(NamedTuple):
-    """An address as the kernel shows it; ``scope`` and ``flags`` are the numbers of linux/if_addr.h."""
+    """An address as the kernel shows it; ``scope`` and ``flags`` are the numbers of linux/if_addr.h.
+
+    ``lifetimes``: the seconds for which one that doesn't last is preferred, and valid.
+    """
 
     index: int  # type: ignore[assignment]
     address: str
     scope: int
     flags: int
     peer: Optional[str] = None
+    lifetimes: Optional[Tuple[int, int]] = None
 
 
 class KernelRoute(NamedTuple):
@@ -289,6 +295,27 @@ class KernelRoute(NamedTuple):
     prefsrc: Optional[str] = None
     scope: int = 0
     flags: int = 0
+
+
+class PolicyRule(NamedTuple):
+    """A rule that says where a packet's route is looked for: ``action`` is FR_ACT_*, of linux/fib_rules.h.
+
+    ``suppressed``: routes of no longer prefixes are passed over in that table. ``partly``: it asks for more than
+    is told here.
+    """
+
+    family: int
+    priority: int
+    action: int = 1
+    table: int = 0
+    source: Optional[str] = None
+    destination: Optional[str] = None
+    iif: Optional[str] = None
+    oif: Optional[str] = None
+    mark: int = 0
+    inverted: bool = False
+    suppressed: Optional[int] = None
+    partly: bool = False
 
 
 class Baggage(NamedTuple):
@@ -311,7 +338,8 @@ class NamespaceView(NamedTuple):
     """One namespace as it was read: links by name, addresses by link index, routes in each table that was asked for.
 
     ``baggage``: of the links that are, were or are to be uplinks or their bridges. ``beyond``: the routes in all other
-    tables, where something may go that they need.
+    tables, where something may go that they need. ``rules``: the policy rules, None if they are those that the kernel
+    makes.
     """
 
     netns: Optional[str]
@@ -324,6 +352,7 @@ class NamespaceView(NamedTuple):
     sysctls: Dict[str, Optional[str]]
     baggage: Dict[str, Baggage] = {}
     beyond: Tuple[KernelRoute, ...] = ()
+    rules: Optional[Tuple[PolicyRule, ...]] = None
 
 
 class HostView(NamedTuple):

@@ -8,13 +8,12 @@ from typing import Dict, Iterable, Mapping, NamedTuple, Optional, Tuple
 from . import files, sysctl, tap
 from . import netns as namespaces
 from .errors import MissingOnHost
-from .model import TABLE_MAIN, Baggage, HostView, KernelRoute, Link, NamespaceView
+from .model import TABLE_MAIN, Baggage, HostView, KernelRoute, Link, NamespaceView, PolicyRule
 from .peers import find_peers
-from .rtnetlink.addresses import read_addresses
 from .rtnetlink.channel import Channel
 from .rtnetlink.links import read_links
-from .rtnetlink.netconf import read_forwarding
 from .rtnetlink.routes import read_all_routes, read_routes
+from .rtnetlink.rules import read_beside
 
 
 class Question(NamedTuple):
@@ -58,9 +57,8 @@ def observe(
 def _view(netns: Optional[str], inode: int, question: Question) -> NamespaceView:
     with Channel() as channel:
         links = read_links(channel)
-        addresses = read_addresses(channel)
-        routes, others = _routes(channel, question)
-        forwarding_ipv4, forwarding_ipv6 = read_forwarding(channel)
+        addresses, forwarding, rules = read_beside(channel)
+        routes, others = _routes(channel, question, rules)
         baggage = _baggage(channel, links, question.carriers) if question.carriers else {}
     return NamespaceView(
         netns,
@@ -68,20 +66,23 @@ def _view(netns: Optional[str], inode: int, question: Question) -> NamespaceView
         links,
         addresses,
         routes,
-        forwarding_ipv4,
-        forwarding_ipv6,
+        *forwarding,
         _settings(question.sysctls, links),
         baggage,
         others,
+        rules,
     )
 
 
-def _routes(channel: Channel, question: Question) -> Tuple[Tuple[KernelRoute, ...], Tuple[KernelRoute, ...]]:
+def _routes(
+    channel: Channel, question: Question, rules: Optional[Tuple[PolicyRule, ...]]
+) -> Tuple[Tuple[KernelRoute, ...], Tuple[KernelRoute, ...]]:
     """The routes of the tables that are asked for, table by table, and those beyond if these matter.
 
-    The kernel's own routes to a namespace's addresses matter to nobody.
+    These do, too, where somebody's rules may lead there. The kernel's own routes to a namespace's addresses matter to
+    nobody.
     """
-    if not question.beyond:
+    if not question.beyond and rules is None:
         return read_routes(channel, question.tables), ()
     every = read_all_routes(channel, local=False)
     asked = tuple(route for table in question.tables for route in every if route.table == table)

@@ -15,9 +15,12 @@ from .model import HostView
 from .plan import preflight
 from .plan.circles import circle_warnings
 from .plan.hands import words_of
+from .plan.misled import kept_warnings, links_to_ask, misled_warnings
 from .plan.mtus import mtu_warnings
 from .plan.planner import Plan
+from .plan.ports import apart_warnings, wanted_isolation
 from .plan.settings import current
+from .plan.sheet import BY_HAND
 from .task import Task
 
 
@@ -68,7 +71,7 @@ def unprotected(unfiltered: Optional[FirewallWant], view: HostView) -> List[str]
     return [f"{words}; install iptables and run this again"]
 
 
-def doubts(reading: Reading, task: Task, view: HostView, unfiltered: Optional[FirewallWant]) -> List[str]:
+def doubts(host: Host, reading: Reading, task: Task, view: HostView, unfiltered: Optional[FirewallWant]) -> List[str]:
     """Warnings about the document on this host: what it leaves open, or what can't work."""
     found = []
     if not reading.topology.present:
@@ -79,6 +82,18 @@ def doubts(reading: Reading, task: Task, view: HostView, unfiltered: Optional[Fi
         found += preflight.warnings(task.target, view, reading.where)
         found += mtu_warnings(task.target, task.stored, view)
         found += circle_warnings(task.stored) if task.target.veths else []
+        asked = links_to_ask(task.stored, view).items()
+        written = {netns: host.neighbours(netns, view, indexes) for netns, indexes in asked}
+        found += misled_warnings(task.stored, view, written) + kept_warnings(task.stored, view)
+        found += apart_warnings(task.stored, wanted_isolation(task.stored, task.previous), view)
+        if any(room.rules is not None for room in view.views.values()):
+            from .plan.policy import policy_warnings  # loaded when it is needed: few hosts have policy rules
+
+            found += policy_warnings(task.stored, view)
+        if any(route[6] in BY_HAND for room in view.views.values() for route in room.routes):  # its protocol
+            from .plan.strayed import strayed_warnings  # loaded when it is needed: in most rooms it is all ours
+
+            found += strayed_warnings(task.stored, view)
     return found
 
 
@@ -97,4 +112,9 @@ def hindrances(
 
     steps = plan.steps
     after = functools.lru_cache(None)(lambda: outcome(view, steps))
-    return found(wants, tables, steps, after, lambda netns: host.native_tables(netns, view))
+    setting = functools.partial(_setting, host, view)
+    return found(wants, tables, steps, after, lambda netns: host.native_tables(netns, view), setting)
+
+
+def _setting(host: Host, view: HostView, netns: Optional[str], path: str) -> Optional[str]:
+    return host.setting(netns, path, view)

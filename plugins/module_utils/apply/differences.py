@@ -149,7 +149,7 @@ def _route_subject(to: str, table: int, metric: int) -> str:
 
 def _link_facts(link: Link, names: Dict[int, str]) -> Tuple[object, ...]:
     """What of a link is a run's to put back: not what the kernel tells of its carrier, or has begun to check on it."""
-    as_port = names.get(link.master or 0), link.isolated, link.hairpin
+    as_port = names.get(link.master or 0), link.isolated, link.hairpin, link.odd
     return (
         link.kind,
         link.up,

@@ -63,11 +63,15 @@ def _bridge_change(here: Here, action: act.BridgeChange) -> Message:
 
 
 def _port_change(here: Here, action: act.PortChange) -> Message:
-    return links.change_port(here.index(action.name), action.isolated, action.hairpin, action.disabled)
+    return links.change_port(here.index(action.name), action.isolated, action.hairpin, action.state, action.flags)
 
 
 def _address_add(here: Here, action: act.AddressAdd) -> Message:
     return addresses.add_address(here.index(action.link), action.address, action.unchecked)
+
+
+def _address_renew(here: Here, action: act.AddressRenew) -> Message:
+    return addresses.renew_address(here.index(action.link), action.address, action.lifetimes, action.flags)
 
 
 def _address_delete(here: Here, action: act.AddressDelete) -> Message:
@@ -111,6 +115,7 @@ BUILDERS: Dict[type, Callable[..., Message]] = {
     act.BridgeChange: _bridge_change,
     act.PortChange: _port_change,
     act.AddressAdd: _address_add,
+    act.AddressRenew: _address_renew,
     act.AddressDelete: _address_delete,
     act.RouteAdd: _route_add,
     act.RouteDelete: _route_delete,

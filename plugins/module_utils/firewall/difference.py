@@ -324,7 +324,7 @@ def _opens(line: str, chains: Dict[str, List[str]], depth: int = 0) -> bool:
     """Whether a rule may let a packet past the rest of its table, so that ours behind it isn't asked."""
     target = target_of(line)
     if target not in chains:
-        return target not in _OPENS_NOTHING
+        return target not in _OPENS_NOTHING or (target == "RETURN" and not depth)  # from the first chain: to its policy
     return depth > _DEEPEST or any(_opens(inner, chains, depth + 1) for inner in chains[target])
 
 

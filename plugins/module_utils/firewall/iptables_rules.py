@@ -9,7 +9,7 @@ from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 from ..visible import visible
 from .obstacles import ACCEPT, CONTINUE, DROP, GOTO, JUMP, RETURN, UNSURE, Rule, Wall
-from .others import others
+from .others import is_untracked, others
 from .packet import ALWAYS, NEVER, UNKNOWN, Condition, span
 from .tables import GO_ON, MARK, OWN_CHAIN, target_of
 
@@ -24,19 +24,28 @@ _BARE = ("--physdev-is-bridged",)  # options without a value
 _SYN = {"SYN"}  # the flags of a connection's first packet
 
 
-def wall(chains: Dict[str, List[str]], table: str) -> Wall:
-    """What a forwarded packet passes in one table before it comes to our openings."""
+def wall(chains: Dict[str, List[str]], table: str, start: str = "FORWARD") -> Wall:
+    """What a forwarded packet passes in one table before it comes to our openings; in chains other than FORWARD nothing
+    of ours opens anything."""
 
     @functools.cache
     def rules(chain: str) -> Optional[Tuple[Rule, ...]]:
         lines = chains.get(chain)
         if lines is None:
             return None
-        return tuple(map(rule, _before_ours(lines, chains) if chain == "FORWARD" else others(lines)))
+        before = _before_ours(lines, chains) if chain == "FORWARD" else others(lines)
+        return tuple(_of_either(line) if start == "PREROUTING" else rule(line) for line in before)
 
-    return Wall(
-        f"iptables, {'' if table == 'filter' else table + ' '}FORWARD", "comes before our rules", rules, "FORWARD"
-    )
+    name = f"iptables, {'' if table == 'filter' else table + ' '}{start}"
+    return Wall(name, "comes before our rules", rules, start, "", start.lower())
+
+
+def _of_either(line: str) -> Rule:
+    """A rule before it is known where the packet goes: to this host, or on."""
+    found = rule(line)
+    if is_untracked(line):
+        found = found._replace(verdict=DROP)
+    return found._replace(conditions=(*found.conditions, UNKNOWN)) if "-type " in line else found
 
 
 def _before_ours(lines: Sequence[str], chains: Dict[str, List[str]]) -> List[str]:

@@ -24,7 +24,8 @@ _GET_TABLE, _GET_CHAIN, _GET_RULE = 1, 4, 7  # NFT_MSG_*
 _TABLE_NAME, _CHAIN_TABLE, _CHAIN_NAME, _CHAIN_HOOK, _HOOK_NUMBER = 1, 1, 3, 4, 1  # NFTA_*
 _RULE_TABLE, _RULE_CHAIN = 1, 2
 _COMPAT_NAME, _COMPAT_REVISION, _COMPAT_TYPE = 1, 2, 3  # NFTA_COMPAT_*
-_FORWARD = 2  # NF_INET_FORWARD, linux/netfilter.h
+# NF_INET_PRE_ROUTING, NF_INET_FORWARD, NF_INET_POST_ROUTING, linux/netfilter.h
+_ON_THE_WAY = frozenset(struct.pack(">I", hook) for hook in (0, 2, 4))
 FAMILIES = {1: "inet", 2: "ip", 10: "ip6"}  # NFPROTO_*, linux/netfilter.h; in those packets are forwarded
 
 
@@ -42,7 +43,7 @@ def forward_tables(others: Tuple[Table, ...] = ()) -> List[Table]:
         if not any(table.family and table not in others for table in names):
             return []
         chains = [_attributes(body) for body in _answers(channel, _NFTABLES, _GET_CHAIN)]
-    found = {_named(family, chain, _CHAIN_TABLE) for family, chain in chains if _is_forward(chain)}
+    found = {_named(family, chain, _CHAIN_TABLE) for family, chain in chains if _is_on_the_way(chain)}
     return sorted(table for table in found if table.family and table not in others)
 
 
@@ -137,6 +138,6 @@ def _named(family: int, found: Dict[int, bytes], number: int) -> Table:
     return Table(FAMILIES.get(family, ""), found.get(number, b"").rstrip(b"\0").decode(errors="surrogateescape"))
 
 
-def _is_forward(chain: Dict[int, bytes]) -> bool:
+def _is_on_the_way(chain: Dict[int, bytes]) -> bool:
     hook = dict(_walk(chain.get(_CHAIN_HOOK, b"")))
-    return hook.get(_HOOK_NUMBER) == struct.pack(">I", _FORWARD)
+    return hook.get(_HOOK_NUMBER) in _ON_THE_WAY

@@ -26,6 +26,7 @@ _OF = {4: "ip", 6: "ip6"}
 _COMPARED = {"==": False, "!=": True, "in": False}
 _WHY = "drops what our rules let through"
 _LAST_PORT = 65535
+_DSTNAT, _SRCNAT = -100, 100  # NF_IP_PRI_NAT_DST, NF_IP_PRI_NAT_SRC, linux/netfilter_ipv4.h
 
 
 class _Question(NamedTuple):
@@ -53,11 +54,19 @@ def _walls(text: str, family: int) -> List[Wall]:
             chains[value["chain"]] += _rules(value, sets, _place(value, value["chain"]))
     found = []
     for kind, value in objects:
-        if kind == "chain" and value.get("hook") == "forward" and value["family"] in ("inet", _OF[family]):
-            place = _place(value, value["name"])
+        if kind == "chain" and _is_on_the_way(value) and value["family"] in ("inet", _OF[family]):
+            place, hook = _place(value, value["name"]), value["hook"]
             policy = place if value.get("policy") == "drop" else ""
-            found.append(Wall("nftables, hook forward", _WHY, chains.get, value["name"], policy))
+            found.append(Wall(f"nftables, hook {hook}", _WHY, chains.get, value["name"], policy, hook))
     return found
+
+
+def _is_on_the_way(chain: Dict[str, Any]) -> bool:
+    """Whether forwarded packets pass it, and with the addresses that they are known by: before translation or after."""
+    hook, priority = chain.get("hook"), chain.get("prio", 0)
+    if hook == "prerouting":
+        return bool(priority < _DSTNAT)
+    return hook == "forward" or (hook == "postrouting" and priority < _SRCNAT)
 
 
 def _place(value: Dict[str, Any], chain: str) -> str:

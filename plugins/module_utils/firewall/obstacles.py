@@ -29,7 +29,8 @@ class Wall(NamedTuple):
     """Rules that a forwarded packet passes, from ``start`` on. ``rules``: of a chain, None if there is none.
 
     ``policy``: what drops a packet about which none of them decides, "" if nothing does. ``why``: how it comes that no
-    rule of ours helps against one that drops here, in words.
+    rule of ours helps against one that drops here, in words. ``hook``: where packets come by here, "prerouting",
+    "forward" or "postrouting".
     """
 
     name: str
@@ -37,6 +38,7 @@ class Wall(NamedTuple):
     rules: Callable[[str], Optional[Sequence[Rule]]]
     start: str
     policy: str = ""
+    hook: str = "forward"
 
 
 class Fate(NamedTuple):

@@ -10,19 +10,24 @@ from .tables import MARK, target_of
 from .want import ANY, within
 
 
-def may_drop(chains: Dict[str, List[str]]) -> bool:
-    """Whether anything that others put there can drop a forwarded packet, wherever our openings stand."""
-    seen = {"FORWARD"}
-    ahead = [others(chains.get("FORWARD", []))]
+def may_drop(chains: Dict[str, List[str]], start: str = "FORWARD") -> bool:
+    """Whether anything that others put there can drop a packet that comes to ``start``, wherever our openings stand."""
+    seen = {start}
+    ahead = [others(chains.get(start, []))]
     while ahead:
         for line in ahead.pop():
             target = target_of(line)
-            if target in ("DROP", "REJECT"):
+            if target in ("DROP", "REJECT") or is_untracked(line):
                 return True
             if target in chains and target not in seen:
                 seen.add(target)
                 ahead.append(others(chains[target]))
     return False
+
+
+def is_untracked(line: str) -> bool:
+    """Whether a rule has packets pass without being tracked: nothing is translated then, and answers are unknown."""
+    return target_of(line) == "NOTRACK" or (target_of(line) == "CT" and " --notrack" in line)
 
 
 def others(lines: Sequence[str]) -> List[str]:

@@ -88,13 +88,14 @@ class BridgeChange(NamedTuple):
 
 class PortChange(NamedTuple):
     """Set whether a port of a bridge is isolated from the other isolated ones, whether it is given back the frames that
-    came through it, and whether nothing passes through it; None leaves one alone."""
+    came through it, its state (BR_STATE_*), and others of its flags by their names; None leaves one alone."""
 
     netns: Optional[str]
     name: str
     isolated: Optional[bool] = None
     hairpin: Optional[bool] = None
-    disabled: Optional[bool] = None
+    state: Optional[int] = None
+    flags: Tuple[Tuple[str, bool], ...] = ()
 
 
 class AddressAdd(NamedTuple):
@@ -104,6 +105,16 @@ class AddressAdd(NamedTuple):
     link: str
     address: str
     unchecked: bool = False
+
+
+class AddressRenew(NamedTuple):
+    """Make an address last, or as it was: seconds for which it is preferred, and valid; ``flags`` are IFA_F_*."""
+
+    netns: Optional[str]
+    link: str
+    address: str
+    lifetimes: Tuple[int, int] = (0xFFFFFFFF, 0xFFFFFFFF)
+    flags: int = 0
 
 
 class AddressDelete(NamedTuple):
@@ -254,6 +265,7 @@ Action = Union[
     BridgeChange,
     PortChange,
     AddressAdd,
+    AddressRenew,
     AddressDelete,
     RouteAdd,
     RouteDelete,
@@ -280,6 +292,7 @@ _CLASSES: Tuple[Type[Any], ...] = (
     BridgeChange,
     PortChange,
     AddressAdd,
+    AddressRenew,
     AddressDelete,
     RouteAdd,
     RouteDelete,

@@ -11,6 +11,7 @@ from ..document.prefix import has_ipv6, is_link_local, known_prefix
 from ..model import Address, Bridge, End, Link, LinkKey, Topology
 from ..rtnetlink.constants import IFA_F_PERMANENT, IFA_F_SECONDARY, IFA_F_TENTATIVE, RT_SCOPE_LINK
 from .actions import AddressAdd, AddressDelete, SysctlSet
+from .connected import plan_connected
 from .owned import AddressKey, Change
 from .sheet import ADDRESS, BEFORE_UP, SYSCTL, UNADDRESS, Sheet, place
 
@@ -64,6 +65,8 @@ def plan_addresses(
     }
     if unchecked and not have.checking:
         _make_usable(sheet, netns, link, [judged[address] for address in wanted if address in judged])
+    if given is None:
+        plan_connected(sheet, netns, have, wanted, judged)
     _exchange(sheet, netns, link, wanted, judged, present, unchecked)
 
 

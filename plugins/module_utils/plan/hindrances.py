@@ -10,11 +10,19 @@ from ..firewall.labels import publish_label
 from ..firewall.others import is_forwarded, may_drop
 from ..firewall.tables import MARK, Ruleset, target_of
 from ..firewall.want import Homes
-from ..model import HostView
+from ..model import HostView, NamespaceView
+from ..sysctl import IPV4_FORWARDING
 from .actions import Step, TableSet
-from .ways import way_to
+from .ways import way_to, ways_out
 
-_CLOSED_BY_OTHERS = ("mangle", "filter")  # the tables of iptables that forwarded packets pass
+# Where forwarded packets pass iptables' tables, and others may close the way.
+_GATES = (
+    ("raw", "PREROUTING"),
+    ("mangle", "PREROUTING"),
+    ("mangle", "FORWARD"),
+    ("mangle", "POSTROUTING"),
+    ("filter", "FORWARD"),
+)
 
 
 def hindrances(
@@ -23,22 +31,29 @@ def hindrances(
     steps: Sequence[Step],
     view: Callable[[], HostView],
     natives: Callable[[Optional[str]], Sequence[str]],
+    setting: Callable[[Optional[str], str], Optional[str]] = lambda _netns, _path: None,
 ) -> List[str]:
     """Warnings about published ports and masqueraded networks that others' rules shut, or don't cover.
 
     ``tables`` are read before ``steps``, ``view`` gives the host after them. ``natives``: what nft prints of each table
-    that isn't iptables'. The last two are only asked where a promise depends on them.
+    that isn't iptables'. ``setting``: a kernel setting's value. The last three are only asked where a promise
+    depends on them.
     """
     found: List[str] = []
     for netns, want in wants.items():
         found += _without_way(want, view)
         found += warnings(tables[netns], want)
-        ahead = _ahead(tables[netns]) if want.published_ports else {}
-        if ahead:
+        ahead = _ahead(tables[netns], "PREROUTING") if want.published_ports else {}
+        here = _ahead(tables[netns], "OUTPUT") if want.published_ports else {}
+        leaving = _ahead(tables[netns], "POSTROUTING") if want.masquerade else {}
+        if ahead or here or leaving:
             from . import rivals  # loaded when it is needed: our rules are the first
 
             found += rivals.taken(want.published_ports, view(), ahead)
+            found += [line for line in rivals.taken(want.published_ports, view(), here, "OUTPUT") if line not in found]
+            found += rivals.unmasked(want, view().views.get(netns), leaving)
         if want.masquerade or is_forwarded(want.published_ports):
+            found += _let_nothing_on(want, view().views.get(netns), setting)
             texts = natives(netns)
             closed = _closed(tables[netns])
             if texts or closed:
@@ -49,12 +64,26 @@ def hindrances(
     return found
 
 
-def _ahead(tables: Tables) -> Dict[int, List[str]]:
-    """The rules that callers of published ports pass before ours, by family: those of chains that are led to, too."""
+def _let_nothing_on(
+    want: FirewallWant, room: Optional[NamespaceView], setting: Callable[[Optional[str], str], Optional[str]]
+) -> Iterator[str]:
+    """A line for each link of a default route from which no IPv4 packet is forwarded: answers don't come through."""
+    for name in ways_out(room, 4) if room is not None and 4 in want.forwards else ():
+        off = setting(want.netns, f"net/ipv4/conf/{name}/forwarding") == "0"
+        if off and setting(want.netns, IPV4_FORWARDING) == "1":  # else that is about to be turned on, for each link
+            yield (
+                f"{'host' if want.netns is None else want.netns}: nothing that comes by {name} is forwarded"
+                f" (net.ipv4.conf.{name}.forwarding is 0): no caller gets to published ports, and no answer to"
+                " masqueraded networks; set that to 1"
+            )
+
+
+def _ahead(tables: Tables, chain: str) -> Dict[int, List[str]]:
+    """The rules that packets pass before ours in this chain of nat, by family: those of chains that are led to, too."""
     found: Dict[int, List[str]] = {}
     for (backend, family), ruleset in tables.rulesets.items():
         chains = ruleset.get("nat", {})
-        first = _until_ours(chains.get("PREROUTING", ()))
+        first = _until_ours(chains.get(chain, ()))
         if first and backend == tables.backend:
             found[family] = [*first, *(line for rule in first for line in chains.get(target_of(rule), ()))]
     return found
@@ -84,7 +113,7 @@ def _closed(tables: Tables) -> Dict[int, Ruleset]:
     found: Dict[int, Ruleset] = {}
     for (backend, family), ruleset in tables.rulesets.items():
         if backend == tables.backend:
-            closed = {name: ruleset[name] for name in _CLOSED_BY_OTHERS if may_drop(ruleset.get(name, {}))}
+            closed = {table: ruleset[table] for table, chain in _GATES if may_drop(ruleset.get(table, {}), chain)}
             if closed:
                 found[family] = closed
     return found

@@ -248,9 +248,12 @@ def mend(sheet: Sheet, want: Union[End, Tap], have: Link, hears_routers: bool = 
         change, undo = change._replace(up=want.up), undo._replace(up=have.up)
         if not want.up:
             sheet.falling.add((netns, name))
-    if want.mac is not None and want.mac != have.mac:
-        words.append(f"mac {have.mac} -> {want.mac}")
-        change, undo = change._replace(mac=want.mac), undo._replace(mac=have.mac)
+    mac = want.mac
+    if mac is None and have.mac in sheet.twice() and (netns is None or not netns.startswith(CONTAINER)):
+        mac = sheet.stable_mac(netns, name)  # another has its address, and gets what is for it
+    if mac is not None and mac != have.mac:
+        words.append(f"mac {have.mac} -> {mac}")
+        change, undo = change._replace(mac=mac), undo._replace(mac=have.mac)
     if want.mtu != have.mtu:
         words.append(f"mtu {have.mtu} -> {want.mtu}")
         change, undo = change._replace(mtu=want.mtu), undo._replace(mtu=have.mtu)

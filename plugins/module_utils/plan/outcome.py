@@ -13,6 +13,8 @@ from .. import sysctl
 from ..document.prefix import WIDTH, is_link_local, known_ip, known_prefix
 from ..model import TABLE_MAIN, Address, Baggage, HostView, KernelRoute, Link, LinkKey, NamespaceView
 from ..rtnetlink.constants import (
+    IFA_F_DEPRECATED,
+    IFA_F_GIVEN,
     IFA_F_PERMANENT,
     IFA_F_SECONDARY,
     RT_SCOPE_LINK,
@@ -27,7 +29,7 @@ from .links import VETH_MTU
 from .lost_uplinks import baggage_in, together
 from .redirects import ACCEPT_REDIRECTS
 from .settings import IMPLIED, default_of, forwarding_of, link_in
-from .sheet import devices
+from .sheet import USUAL, devices
 
 _KERNEL_METRIC = {4: 0, 6: 256}  # of connected routes; IP6_RT_PRIO_ADDRCONF, net/ip6_route.h
 _NOTHING = Baggage((), (), (), 0, ())
@@ -102,7 +104,7 @@ class _Room:
         self.routes = [route for route in self.routes if gone.index not in devices(route)]
         self.baggage.pop(name, None)
         for port in [link for link in self.links.values() if link.master == gone.index]:
-            self.links[port.name] = port._replace(master=None, isolated=None, hairpin=None)
+            self.links[port.name] = port._replace(master=None, isolated=None, hairpin=None, odd=())
         for path in [path for path in self.sysctls if link_in(path) == name]:
             self.sysctls[path] = None
 
@@ -202,12 +204,16 @@ def _plug(room: _Room, name: str, bridge: str) -> None:
     """Make a link a port of a bridge; of none for ""."""
     master = room.links[bridge].index if bridge else None
     plain = False if bridge else None
-    room.change(name, master=master, isolated=plain, hairpin=plain)
+    room.change(name, master=master, isolated=plain, hairpin=plain, odd=())
 
 
 def _port_change(draft: _Draft, action: act.PortChange) -> None:
-    said = {"isolated": action.isolated, "hairpin": action.hairpin, "disabled": action.disabled}
-    draft.room(action.netns).change(action.name, **{name: value for name, value in said.items() if value is not None})
+    said = {"isolated": action.isolated, "hairpin": action.hairpin, "state": action.state}
+    room = draft.room(action.netns)
+    odd = {*room.links[action.name].odd, *(name for name, on in action.flags if on != USUAL[name])}
+    odd.difference_update(name for name, on in action.flags if on == USUAL[name])
+    values = {name: value for name, value in said.items() if value is not None}
+    room.change(action.name, odd=tuple(name for name in USUAL if name in odd), **values)
 
 
 def _link_change(draft: _Draft, action: act.LinkChange) -> None:
@@ -245,6 +251,16 @@ def _listed(held: Sequence[Address], new: Address) -> List[Address]:
         ipv4.insert(sum(address.flags & IFA_F_SECONDARY <= new.flags & IFA_F_SECONDARY for address in ipv4), new)
         return [*ipv4, *(address for address in held if ":" in address.address)]
     return [*ipv4, new, *(address for address in held if ":" in address.address)]
+
+
+def _address_renew(draft: _Draft, action: act.AddressRenew) -> None:
+    room = draft.room(action.netns)
+    lasting = action.lifetimes == act.AddressRenew._field_defaults["lifetimes"]
+    set_, cleared = (IFA_F_PERMANENT, IFA_F_DEPRECATED | IFA_F_GIVEN) if lasting else (0, IFA_F_PERMANENT)
+    for address in room.held(action.link):
+        if address.address == action.address:
+            renewed = address._replace(flags=address.flags & ~cleared | set_ | action.flags, lifetimes=None)
+            room.hold(action.link, [renewed if one is address else one for one in room.held(action.link)])
 
 
 def _address_delete(draft: _Draft, action: act.AddressDelete) -> None:
@@ -366,6 +382,7 @@ _DEEDS: Dict[Type[Any], Callable[[_Draft, Any], None]] = {
     act.BridgeChange: _bridge_change,
     act.PortChange: _port_change,
     act.AddressAdd: _address_add,
+    act.AddressRenew: _address_renew,
     act.AddressDelete: _address_delete,
     act.RouteAdd: _route_add,
     act.RouteDelete: _route_delete,

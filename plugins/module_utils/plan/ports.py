@@ -4,13 +4,15 @@ those that are given back the frames that came through them, for a guest's own p
 
 from __future__ import annotations
 
-from typing import Dict, FrozenSet, List, Optional, Tuple, Union
+from typing import Dict, FrozenSet, List, Mapping, Optional, Tuple, Union
 
 from ..document.containers import cables
-from ..model import End, Link, LinkKey, Tap, Topology
+from ..model import End, HostView, Link, LinkKey, Tap, Topology
+from ..rtnetlink.constants import BR_STATE_FORWARDING
+from ..visible import visible
 from .actions import Action, LinkChange, PortChange
 from .owned import owner_of
-from .sheet import LINK, Sheet, place, port_again
+from .sheet import LINK, Sheet, odd_flags, place, port_again
 
 Port = Union[End, Tap]
 
@@ -23,6 +25,23 @@ def wanted_isolation(stored: Topology, previous: Topology) -> Dict[LinkKey, bool
         for b in stored.bridges
         if b.guests is not None or (b.netns, b.name) in asked
     }
+
+
+def apart_warnings(topology: Topology, asked: Mapping[LinkKey, bool], view: HostView) -> List[str]:
+    """A line for each bridge of which nothing is said whose ports somebody has isolated from each other."""
+    found: List[str] = []
+    for bridge in topology.bridges:
+        room = view.views.get(bridge.netns)
+        have = room.links.get(bridge.name) if room is not None else None
+        if room is None or have is None or (bridge.netns, bridge.name) in asked:
+            continue
+        ports = sorted(link.name for link in room.links.values() if link.isolated and link.master == have.index)
+        if len(ports) > 1:  # one alone is kept from nobody
+            found.append(
+                f"{place(bridge.netns)}: bridge {bridge.name}: somebody isolated {', '.join(map(visible, ports))}: who"
+                " is there doesn't reach each other; say guests: {among: false} if that is to be, or turn it off"
+            )
+    return found
 
 
 def join(sheet: Sheet, line: int, change: LinkChange, want: Port) -> None:
@@ -50,9 +69,14 @@ def mend_link(sheet: Sheet, want: Port, have: Link, words: List[str], change: Li
             words = [*words, "hairpin" if hairpin else "no hairpin"]
         back = PortChange(netns, name, _opposite(told.isolated), _opposite(told.hairpin))
         steps.append((told, *([] if moved else [back])))
-    if have.disabled and not moved and have.running and _may_pass(sheet, want):
+    if have.odd and not moved and _is_on_ours(sheet, want):
+        told = PortChange(netns, name, flags=odd_flags(have, usual=True))
+        words = [*words, *(f"{flag} {'on' if on else 'off'}" for flag, on in told.flags)]
+        steps.append((told, PortChange(netns, name, flags=odd_flags(have))))
+    shut = have.state not in (None, BR_STATE_FORWARDING)
+    if shut and not moved and have.running and _may_pass(sheet, want):
         words = [*words, "let the bridge pass what comes through it"]
-        steps.append((PortChange(netns, name, disabled=False), PortChange(netns, name, disabled=True)))
+        steps.append((PortChange(netns, name, state=BR_STATE_FORWARDING), PortChange(netns, name, state=have.state)))
     if steps:
         line = sheet.line(f"{place(netns)}: {name}: {', '.join(words)}")
         for action, *inverse in steps:
@@ -63,6 +87,12 @@ def _may_pass(sheet: Sheet, want: Port) -> bool:
     """Whether a port that has a carrier passes frames, unless somebody forbids it: else a spanning tree says so."""
     bridge = sheet.link(want.netns, want.bridge) if want.bridge else None
     return bridge is not None and bridge.up and not bridge.stp
+
+
+def _is_on_ours(sheet: Sheet, want: Port) -> bool:
+    """Whether it is the port of a bridge of ours: what ports of others' bridges are, these see to."""
+    bridge = sheet.link(want.netns, want.bridge) if want.bridge else None
+    return bridge is not None and bridge.kind == "bridge" and sheet.is_ours(want.netns, bridge)
 
 
 def _opposite(value: Optional[bool]) -> Optional[bool]:

@@ -16,6 +16,8 @@ from ..firewall.want import family_of, overlap, within
 from ..model import Masquerade, NamespaceView, PublishedPort
 from .ways import LOOPBACK, way_to, ways_out
 
+# The chains of iptables' tables in which others may close the way, in the order in which packets pass them.
+_GATES = {"raw": ("PREROUTING",), "mangle": ("PREROUTING", "FORWARD", "POSTROUTING"), "filter": ("FORWARD",)}
 _NAMED = 3  # promises that one line names when the same rule stands in the way of more
 
 
@@ -31,6 +33,21 @@ class _Promise(NamedTuple):
     family: int
     packets: Tuple[Packet, ...]
 
+    def at(self, hook: str) -> Tuple[Packet, ...]:
+        """The packets as they come by there: not yet translated, or no longer known by where they came from."""
+        if hook == "prerouting":
+            return tuple(dict.fromkeys(map(_untranslated, self.packets)))
+        if hook == "postrouting":
+            return tuple(packet._replace(by=None, not_by=frozenset()) for packet in self.packets)
+        return self.packets
+
+
+def _untranslated(packet: Packet) -> Packet:
+    early = packet._replace(to=None)
+    if not packet.translated:
+        return early
+    return early._replace(destination=None, ports=packet.original_ports, original_ports=None, translated=False)
+
 
 def broken_promises(
     want: FirewallWant, view: Optional[NamespaceView], rulesets: Mapping[int, Ruleset], texts: Sequence[str]
@@ -45,7 +62,11 @@ def broken_promises(
         found.append("firewalld is active: its zones don't cover published ports, which are forwarded")
     walls = {
         family: [
-            *(iptables_rules.wall(chains, table) for table, chains in rulesets.get(family, {}).items()),
+            *(
+                iptables_rules.wall(chains, table, start)
+                for table, chains in rulesets.get(family, {}).items()
+                for start in _GATES[table]
+            ),
             *(wall for text in texts for wall in nft_rules.walls(text, family)),
         ]
         for family in (4, 6)
@@ -124,7 +145,7 @@ def _broken(promises: Iterable[_Promise], walls: Mapping[int, Sequence[Wall]]) -
     judge = Judge()
     for promise in promises:
         for wall in walls[promise.family]:
-            found = _obstacle(judge, wall, promise.packets)
+            found = _obstacle(judge, wall, promise.at(wall.hook))
             if found is not None:
                 shut.setdefault((found, promise.broken, promise.freed), []).append(promise.words)
                 break

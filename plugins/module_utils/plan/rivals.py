@@ -9,13 +9,14 @@ from ..document import Where
 from ..document.prefix import known_prefix
 from ..firewall import Tables, iptables_rules
 from ..firewall.labels import publish_label
-from ..firewall.obstacles import Rule
+from ..firewall.obstacles import ACCEPT, RETURN, Rule
 from ..firewall.others import others
 from ..firewall.packet import Packet, hold
 from ..firewall.tables import target_of
-from ..firewall.want import ANY, family_of
-from ..model import HostView, PublishedPort
+from ..firewall.want import ANY, FirewallWant, family_of
+from ..model import HostView, NamespaceView, PublishedPort
 from ..sockets import Listener
+from .ways import ways_out
 
 _Listeners = Callable[[Optional[str], Collection[Tuple[str, int]]], Sequence[Listener]]
 _NONE: Set[str] = set()
@@ -59,12 +60,15 @@ def rivals(
     return [line for new in ports for line in (led.get(new), listened.get(new)) if line is not None]
 
 
-def taken(ports: Sequence[PublishedPort], view: HostView, ahead: Mapping[int, Sequence[str]]) -> List[str]:
+def taken(
+    ports: Sequence[PublishedPort], view: HostView, ahead: Mapping[int, Sequence[str]], chain: str = "PREROUTING"
+) -> List[str]:
     """A line for each published port whose callers a rule of others takes, for it stands ``ahead`` of ours."""
     leading = {
         family: [iptables_rules.rule(line) for line in lines if target_of(line) in ("DNAT", "REDIRECT")]
         for family, lines in ahead.items()
     }
+    passing = {family: _ending(lines, chain) for family, lines in ahead.items()}
     found = []
     for port in ports:
         known = NewPort("", port, tuple(range(port.port, port.port_last + 1)))
@@ -74,6 +78,51 @@ def taken(ports: Sequence[PublishedPort], view: HostView, ahead: Mapping[int, Se
                 found.append(
                     f"published port {label}: its callers are led elsewhere by {rule.words} in {rule.where} (iptables, "
                     "nat), which stands before ours; take it away, or let it stand behind"
+                )
+                break
+        for rule in passing.get(family_of(port.to_address), ()):
+            if all(hold(packet, rule.conditions) for packet in _calls(known, view)):
+                label = publish_label(port).partition(" ")[2]
+                found.append(
+                    f"published port {label}: its callers aren't led there: {rule.words} in {rule.where} (iptables, "
+                    "nat) stands before ours and has them pass; take it away, or let it stand behind"
+                )
+                break
+    return found
+
+
+def _ending(lines: Sequence[str], chain: str) -> List[Rule]:
+    """The rules of a chain of the kernel's own after which a packet comes to no other of its table."""
+    found = [iptables_rules.rule(line) for line in lines if line.startswith(f"-A {chain} ")]
+    return [rule for rule in found if rule.verdict in (ACCEPT, RETURN)]
+
+
+def _held(room: NamespaceView, names: Sequence[Optional[str]]) -> Set[Optional[str]]:
+    """The addresses of these links; of all, where there is none."""
+    links = [room.links[name] for name in names if name is not None] or [*room.links.values()]
+    return {entry.address.partition("/")[0] for link in links for entry in room.addresses.get(link.index, ())}
+
+
+def unmasked(want: FirewallWant, room: Optional[NamespaceView], ahead: Mapping[int, Sequence[str]]) -> List[str]:
+    """A line for each masqueraded network whose packets a rule of others, ``ahead`` of ours, has leave as it likes."""
+    found = []
+    for entry in want.masquerade if room is not None else ():
+        family = family_of(entry.source)
+        lines = [line for line in ahead.get(family, ()) if line.startswith("-A POSTROUTING ")]
+        outs: List[Optional[str]] = [*ways_out(room, family)] if room is not None else []
+        fine = {entry.to_source} if entry.to_source or room is None else _held(room, outs)
+        others = [
+            iptables_rules.rule(line)
+            for line in lines
+            if target_of(line) in ("SNAT", "NETMAP")
+            and line.partition(" --to-source ")[2].partition(" ")[0] not in fine
+        ]
+        packets = [Packet(family, to=out, source=entry.source, protocol="tcp") for out in outs or [None]]
+        for rule in (*_ending(lines, "POSTROUTING"), *others):
+            if all(hold(packet, rule.conditions) for packet in packets):
+                found.append(
+                    f"masqueraded network {entry.source} leaves with another source: {rule.words} in {rule.where} "
+                    "(iptables, nat) stands before ours; take it away, or let it stand behind"
                 )
                 break
     return found
@@ -144,8 +193,13 @@ def _leads_away(rule: Rule, new: NewPort, view: HostView) -> bool:
     asked = [condition for condition in rule.conditions if condition.kind in _ASKED]
     if not {"protocol", "ports"} <= {condition.kind for condition in asked if not condition.negated}:
         return False  # all of an address, or all but a port: what is published is an exception from that
+    return any(hold(packet, asked) is not False for packet in _calls(new, view))
+
+
+def _calls(new: NewPort, view: HostView) -> List[Packet]:
+    """The packets that a published port is for."""
     port = new.port
-    packets = (
+    return [
         Packet(
             family_of(port.to_address),
             source=source,
@@ -155,8 +209,7 @@ def _leads_away(rule: Rule, new: NewPort, view: HostView) -> bool:
         )
         for address in _addresses(port, view)
         for source in port.sources or (None,)
-    )
-    return any(hold(packet, asked) is not False for packet in packets)
+    ]
 
 
 def _addresses(port: PublishedPort, view: HostView) -> List[Optional[str]]:

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from typing import Dict, FrozenSet, Iterable, List, Optional, Sequence, Set, Tuple, Union
 
 from .. import sysctl
 from ..model import (
     CONTAINER,
+    TABLE_MAIN,
     Baggage,
     Bridge,
     End,
@@ -21,6 +23,7 @@ from ..model import (
     Topology,
 )
 from ..rtnetlink.constants import ROUTE_PROTOCOL, RT_SCOPE_LINK, RTN_UNICAST, RTPROT_KERNEL, RTPROT_RA
+from ..rtnetlink.links import PORT_FLAGS
 from .actions import (
     Action,
     AddressAdd,
@@ -36,6 +39,11 @@ from .actions import (
     VethAdd,
 )
 from .owned import UNKNOWN, Owned, SysctlKey, copy, owner_of
+
+USUAL = {name: usual for name, _number, usual in PORT_FLAGS}  # of a new port of a bridge
+
+_FEW = 16  # routes that are looked through rather than listed
+BY_HAND = (0, 3, 4)  # RTPROT_UNSPEC, RTPROT_BOOT, RTPROT_STATIC, linux/rtnetlink.h
 
 # The order of work. Tens order everything; within ten the work of one namespace stays together.
 CLOSE = 0  # forwarding off, before what protected goes
@@ -71,7 +79,12 @@ def place(netns: Optional[str]) -> str:
 def port_again(netns: Optional[str], link: Link) -> List[Action]:
     """What a port is to be told once more when it has left its bridge and come back."""
     lost = (link.isolated or None, link.hairpin or None)
-    return [PortChange(netns, link.name, *lost)] if any(lost) else []
+    return [PortChange(netns, link.name, *lost, flags=odd_flags(link))] if any(lost) or link.odd else []
+
+
+def odd_flags(link: Link, usual: bool = False) -> Tuple[Tuple[str, bool], ...]:
+    """The flags of a port that aren't as on a new one: as they are, or with ``usual`` as they would be there."""
+    return tuple((name, USUAL[name] == usual) for name in link.odd)
 
 
 class Sheet:
@@ -93,6 +106,8 @@ class Sheet:
         self.gone: Set[LinkKey] = set()
         self.made: Set[LinkKey] = set()
         self._names: Dict[Optional[str], Dict[int, str]] = {}
+        self._connected: Dict[Optional[str], Set[Tuple[str, Optional[int]]]] = {}
+        self._twice: Optional[Set[str]] = None
         self._through: Dict[Optional[str], Dict[int, List[KernelRoute]]] = {}
         self.gone_namespaces: Set[str] = set()
         self.leased: Dict[LinkKey, FrozenSet[str]] = {}  # see addresses.leased_ends
@@ -143,6 +158,30 @@ class Sheet:
         if found is None:
             found = self._through[netns] = by_device(self.view.views[netns].routes)
         return found.get(link.index, ())
+
+    def is_connected(self, netns: Optional[str], network: str, index: int) -> bool:
+        """Whether a route of the main table leads to a network without a gateway, by the link with that index."""
+        routes = self.view.views[netns].routes
+        if len(routes) < _FEW:
+            for route in routes:
+                if route[0] == network and route[2] == index and route[1] is None and route[4] == TABLE_MAIN:
+                    return True
+            return False
+        found = self._connected.get(netns)
+        if found is None:
+            found = self._connected[netns] = {
+                (route[0], route[2]) for route in routes if route[1] is None and route[4] == TABLE_MAIN
+            }
+        return (network, index) in found
+
+    def twice(self) -> Set[str]:
+        """The MAC addresses that more than one link has of all that were read."""
+        if self._twice is None:
+            rooms = self.view.views.values()
+            macs = [link[6] for room in rooms for link in room.links.values() if link[1] != "lo"]
+            several = len(set(macs)) < len(macs)
+            self._twice = {mac for mac, count in Counter(macs).items() if count > 1 and mac} if several else set()
+        return self._twice
 
     def namespace(self, netns: Optional[str]) -> Optional[NamespaceView]:
         """The namespace as it will be after what the plan takes away: None if there is none then."""
@@ -304,6 +343,11 @@ def by_device(routes: Iterable[KernelRoute]) -> Dict[int, List[KernelRoute]]:
 def kind_words(kind: Optional[str]) -> str:
     """What people call a link of this kind."""
     return "tap" if kind == "tun" else kind or "a device"
+
+
+def is_by_hand(route: KernelRoute) -> bool:
+    """Whether somebody wrote down this route of the main table: no document did, and nothing that comes and goes."""
+    return route.protocol in BY_HAND and route.table == TABLE_MAIN
 
 
 def is_our_route(route: KernelRoute) -> bool:

@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import socket
 import struct
-from typing import Dict, List, Tuple
+from typing import Dict, Iterable, List, Tuple
 
 from ..model import Address
 from .channel import Channel
 from .constants import (
     IFA_ADDRESS,
+    IFA_CACHEINFO,
+    IFA_F_DEPRECATED,
     IFA_F_NODAD,
+    IFA_F_PERMANENT,
     IFA_FLAGS,
     IFA_LOCAL,
     NLM_F_CREATE,
@@ -25,32 +28,52 @@ from .constants import (
     RTM_NEWADDR,
 )
 from .shapes import Shapes
-from .wire import Message, attribute, u32
+from .wire import Message, attribute, attributes, u32
 
 _IFADDR = struct.Struct("=BBBBI")  # struct ifaddrmsg: family, prefix length, flags, scope, link index
+_CACHEINFO = struct.Struct("=II8x")  # struct ifa_cacheinfo: preferred, valid, two times
+_LASTING = IFA_F_PERMANENT | IFA_F_DEPRECATED
+FOREVER = 0xFFFFFFFF  # INFINITY_LIFE_TIME, net/addrconf.h
 _SHAPES = Shapes({IFA_LOCAL: "s", IFA_ADDRESS: "s", IFA_FLAGS: "I"})
-_ALL = _IFADDR.pack(0, 0, 0, 0, 0)
+ALL_ADDRESSES = _IFADDR.pack(0, 0, 0, 0, 0)
 
 
 def read_addresses(channel: Channel) -> Dict[int, Tuple[Address, ...]]:
     """Every address of the namespace, by the index of its link, in the kernel's order."""
-    by_link: Dict[int, List[Address]] = {}
-    for address in channel.dump(RTM_GETADDR, _ALL, _parse):
-        by_link.setdefault(address.index, []).append(address)
-    return {index: tuple(addresses) for index, addresses in by_link.items()}
+    return by_link(channel.dump(RTM_GETADDR, ALL_ADDRESSES, parse_address))
 
 
-def _parse(buffer: bytearray, start: int, end: int) -> Address:
+def by_link(addresses: Iterable[Address]) -> Dict[int, Tuple[Address, ...]]:
+    """These addresses by the index of their link, in the same order."""
+    found: Dict[int, List[Address]] = {}
+    for address in addresses:
+        found.setdefault(address.index, []).append(address)
+    return {index: tuple(held) for index, held in found.items()}
+
+
+def parse_address(buffer: bytearray, start: int, end: int) -> Address:
+    """An address out of the message that is about it."""
     family, length, flags, scope, index = _IFADDR.unpack_from(buffer, start)
     local, address, wide_flags = _SHAPES.read(buffer, start + _IFADDR.size, end)
     own = local or address  # the kernel always gives one of them
+    if wide_flags is not None:  # the field in the header holds eight bits only
+        flags = wide_flags
     return Address(
         index,
         f"{socket.inet_ntop(family, own)}/{length}",
         scope,
-        flags if wide_flags is None else wide_flags,  # the field in the header holds eight bits only
+        flags,
         socket.inet_ntop(family, address) if address and address != own else None,
+        None if flags & _LASTING == IFA_F_PERMANENT else _lifetimes(buffer, start + _IFADDR.size, end),
     )
+
+
+def _lifetimes(buffer: bytearray, start: int, end: int) -> Tuple[int, int]:
+    for number, begin, _stop in attributes(buffer, start, end):
+        if number == IFA_CACHEINFO:
+            preferred, valid = _CACHEINFO.unpack_from(buffer, begin)
+            return preferred, valid
+    return FOREVER, FOREVER
 
 
 def _body(index: int, address: str) -> bytes:
@@ -80,6 +103,12 @@ def add_address(index: int, address: str, unchecked: bool = False) -> Message:
 def unmark_address(index: int, address: str) -> Message:
     """Take the mark of an unchecked address off it; it stays usable."""
     return Message(RTM_NEWADDR, NLM_F_REPLACE, _body(index, address) + u32(IFA_FLAGS, 0))
+
+
+def renew_address(index: int, address: str, lifetimes: Tuple[int, int], flags: int) -> Message:
+    """For how long an address of the link with this index is preferred, and valid, and its flags (IFA_F_*)."""
+    body = _body(index, address) + u32(IFA_FLAGS, flags)
+    return Message(RTM_NEWADDR, NLM_F_REPLACE, body + attribute(IFA_CACHEINFO, struct.pack("=4I", *lifetimes, 0, 0)))
 
 
 def delete_address(index: int, address: str) -> Message:

@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fcntl
 import itertools
 import socket
 import struct
-from typing import Callable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, TypeVar
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple, TypeVar
 
 from .constants import (
     NETLINK_CAP_ACK,
@@ -35,12 +34,38 @@ BATCH = 64
 _DUMP_ATTEMPTS = 20
 _TIMEOUT = struct.pack("@ll", 30, 0)  # struct timeval: a kernel that does not answer for 30 s never will
 
+A = TypeVar("A")
 T = TypeVar("T")
 
 _I32 = struct.Struct("=i")
 _SIOCGIFINDEX = 0x8933  # linux/sockios.h; every socket answers it for its own namespace
 _IFREQ = struct.Struct("=16si20x")  # struct ifreq: a name, and here an index
+_EARLY = 16  # most channels send few messages, and the same ones: these are put together once
+_requests: Dict[Tuple[int, bytes, int], bytes] = {}
 _buffer = bytearray(1 << 18)
+_seen = memoryview(_buffer)
+_DONE_SIZE = HEADER_SIZE + 4  # of the message at the end of a dump
+
+
+class Bundle:
+    """Requests that go out together: a dump so small that the kernel is done with it at once, requests with one answer
+    each of which there are few, and another dump. (A socket has one dump at a time.)"""
+
+    def __init__(self, small: Message, asked: Sequence[Message], last: Message) -> None:
+        self._messages = (small, *asked, last)
+        self._sent: Dict[int, bytes] = {}
+        self.heard: Dict[bytes, Any] = {}  # what answers mean that come again and again
+        self.size = len(self._messages)
+
+    def beginning_with(self, first: int) -> bytes:
+        """The bundle as it goes out, its messages numbered from ``first`` on."""
+        sent = self._sent.get(first)
+        if sent is None:
+            numbered = enumerate(self._messages, first)
+            sent = b"".join(frame(message, number, NLM_F_REQUEST) for number, message in numbered)
+            if first < _EARLY:
+                self._sent[first] = sent
+        return sent
 
 
 class Refusal(NamedTuple):
@@ -72,8 +97,10 @@ class Channel:
         self.close()
 
     def _set_option(self, option: int) -> None:
-        with contextlib.suppress(OSError):  # a kernel before 4.20: fewer words, wider dumps, same meaning
+        try:
             self._socket.setsockopt(SOL_NETLINK, option, 1)
+        except OSError:  # a kernel before 4.20: fewer words, wider dumps, same meaning
+            return
 
     def close(self) -> None:
         """Give the socket back."""
@@ -127,7 +154,16 @@ class Channel:
 
     def _dump_once(self, kind: int, body: bytes, parse: Callable[[bytearray, int, int], T]) -> Optional[List[T]]:
         wanted = next(self._sequence)
-        self._socket.send(frame(Message(kind, NLM_F_DUMP, body), wanted, NLM_F_REQUEST))
+        request = _requests.get((kind, body, wanted))
+        if request is None:
+            request = frame(Message(kind, NLM_F_DUMP, body), wanted, NLM_F_REQUEST)
+            if wanted < _EARLY:
+                _requests[kind, body, wanted] = request
+        self._socket.send(request)
+        return self._listed(wanted, parse)
+
+    def _listed(self, wanted: int, parse: Callable[[bytearray, int, int], T]) -> Optional[List[T]]:
+        """What a dump lists; None if it was interrupted."""
         interrupted = 0
         found: List[T] = []
         receive, buffer = self._socket.recv_into, _buffer
@@ -145,6 +181,51 @@ class Channel:
                         return None if interrupted else found
                     found.append(parse(buffer, start + HEADER_SIZE, start + length))
                 start += (length + 3) & ~3
+
+    def dump_along(
+        self,
+        bundle: Bundle,
+        hear: Callable[[bytes], A],
+        parse: Callable[[bytearray, int, int], T],
+    ) -> Optional[Tuple[bytes, List[Optional[A]], List[T]]]:
+        """What a bundle asks for: the small dump as it came, the answers (None for a refusal), and the other dump.
+
+        None if that can't be had together, or changed meanwhile: then each is to be asked for by itself.
+        """
+        first = next(self._sequence)
+        self._socket.send(bundle.beginning_with(first))
+        self._sequence = itertools.count(first + bundle.size)
+        receive, buffer = self._socket.recv_into, _buffer
+        size = receive(buffer)
+        came = bytes(_seen[:size])
+        whole = size > _DONE_SIZE and unpack_header(buffer, size - _DONE_SIZE)[1] == NLMSG_DONE
+        answers: List[Optional[A]] = []
+        for _ in range(bundle.size - 2) if whole else ():
+            answer = bytes(_seen[: receive(buffer)])
+            known = bundle.heard.get(answer, bundle)
+            if known is bundle:
+                known = None if unpack_header(answer)[1] == NLMSG_ERROR else hear(answer)
+                if first < _EARLY:
+                    bundle.heard[answer] = known
+            answers.append(known)
+        if not whole:
+            self._drain({first, first + bundle.size - 1}, size)
+            return None
+        found = self._listed(first + bundle.size - 1, parse)
+        return None if found is None else (came, answers, found)
+
+    def _drain(self, waiting: Set[int], size: int) -> None:
+        """Hear dumps out; ``size``: of what has come of them already."""
+        while True:
+            start = 0
+            while start < size:
+                length, kind, _flags, sequence, _port = unpack_header(_buffer, start)
+                if kind == NLMSG_DONE or kind == NLMSG_ERROR:
+                    waiting.discard(sequence)
+                start += (length + 3) & ~3
+            if not waiting:
+                return
+            size = self._socket.recv_into(_buffer)
 
     def ask(self, messages: Sequence[Message]) -> Iterator[Optional[Tuple[bytearray, int, int]]]:
         """Send requests that have one object as their answer each: (buffer, start, end), or None for a refusal."""

@@ -10,8 +10,6 @@ from typing import Dict, List, Optional, Sequence, Tuple
 from ..model import Link
 from .channel import BATCH, Channel
 from .constants import (
-    BR_STATE_DISABLED,
-    BR_STATE_FORWARDING,
     DEVCONF_ACCEPT_RA,
     IF_READY,
     IFF_NOARP,
@@ -22,9 +20,15 @@ from .constants import (
     IFLA_ALT_IFNAME,
     IFLA_BR_STP_STATE,
     IFLA_BR_VLAN_FILTERING,
+    IFLA_BRPORT_BCAST_FLOOD,
     IFLA_BRPORT_ISOLATED,
+    IFLA_BRPORT_LEARNING,
+    IFLA_BRPORT_LOCKED,
+    IFLA_BRPORT_MCAST_FLOOD,
     IFLA_BRPORT_MODE,
+    IFLA_BRPORT_PROXYARP,
     IFLA_BRPORT_STATE,
+    IFLA_BRPORT_UNICAST_FLOOD,
     IFLA_EXT_MASK,
     IFLA_GROUP,
     IFLA_IFALIAS,
@@ -69,6 +73,15 @@ from .wire import (
 
 _IFINFO = struct.Struct("=BxHiII")  # struct ifinfomsg: family, device type, index, flags, changed flags
 _AF_INET6 = 10
+# What else a port of a bridge is: its name, its number, and what the kernel makes it on a new one.
+PORT_FLAGS = (
+    ("learning", IFLA_BRPORT_LEARNING, True),
+    ("flood", IFLA_BRPORT_UNICAST_FLOOD, True),
+    ("mcast_flood", IFLA_BRPORT_MCAST_FLOOD, True),
+    ("bcast_flood", IFLA_BRPORT_BCAST_FLOOD, True),
+    ("proxy_arp", IFLA_BRPORT_PROXYARP, False),
+    ("locked", IFLA_BRPORT_LOCKED, False),
+)
 _SHAPES = Shapes(
     {
         IFLA_IFNAME: "s",
@@ -79,7 +92,12 @@ _SHAPES = Shapes(
             IFLA_INFO_DATA: "s",
             IFLA_INFO_SLAVE_KIND: "s",
             # Of a bridge's port.
-            IFLA_INFO_SLAVE_DATA: {IFLA_BRPORT_ISOLATED: "s", IFLA_BRPORT_MODE: "s", IFLA_BRPORT_STATE: "s"},
+            IFLA_INFO_SLAVE_DATA: {
+                IFLA_BRPORT_ISOLATED: "s",
+                IFLA_BRPORT_MODE: "s",
+                IFLA_BRPORT_STATE: "s",
+                **{number: "s" for _name, number, _usual in PORT_FLAGS},
+            },
         },
         IFLA_AF_SPEC: {_AF_INET6: {IFLA_INET6_FLAGS: "I", IFLA_INET6_CONF: "s"}},
         IFLA_MASTER: "I",
@@ -97,8 +115,8 @@ _PORTS = Shapes(
         IFLA_LINKINFO: {IFLA_INFO_SLAVE_KIND: "s", IFLA_INFO_SLAVE_DATA: {IFLA_BRPORT_STATE: "s"}},
     }
 )
+_USUAL = tuple(bytes([usual]) for _name, _number, usual in PORT_FLAGS)
 _BRIDGE = b"bridge\0"
-_DISABLED = bytes([BR_STATE_DISABLED])
 _ALL = _IFINFO.pack(0, 0, 0, 0, 0) + u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
 
 
@@ -136,11 +154,13 @@ def _parse_port_state(buffer: bytearray, start: int, end: int) -> Optional[Tuple
 def _parse(buffer: bytearray, start: int, end: int) -> Link:
     _family, _device, index, flags, _change = _IFINFO.unpack_from(buffer, start)
     (
-        name, mtu, mac, kind, data, port_of, isolated, hairpin, state, inet6_flags, inet6_conf,
+        name, mtu, mac, kind, data, port_of, isolated, hairpin, state,
+        learning, flood, mcast_flood, bcast_flood, proxy_arp, locked, inet6_flags, inet6_conf,
         master, peer, netnsid, alias, properties, group,
     ) = _SHAPES.read(buffer, start + _IFINFO.size, end)  # fmt: skip
     word, stp, vlan_filtering, owner = _parse_kind(kind, data)
     is_port = port_of == _BRIDGE
+    of_port = (learning, flood, mcast_flood, bcast_flood, proxy_arp, locked) if is_port else _USUAL
     return Link(
         index,
         _word(name),
@@ -163,8 +183,16 @@ def _parse(buffer: bytearray, start: int, end: int) -> Link:
         group or 0,
         inet6_flags is not None and inet6_flags & IF_READY != 0,
         flags & IFF_NOARP != 0,
-        is_port and state == _DISABLED,
+        state[0] if is_port and state else None,
+        () if of_port == _USUAL else _odd(of_port),
     )
+
+
+@functools.lru_cache(maxsize=64)
+def _odd(flags: Tuple[Optional[bytes], ...]) -> Tuple[str, ...]:
+    """Which of PORT_FLAGS are not as on a new port; one that the kernel doesn't know is."""
+    told = zip(PORT_FLAGS, flags)
+    return tuple(name for (name, _number, usual), value in told if value is not None and (value != b"\0") != usual)
 
 
 def _word(text: bytes) -> str:
@@ -282,11 +310,15 @@ def change_bridge(index: int, stp: Optional[bool], vlan_filtering: Optional[bool
 
 
 def change_port(
-    index: int, isolated: Optional[bool], hairpin: Optional[bool], disabled: Optional[bool] = None
+    index: int,
+    isolated: Optional[bool],
+    hairpin: Optional[bool],
+    state: Optional[int] = None,
+    flags: Sequence[Tuple[str, bool]] = (),
 ) -> Message:
     """Set whether a bridge's port, by the index of its link, is isolated (no frame goes between two such ports),
-    whether it is given back the frames that came through it, and whether the bridge passes anything through it; None
-    leaves one alone.
+    whether it is given back the frames that came through it, its state (BR_STATE_*), and any of PORT_FLAGS; None leaves
+    one alone.
 
     The link has to be a port already: the kernel looks for its bridge before it reads anything else of the message.
     """
@@ -294,8 +326,12 @@ def change_port(
     for option, wanted in ((IFLA_BRPORT_ISOLATED, isolated), (IFLA_BRPORT_MODE, hairpin)):
         if wanted is not None:
             options += attribute(option, bytes([wanted]))
-    if disabled is not None:
-        options += attribute(IFLA_BRPORT_STATE, bytes([BR_STATE_DISABLED if disabled else BR_STATE_FORWARDING]))
+    if state is not None:
+        options += attribute(IFLA_BRPORT_STATE, bytes([state]))
+    wanted_flags = dict(flags)
+    for name, number, _usual in PORT_FLAGS if flags else ():
+        if name in wanted_flags:
+            options += attribute(number, bytes([wanted_flags[name]]))
     info = nested(IFLA_LINKINFO, text(IFLA_INFO_SLAVE_KIND, "bridge"), nested(IFLA_INFO_SLAVE_DATA, options))
     return Message(RTM_NEWLINK, 0, _IFINFO.pack(0, 0, index, 0, 0) + info)
 

@@ -5,22 +5,29 @@ from __future__ import annotations
 
 import socket
 import struct
-from typing import List, NamedTuple, Optional
+from typing import List, NamedTuple, Optional, Sequence
 
 from .channel import Channel
 from .constants import (
     NDA_DST,
+    NDA_IFINDEX,
     NDA_LLADDR,
     NLM_F_CREATE,
     NLM_F_REPLACE,
     NTF_USE,
+    NUD_NOARP,
+    NUD_PERMANENT,
     RTM_DELNEIGH,
     RTM_GETNEIGH,
     RTM_NEWNEIGH,
+    RTN_UNICAST,
 )
-from .wire import Message, attribute, attributes
+from .wire import Message, attribute, attributes, u32
 
 _NDMSG = struct.Struct("=BxHiHBB")  # struct ndmsg: family, padding, link index, state, flags, type
+_STATE = struct.Struct("=8xHxB")  # of these, state and type
+_LASTING = NUD_PERMANENT | NUD_NOARP
+_MANY = 8  # links for which it is cheaper to have all told
 _ALL = _NDMSG.pack(0, 0, 0, 0, 0, 0)
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
@@ -37,6 +44,22 @@ class Neighbour(NamedTuple):
 def read_neighbours(channel: Channel) -> List[Neighbour]:
     """Every IPv4 and IPv6 neighbour entry of the namespace."""
     return [entry for entry in channel.dump(RTM_GETNEIGH, _ALL, _parse) if entry is not None]
+
+
+def read_lasting_neighbours(channel: Channel, links: Sequence[int]) -> List[Neighbour]:
+    """Those that somebody wrote down on these links, for good or as ones that aren't asked for."""
+    found: List[Optional[Neighbour]] = []
+    told = [u32(NDA_IFINDEX, index) for index in links] if len(links) < _MANY else [b""]
+    for family in _FAMILIES:
+        for which in told:  # a kernel before 4.20 tells all, and each time
+            found += channel.dump(RTM_GETNEIGH, _NDMSG.pack(family, 0, 0, 0, 0, 0) + which, _parse_lasting)
+    return [*dict.fromkeys(entry for entry in found if entry is not None and entry.index in links)]
+
+
+def _parse_lasting(buffer: bytearray, start: int, end: int) -> Optional[Neighbour]:
+    state, kind = _STATE.unpack_from(buffer, start)
+    # The kernel's own are for broadcast and multicast.
+    return _parse(buffer, start, end) if state & _LASTING and kind <= RTN_UNICAST else None
 
 
 def _parse(buffer: bytearray, start: int, end: int) -> Optional[Neighbour]:

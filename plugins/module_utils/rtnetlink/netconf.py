@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from typing import List, Optional, Tuple
+from typing import Optional, Tuple
 
 from .channel import Channel
 from .constants import NETCONFA_FORWARDING, NETCONFA_IFINDEX, NETCONFA_IFINDEX_ALL, RTM_GETNETCONF
@@ -21,17 +21,16 @@ def _question(family: int) -> Message:
     return Message(RTM_GETNETCONF, 0, body + attribute(NETCONFA_IFINDEX, _I32.pack(NETCONFA_IFINDEX_ALL)))
 
 
-_QUESTIONS = (_question(socket.AF_INET), _question(socket.AF_INET6))
+QUESTIONS = (_question(socket.AF_INET), _question(socket.AF_INET6))
 
 
 def read_forwarding(channel: Channel) -> Tuple[Optional[bool], Optional[bool]]:
     """Whether the namespace forwards IPv4 and IPv6; None for a family that the kernel hasn't got."""
-    found: List[Optional[bool]] = []
-    for place in channel.ask(_QUESTIONS):
-        forwarding: Optional[bool] = None
-        if place is not None:
-            buffer, start, end = place
-            (value,) = _SHAPES.read(buffer, start + 4, end)
-            forwarding = None if value is None else value != 0
-        found.append(forwarding)
-    return found[0], found[1]
+    ipv4, ipv6 = (None if place is None else is_forwarding(*place) for place in channel.ask(QUESTIONS))
+    return ipv4, ipv6
+
+
+def is_forwarding(buffer: bytearray, start: int, end: int) -> Optional[bool]:
+    """What the answer to one of the two says."""
+    (value,) = _SHAPES.read(buffer, start + 4, end)
+    return None if value is None else value != 0

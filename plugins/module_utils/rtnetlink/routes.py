@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import socket
 import struct
 from typing import Iterable, List, Optional, Sequence, Tuple
@@ -97,6 +98,12 @@ def _parse_but_local(buffer: bytearray, start: int, end: int) -> Optional[Kernel
     return None if table == RT_TABLE_LOCAL and protocol == RTPROT_KERNEL else _parse(buffer, start, end)
 
 
+@functools.lru_cache(maxsize=4096)
+def _text(family: int, packed: bytes) -> str:
+    """An address as text: namespaces have many in common."""
+    return socket.inet_ntop(family, packed)
+
+
 def _parse(buffer: bytearray, start: int, end: int) -> Optional[KernelRoute]:
     family, length, _src, _tos, table, protocol, scope, kind, flags = _RTMSG.unpack_from(buffer, start)
     if family not in _ANY:  # what a multicast router forwards comes in the same dump (RTNL_FAMILY_IPMR)
@@ -104,9 +111,9 @@ def _parse(buffer: bytearray, start: int, end: int) -> Optional[KernelRoute]:
     to, gateway, other_gateway, dev, metric, wide_table, prefsrc, multipath = _SHAPES.read(
         buffer, start + _RTMSG.size, end
     )
-    via = socket.inet_ntop(family, gateway) if gateway else None
+    via = _text(family, gateway) if gateway else None
     return KernelRoute(
-        f"{socket.inet_ntop(family, to) if to else _ANY[family]}/{length}",
+        f"{_text(family, to) if to else _ANY[family]}/{length}",
         _parse_via(other_gateway) if other_gateway else via,
         dev,
         metric or 0,

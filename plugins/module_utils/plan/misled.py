@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Packets that would go where a document wants them, were it not for a neighbour that somebody wrote down, or an
+interface by which nothing is let on. Pure."""
+
+from __future__ import annotations
+
+from typing import Dict, List, Mapping, Optional, Sequence, Set, Union
+
+from ..firewall.want import within
+from ..model import Address, Bridge, End, HostView, NamespaceView, Topology
+from ..rtnetlink.neighbours import Neighbour
+from ..visible import visible
+from .policy import networks_of
+from .sheet import place
+from .ways import LOOPBACK
+
+
+def places_to_ask(topology: Topology, view: HostView) -> List[Optional[str]]:
+    """The namespaces in which others' packets come by bridges of the document."""
+    return [netns for netns in dict.fromkeys(bridge.netns for bridge in topology.bridges) if netns in view.views]
+
+
+def links_to_ask(topology: Topology, view: HostView) -> Dict[Optional[str], List[int]]:
+    """The indexes of the document's links with addresses there."""
+    found: Dict[Optional[str], List[int]] = {netns: [] for netns in places_to_ask(topology, view)}
+    links: List[Union[Bridge, End]] = [*topology.bridges, *(end for veth in topology.veths for end in veth)]
+    for one in links:
+        if one.addresses and one.netns in found:
+            have = view.views[one.netns].links.get(one.name)
+            found[one.netns] += [have.index] if have is not None and have.index > 0 else []  # not one on paper
+    return found
+
+
+def misled_warnings(
+    topology: Topology, view: HostView, written: Mapping[Optional[str], Sequence[Neighbour]]
+) -> List[str]:
+    """A line for each neighbour on a link of the document that is written down with another's MAC address."""
+    if not any(written.values()):
+        return []
+    links: List[Union[Bridge, End]] = [*topology.bridges, *(end for veth in topology.veths for end in veth)]
+    ours = {(one.netns, one.name) for one in links}
+    macs: Dict[str, Set[str]] = {}
+    for one in links:
+        room = view.views.get(one.netns)
+        if room is not None and one.name in room.links:
+            for address in one.addresses:
+                macs.setdefault(address.partition("/")[0], set()).add(room.links[one.name].mac)
+    names = {netns: {link.index: link.name for link in view.views[netns].links.values()} for netns in written}
+    return [
+        f"{place(netns)}: {entry.address} is written down as {entry.mac or 'nobody'} on {visible(name)}, and is"
+        f" {' or '.join(sorted(macs[entry.address]))}: nothing gets there; delete that"
+        f" (ip neigh del {entry.address} dev {visible(name)})"
+        for netns, entries in written.items()
+        for entry in entries
+        for name in (names[netns].get(entry.index, ""),)
+        if (netns, name) in ours and entry.mac not in macs.get(entry.address, {entry.mac})
+    ]
+
+
+def kept_warnings(topology: Topology, view: HostView) -> List[str]:
+    """A line for each address of a network of the document that somebody gave to the loopback link where it is routed:
+    what is for that machine stays there."""
+    return [
+        f"{place(netns)}: address {entry.address} is on lo, and in the document's network {network}: what is for the"
+        " machine that has it there is kept; take it from lo"
+        for netns in places_to_ask(topology, view)
+        for entry in _on_loopback(view.views[netns])
+        for network in networks_of(topology, netns)
+        if within(entry.address.partition("/")[0], network)
+    ]
+
+
+def _on_loopback(room: NamespaceView) -> Sequence[Address]:
+    lo = room.links.get(LOOPBACK)
+    return room.addresses.get(lo.index, ()) if lo is not None else ()
