@@ -21,7 +21,7 @@ from .plan.actions import NetnsDelete, TableSet
 from .plan.outcome import outcome
 from .plan.owned import Owned, living, nothing
 from .plan.planner import Plan, Wish
-from .plan.settings import default_of
+from .plan.settings import default_of, link_in
 from .recall import is_farewell, recalled, with_marks
 from .task import Task, asked_families, files_to_read, make_task, owners, questions
 
@@ -110,6 +110,8 @@ class PaperHost(Host):
     def look(self, task: Task, memory: Memory) -> HostView:
         """Just what one who looks at the real host for this task would see of it."""
         asked = questions(task, memory)
+        for netns, question in asked.items():
+            self._ask_settings(netns, question.sysctls)
         there = self._view.views
         views = {
             netns: there[netns]._replace(routes=tuple(r for r in there[netns].routes if r.table in question.tables))
@@ -121,6 +123,27 @@ class PaperHost(Host):
             files={path: self._view.files.get(path) for path in files_to_read(task, memory)},
             peers={end: peer for end, peer in self._view.peers.items() if end[0] in views and peer[0] in views},
         )
+
+    def _ask_settings(self, netns: Optional[str], paths: Iterable[str]) -> None:
+        """Know these settings too, which are asked for only since a document before this one is on paper.
+
+        Nobody has changed them; those of a link on paper are as a new link gets them.
+        """
+        room = self._view.views.get(netns)
+        if room is None:
+            return
+        each = (path.replace("/*/", f"/{name}/") for path in paths for name in (room.links if "/*/" in path else ("",)))
+        missing = [path for path in each if path not in room.sysctls]
+        if not missing:
+            return
+        made = {link.name for link in room.links.values() if link.index < 0}
+        sources = {path: default_of(path) if link_in(path) in made else path for path in missing}
+        asked = {netns: Question(sysctls=tuple(sources.values()))} if room.inode > 0 else {}
+        real = observe(asked).views.get(netns)
+        values = {**(real.sysctls if real is not None else {}), **room.sysctls}
+        new = {path: values.get(source) or ("0" if link_in(path) in made else None) for path, source in sources.items()}
+        views = {**self._view.views, netns: room._replace(sysctls={**room.sysctls, **new})}
+        self._view = self._view._replace(views=views)
 
     def around(self, view: HostView) -> HostView:
         """The same with all that was read, or is on paper."""

@@ -337,6 +337,21 @@ def test_a_guest_behind_a_router_and_in_another_network_is_as_it_was_the_second_
     assert not foretold_and_done(documents(setup, []))
 
 
+def test_a_setting_that_is_asked_for_only_since_a_document_before_is_on_paper_is_foretold(private_host: object) -> None:
+    guest_world.build()
+    office = {
+        "network": "office",
+        "address": "10.0.2.20/24",
+        "published_ports": [{"port": 20002, "to_port": 80, "address": "any"}],
+    }
+    setup = (
+        [{"name": name, "mode": "nat_network", "subnet": f"10.0.{NUMBERS[name]}.0/24"} for name in ("shop", "office")],
+        [{"name": "c", "kind": "namespace", "nics": [{"network": "shop", "address": "10.0.7.20/24"}, office]}],
+    )
+    assert foretold_and_done(documents(setup, []))
+    assert not foretold_and_done(documents(setup, []))
+
+
 WORDS = (None, True, False)
 
 
