@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import copy
+import errno
 import json
+import os
+import re
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
 
@@ -13,6 +16,7 @@ import pytest
 from ansible_collections.hostwire.linux.plugins.module_utils import whereabouts
 from ansible_collections.hostwire.linux.plugins.module_utils.apply.disk import Store
 from ansible_collections.hostwire.linux.plugins.module_utils.document import read
+from ansible_collections.hostwire.linux.plugins.module_utils.errors import KernelRefused
 from ansible_collections.hostwire.linux.plugins.module_utils.model import Life
 from ansible_collections.hostwire.linux.plugins.module_utils.plan.actions import BridgeAdd, LinkDelete, Step, VethAdd
 from ansible_collections.hostwire.linux.plugins.module_utils.plan.owned import UPLINK, Change, Owned, nothing, to_plain
@@ -286,6 +290,21 @@ def put(directory: Path, files: Dict[str, bytes]) -> None:
     for name, content in files.items():
         (directory / name).write_bytes(content)
         (directory / name).chmod(0o600)
+
+
+def test_a_journal_that_cant_be_removed_is_named_in_words(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unlink(path: str, **_options: Any) -> None:
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), path)
+
+    store = Store(str(written))
+    memory = store.load("main")
+    monkeypatch.setattr(os, "unlink", unlink)
+    words = f"file {written}/main.journal: remove: the kernel refused: Device or resource busy (EBUSY)"
+    with pytest.raises(KernelRefused, match=re.escape(words)):
+        store.drop_journal("main")
+    assert store.put_back("main", memory._replace(texts=(memory.texts[0], None)), whole=True) == (
+        f"what is remembered of it: {words}",
+    )
 
 
 def test_a_record_that_a_person_has_edited_is_read(written: Path) -> None:

@@ -161,7 +161,11 @@ class Store:
                 self._restore(journal, journal_text)
             elif whole:
                 self.drop_journal(name)
-        except (HostwireError, OSError) as error:
+        except OSError as error:
+            return (
+                f"what is remembered of it: {KernelRefused(f'directory {self.directory}: write', error.errno or 0)}",
+            )
+        except HostwireError as error:
             return (f"what is remembered of it: {error}",)
         return ()
 
@@ -192,10 +196,15 @@ class Store:
 
     def drop_journal(self, name: str) -> None:
         """A run is over; a journal that comes back after a power failure only makes the next run look twice."""
-        self._set_aside(self._path(f"{name}.journal"))
-        self._touched.add(self._path(f"{name}.journal"))
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._path(f"{name}.journal"))
+        path = self._path(f"{name}.journal")
+        self._set_aside(path)
+        self._touched.add(path)
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise KernelRefused(f"file {path}: remove", error.errno or 0) from error
 
     def _path(self, name: str) -> str:
         return os.path.join(self.directory, name)
