@@ -161,6 +161,28 @@ def test_rules_of_which_only_the_beginning_was_printed_are_not_taken_for_all(pri
     assert all(text[:place].splitlines()[-1].startswith("# Completed on ") for place in bounds)
 
 
+@pytest.mark.parametrize("family", [4, 6])
+def test_nothing_printed_is_not_taken_for_no_rules_where_there_are_some(
+    backend: str, family: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    to = {4: "10.5.0.2:80", 6: "[fd05::2]:80"}[family]
+    document: Document = {"published_ports": [{"port": 8080, "to": to, "address": "any"}]}
+    apply(document)
+    name = {4: "iptables", 6: "ip6tables"}[family]
+    silent = tmp_path / "silent"
+    silent.mkdir()
+    for save in (f"{name}-save", f"{name}-{backend}-save"):
+        (silent / save).write_text("#!/bin/sh\nexit 0\n")
+        (silent / save).chmod(0o755)
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", f"{silent}:{os.environ['PATH']}")
+        for wanted in (NOTHING, document):
+            with pytest.raises(KernelRefused, match=f"{name}.*-save: .*printed nothing"):
+                apply(wanted)
+    assert apply(document).plan == ()
+    apply(NOTHING)
+
+
 def test_a_link_that_cannot_be_looked_for_just_now_is_not_gone(
     private_host: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,6 +47,13 @@ def forward_tables(others: Tuple[Table, ...] = ()) -> List[Table]:
     return sorted(table for table in found if table.family and table not in others)
 
 
+def families_of(chains: Pattern[str]) -> Set[str]:
+    """The families in which there is a chain whose name is of this kind. Raises OSError."""
+    with _connected() as channel:
+        named = [_named(*_attributes(body), _CHAIN_NAME) for body in _answers(channel, _NFTABLES, _GET_CHAIN)]
+    return {family for family, name in named if family and chains.fullmatch(name)}
+
+
 def families_with(text: bytes, chains: Pattern[str]) -> Set[str]:
     """The families in which a rule of a chain whose name is of this kind holds the text. Raises OSError.
 

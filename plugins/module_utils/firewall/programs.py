@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import os
@@ -16,10 +17,10 @@ from ..errors import Conflict, HostwireError, KernelRefused, MissingOnHost, Veri
 from ..netns import inside
 from ..program import Done, TimedOut, run, run_all
 from ..search_path import search_path
-from . import matches
+from . import matches, nfnetlink
 from .difference import UNDO, applicable, is_done
 from .rules import DEVGROUP
-from .tables import Ruleset, Tables, choose, incompatible, is_complete, parse
+from .tables import OWN_CHAIN, Ruleset, Tables, choose, incompatible, is_complete, parse
 
 if TYPE_CHECKING:
     from .chains import Chains
@@ -156,7 +157,7 @@ def _save(netns: Optional[str], families: Sequence[int]) -> _Saved:
     ]
     found = _Saved({}, {})
     for (key, command), done in zip(asked, run_all([command for _key, command in asked], READ_SECONDS, _environment())):
-        failure = _unread(netns, command, done)
+        failure = _unread(netns, key, command, done)
         if failure is None:
             found.texts[key] = found.texts.get(key, "") + done.output
         else:
@@ -164,13 +165,24 @@ def _save(netns: Optional[str], families: Sequence[int]) -> _Saved:
     return found
 
 
-def _unread(netns: Optional[str], command: Sequence[str], done: Done) -> Optional[HostwireError]:
-    """Why what a save program printed isn't all that there is, if so."""
+def _unread(netns: Optional[str], key: Tuple[str, int], command: Sequence[str], done: Done) -> Optional[HostwireError]:
+    """Why what a save program printed isn't all that there is, if so. ``key``: backend and family."""
     if done.status != 0:
         return _words(netns, command, _complaint(done))
     if not is_complete(done.output):
         return _words(netns, command, "what it printed ends in the middle")
+    if not done.output.strip() and _has_ours(*key):
+        return _words(netns, command, "it printed nothing, and rules of the collection are there")
     return None
+
+
+def _has_ours(backend: str, family: int) -> bool:
+    """Whether chains of ours may stand here, told by the kernel and not by a program."""
+    if backend == "legacy":
+        return bool(legacy_tables(family))  # of a table that exists it prints the chains
+    with contextlib.suppress(OSError):
+        return {4: "ip", 6: "ip6"}[family] in nfnetlink.families_of(OWN_CHAIN)
+    return False
 
 
 def _complaint(done: Done) -> str:
@@ -183,7 +195,7 @@ def saved(backend: str, family: int, *options: str) -> str:
     """What one backend's save program prints, in the namespace that the thread is in. Raises as observe does."""
     command = [_required(backend, family, "save"), *options]
     done = run(command, READ_SECONDS, environment=_environment())
-    failure = _unread(None, command, done)
+    failure = _unread(None, (backend, family), command, done)
     if failure is not None:
         raise failure
     return done.output
@@ -341,10 +353,10 @@ def _read_back(backend: str, family: int) -> Ruleset:
     """The rules where the thread is; a program that fails is asked once more."""
     commands = _save_commands(family).get(backend, [])
     answers = run_all(commands, READ_SECONDS, _environment())
-    if any(_unread(None, command, done) for command, done in zip(commands, answers)):
+    if any(_unread(None, (backend, family), command, done) for command, done in zip(commands, answers)):
         answers = run_all(commands, READ_SECONDS, _environment())
     for command, done in zip(commands, answers):
-        failure = _unread(None, command, done)
+        failure = _unread(None, (backend, family), command, done)
         if failure is not None:
             raise failure
     return parse("".join(done.output for done in answers))
