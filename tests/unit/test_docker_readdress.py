@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ansible_collections.hostwire.linux.plugins.module_utils import state_directory
@@ -87,6 +87,7 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     assert len(problems_of(bip="1.2.3.0/24", mtu=1, fixed_cidr="x", taken=["y"])) == 4
 
 
+@example(0xE0000000, 1)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 32))
 def test_a_bip_that_is_let_through_is_one_that_a_bridge_can_have(number: int, length: int) -> None:
     text = f"{ipaddress.IPv4Address(number)}/{length}"

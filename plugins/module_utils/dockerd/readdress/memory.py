@@ -7,7 +7,6 @@ Both are JSON below /var/lib/hostwire/docker, on disk for good before what they 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from typing import Any, Callable, ContextManager, Dict, NamedTuple, Optional, Tuple, TypeVar
 
@@ -137,7 +136,7 @@ class Store:
 
     def _save(self, path: str, told: Dict[str, Any]) -> None:
         self._make()
-        files.write(path, json.dumps({"format": _FORMAT, **told}, indent=1) + "\n", 0o600)
+        files.write(path, records.sealed_text("format", _FORMAT, told), 0o600)
 
     def _load(self, path: str, shape: Callable[[Dict[str, Any]], T]) -> Optional[T]:
         """What lies there; raises Conflict where it can't be used, with the way out."""

@@ -200,9 +200,13 @@ def _why_not(network: Network) -> str:
         return "is a multicast range"
     if network.prefixlen == 0 or address.is_unspecified or (network.version == 4 and address in _ZERO):
         return "is in 0.0.0.0/8, which no host can have" if network.version == 4 else "is no subnet"
-    return "is in 240.0.0.0/4, which is reserved" if network.version == 4 and address in _RESERVED else ""
+    if network.version == 4 and address in _RESERVED:
+        return "is in 240.0.0.0/4, which is reserved"
+    inside = next((one for one in _SPECIAL if overlap(one, network)), None)
+    return f"is so large that {inside}, which no host can have, is in it" if inside is not None else ""
 
 
+_SPECIAL = tuple(ipaddress.ip_network(text) for text in ("127.0.0.0/8", "224.0.0.0/3", "::1/128", "ff00::/8"))
 _ZERO = ipaddress.ip_network("0.0.0.0/8")
 _RESERVED = ipaddress.ip_network("240.0.0.0/4")
 _WRITTEN: Dict[str, Callable[[Any], Any]] = {  # in one spelling, whatever the user's is
