@@ -23,19 +23,17 @@ sys.path.insert(0, str(BUILD))
 settings.register_profile("hostwire", deadline=None)
 settings.load_profile("hostwire")
 
-# What takes longer than `make test-quick` may; it leaves these out (-m "not slow").
-SLOW = {
-    "test_convergence.py",
-    "test_examples.py",
-    "test_failures.py",
-    "test_guest_leases.py",
-    "test_guest_modes.py",
-    "test_kills.py",
-    "test_modules.py",
-    "test_name_service.py",
-    "test_named_database.py",
-    "test_quiet.py",
-}
+# Of the kernel tests those that take longer than `make test-quick` may; it leaves these out (-m "not slow").
+_SLOW = (
+    "command_line", "containers", "convergence", "drift", "drift_kinds", "examples", "failures",
+    "firewall_lacking", "firewall_packets", "guest_changes", "guest_leases", "guest_modes", "guest_policy",
+    "guest_policy_documents", "hairpin", "hung_programs", "kills", "modules", "mtus", "name_service",
+    "named_database", "neighbours", "order_of_documents", "ports_of_other_documents", "probe", "quiet",
+    "readme_commands", "records", "rehearsal", "samples", "scenarios", "slips", "small_faults", "steps",
+    "uplink", "uplink_deleted", "uplink_failures", "uplink_gaps", "uplink_leases", "uplink_memory",
+    "uplink_prefixes",
+)  # fmt: skip
+SLOW = {f"test_{name}.py" for name in _SLOW}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -99,7 +99,7 @@ class Expected:
 
 def some(world: World, salt: str, fault: str = "") -> range:
     """The numbers of the calls that are tried: of those with programs between them fewer; a run has few programs."""
-    stride = STRIDE if STRIDE == 1 or fault in OF_PROGRAMS else STRIDE * world.weight
+    stride = STRIDE if STRIDE == 1 or fault in OF_PROGRAMS else 2 * STRIDE * world.weight
     if fault.startswith("restore"):
         stride = min(STRIDE, 2)
     return range(1 + zlib.crc32(f"{world.name}{salt}".encode()) % stride, 1000, stride)
