@@ -94,7 +94,7 @@ def parsed(path: str, text: Optional[str], version_key: str, version: int) -> Op
         raise Unusable(path, reason) from None
     if not isinstance(found, dict):
         raise Unusable(path, f"is damaged (no object but {shown(found)})")
-    if type(found.get(version_key)) is not int:
+    if found.get(version_key).__class__ is not int:
         raise Unusable(path, f"is damaged (it has no {version_key} number)")
     if found[version_key] != version:
         raise Unusable(
@@ -113,7 +113,7 @@ def shaped(path: str, shape: Callable[[], T]) -> T:
     except KeyError as error:
         raise Unusable(path, f"is damaged ({error.args[0]!r} is missing)") from None
     except WRONG_SHAPE as error:
-        words = str(error) if type(error) is ValueError else "a value in it is of another kind"
+        words = str(error) if error.__class__ is ValueError else "a value in it is of another kind"
         raise Unusable(path, f"is damaged ({words})") from None
 
 
@@ -131,7 +131,7 @@ def texts_or_none(column: Column) -> None:
 
 def texts(value: Any, what: str, pattern: Optional[Pattern[str]] = None) -> Tuple[str, ...]:
     """A list of texts, each as the pattern wants it. Raises ValueError."""
-    if type(value) is not list or not set(map(type, value)) <= {str}:
+    if value.__class__ is not list or not set(map(type, value)) <= {str}:
         raise ValueError(f"{what} is no list of texts")
     if pattern is not None and not all(map(pattern.fullmatch, value)):
         raise ValueError(f"a value in {what} can't be")

@@ -338,7 +338,7 @@ def _no_room(strikes: Callable[[], bool]) -> None:
         def __init__(self, file: Any) -> None:
             self.file = file
 
-        def __enter__(self) -> File:
+        def __enter__(self) -> Any:
             self.file.__enter__()
             return self
 

@@ -29,7 +29,7 @@ def add(*rules: str) -> None:
 
 
 def test_the_kernels_own_rules_are_nothing_to_tell_of() -> None:
-    assert [beside().rules for _ in range(2)] == [None, None]
+    assert [beside().rules for _time in range(2)] == [None, None]
     assert beside().forwarding == (False, False)
 
 

@@ -69,7 +69,7 @@ class Expected:
         self.begin()
         before = self.world.image()
         images: Dict[str, List[Image]] = {}
-        for following in {self.wanted, self.there or "absent", "absent"}:
+        for following in dict.fromkeys((self.wanted, self.there or "absent", "absent")):
             images[following] = []
             for first in ((), (self.wanted,)):
                 self.begin()

@@ -50,7 +50,7 @@ def test_a_change_is_made_and_taken_back_to_the_letter(before: Chains, after: Ch
     assert done == led(there, before, after) == ruleset(after)
     assert leading(done, before, after) == ""
     assert applied(leading(done, after, before), done) == there
-    assert leading(there, after, before) == ""
+    assert leading(there, before=after, after=before) == ""
 
 
 @given(before=contents(), after=contents(), tables=st.sampled_from([("filter",), ("nat",)]))
@@ -113,4 +113,4 @@ def test_a_rule_of_ours_is_known_by_its_mark_in_whatever_form_the_kernel_shows_i
     after: Chains = (("filter", "HOSTWIRE-USER", (wrote,)),)
     there = {"filter": {"HOSTWIRE-USER": [shown]}}
     assert leading(there, before, after) == ""
-    assert leading(there, after, before) == "*filter\n:HOSTWIRE-USER - [0:0]\nCOMMIT\n"
+    assert leading(there, before=after, after=before) == "*filter\n:HOSTWIRE-USER - [0:0]\nCOMMIT\n"

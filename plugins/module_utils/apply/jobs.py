@@ -113,7 +113,8 @@ _WORDS: Dict[str, str] = {
 def _left(one: Step) -> List[str]:
     """What is left of a step that was undone, in words."""
     edit = one.action
-    assert isinstance(edit, (FileEdit, ChainsEdit))
+    if not isinstance(edit, (FileEdit, ChainsEdit)):  # a job has no others
+        return []
     name = edit.label if isinstance(edit, FileEdit) else _TOOL[edit.family]
     for attempt in range(_ATTEMPTS):
         try:

@@ -200,7 +200,7 @@ class Channel:
         came = bytes(_seen[:size])
         whole = size > _DONE_SIZE and unpack_header(buffer, size - _DONE_SIZE)[1] == NLMSG_DONE
         answers: List[Optional[A]] = []
-        for _ in range(bundle.size - 2) if whole else ():
+        for _number in range(bundle.size - 2) if whole else ():
             answer = bytes(_seen[: receive(buffer)])
             known = bundle.heard.get(answer, bundle)
             if known is bundle:
