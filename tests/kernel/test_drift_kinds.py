@@ -361,11 +361,19 @@ def _mended(place: World, case: _Case) -> Dict[str, Any]:
     return before
 
 
-@pytest.mark.parametrize("drift", [*MENDED, *ON_THE_HOST])
+@pytest.mark.parametrize("drift", MENDED)
 def test_what_is_ours_is_put_right_exactly(place: World, drift: str) -> None:
-    if drift in ON_THE_HOST and place.netns is not None:
-        pytest.skip("only on a host")
-    before = _mended(place, {**MENDED, **ON_THE_HOST}[drift])
+    _mended_exactly(place, MENDED[drift])
+
+
+@pytest.mark.parametrize("place", [None], ids=["host"], indirect=True, scope="module")
+@pytest.mark.parametrize("drift", ON_THE_HOST)
+def test_what_only_a_host_has_is_put_right_exactly(place: World, drift: str) -> None:
+    _mended_exactly(place, ON_THE_HOST[drift])
+
+
+def _mended_exactly(place: World, case: _Case) -> None:
+    before = _mended(place, case)
     assert world.differences(before, drift_world.image()) == []
     place.keep(before)
 

@@ -105,28 +105,44 @@ def some(world: World, salt: str, fault: str = "") -> range:
     return range(1 + zlib.crc32(f"{world.name}{salt}".encode()) % stride, 1000, stride)
 
 
+def kill_runs(expected: Expected, following: str, undoing: bool, ended: Callable[[Any], None]) -> None:
+    """Kill a run at some of its calls, or of those that take it back; ``ended`` looks at one that had no more of them.
+
+    At least one is killed: where the first number is beyond the last call, an earlier one is tried.
+    """
+    world, there, wanted = expected.world, expected.there, expected.wanted
+    then = {"wanted": wanted, "there": there or "absent", "absent": "absent"}[following]
+    numbers = some(world, f"{wanted}{following}")
+    first, killed = numbers.start, 0
+    while not killed:
+        assert first, "it made no call at all"
+        for number in range(first, numbers.stop, numbers.step):
+            expected.begin()
+
+            def deed(number: int = number) -> None:
+                if undoing:
+                    step_worlds.fails_in_the_end()
+                step_worlds.killed_at(number, Count(), undoing=undoing)
+                world.run(wanted)
+
+            said = in_a_child(deed)
+            if said.get("kind") != "killed":
+                ended(said)
+                break
+            killed += 1
+            expected.goes_on(then, number)
+        first //= 2
+
+
 @pytest.mark.parametrize("following", FOLLOWING)
 @RUNS
 def test_a_run_killed_at_any_call_is_mended_by_whatever_comes_next(
     world: World, there: Optional[str], wanted: str, following: str
 ) -> None:
-    expected = Expected(world, there, wanted)
-    then = {"wanted": wanted, "there": there or "absent", "absent": "absent"}[following]
-    killed = 0
-    for number in some(world, f"{wanted}{following}"):
-        expected.begin()
+    def ended(said: Any) -> None:
+        assert said == {}, said
 
-        def deed(number: int = number) -> None:
-            step_worlds.killed_at(number, Count())
-            world.run(wanted)
-
-        said = in_a_child(deed)
-        if said.get("kind") != "killed":
-            assert said == {}, said
-            break
-        killed += 1
-        expected.goes_on(then, number)
-    assert killed or STRIDE > 1
+    kill_runs(Expected(world, there, wanted), following, undoing=False, ended=ended)
 
 
 @pytest.mark.parametrize("following", FOLLOWING)
@@ -135,25 +151,13 @@ def test_a_run_killed_while_it_takes_itself_back_is_mended_too(
     world: World, there: Optional[str], wanted: str, following: str
 ) -> None:
     expected = Expected(world, there, wanted)
-    then = {"wanted": wanted, "there": there or "absent", "absent": "absent"}[following]
-    killed = 0
-    for number in some(world, f"{wanted}{following}"):
-        expected.begin()
 
-        def deed(number: int = number) -> None:
-            step_worlds.fails_in_the_end()
-            step_worlds.killed_at(number, Count(), undoing=True)
-            world.run(wanted)
+    def ended(said: Any) -> None:
+        assert said["kind"] == "refused", said
+        assert said["error"].endswith("everything was put back as it was"), said
+        assert world.image() == expected.before
 
-        said = in_a_child(deed)
-        if said.get("kind") != "killed":
-            assert said["kind"] == "refused", said
-            assert said["error"].endswith("everything was put back as it was"), said
-            assert world.image() == expected.before
-            break
-        killed += 1
-        expected.goes_on(then, number)
-    assert killed or STRIDE > 1
+    kill_runs(expected, following, undoing=True, ended=ended)
 
 
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "for good"])
