@@ -279,8 +279,9 @@ def test_another_task_about_the_same_file_makes_whole_what_a_killed_one_left_hal
     assert not journals()
 
 
-def test_a_file_that_somebody_else_wrote_after_a_run_was_killed_stays_as_it_is(private_host: Path) -> None:
-    path = private_host / "hosts"
+def killed_in_its_way_back(directory: Path) -> Path:
+    """A hosts file of which a run was killed while it took itself back."""
+    path = directory / "hosts"
     path.write_bytes(HOSTS)
 
     def deed() -> None:
@@ -289,6 +290,11 @@ def test_a_file_that_somebody_else_wrote_after_a_run_was_killed_stays_as_it_is(p
         hosts.run(str(path), "tasks", FIRST)
 
     assert in_a_child(deed)["kind"] == "killed"
+    return path
+
+
+def test_a_file_that_somebody_else_wrote_after_a_run_was_killed_stays_as_it_is(private_host: Path) -> None:
+    path = killed_in_its_way_back(private_host)
     theirs = b"127.0.0.1 localhost\n172.17.0.9 anew\n"
     path.write_bytes(theirs)
     assert hosts.run(str(path), "tasks", [], present=False).plan == (
@@ -301,15 +307,7 @@ def test_a_file_that_somebody_else_wrote_after_a_run_was_killed_stays_as_it_is(p
 def test_a_run_that_cannot_see_whether_another_was_broken_off_changes_nothing(
     private_host: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = private_host / "hosts"
-    path.write_bytes(HOSTS)
-
-    def deed() -> None:
-        step_worlds.fails_in_the_end()
-        step_worlds.killed_at(1, Count(), undoing=True)
-        hosts.run(str(path), "tasks", FIRST)
-
-    assert in_a_child(deed)["kind"] == "killed"
+    path = killed_in_its_way_back(private_host)
     left = path.read_bytes()
     with monkeypatch.context() as patch:
         patch.setattr(os, "listdir", no_more_files)
