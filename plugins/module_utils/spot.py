@@ -113,6 +113,15 @@ class Spot:
         except OSError as error:
             raise self._refused(error, "write") from error
 
+    def demand_room(self, content: bytes) -> None:
+        """Raise KernelRefused where the file couldn't be replaced by this content, for want of room or of leave."""
+        directory, beside = self._there(), f".{self._name}.new"
+        try:
+            files.make(beside, content, lambda _fd: None, directory)
+            os.unlink(beside, dir_fd=directory)
+        except OSError as error:
+            raise self._refused(error, "write beside it") from error
+
     def overwrite(self, content: bytes) -> None:
         """Write the file in place, for one that can't be replaced.
 

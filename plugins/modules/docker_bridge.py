@@ -170,7 +170,7 @@ timings:
       type: float
       returned: success
     prepare:
-      description: Writing the new files beside the old ones.
+      description: Looking whether there is room for the new files, and what the containers do.
       type: float
       returned: when something changes
     stop:
@@ -178,11 +178,11 @@ timings:
       type: float
       returned: when something changes
     files:
-      description: Putting the files in place and the address of C(docker0) right, while Docker is stopped.
+      description: Putting the files in place, while Docker is stopped.
       type: float
       returned: when something changes
     start:
-      description: Starting Docker, until it answers.
+      description: Putting the address of C(docker0) right, and starting Docker, until it answers.
       type: float
       returned: when something changes
     containers:
@@ -209,10 +209,10 @@ kind:
     - What kind of failure it is.
     - V(invalid) is an option or file that can't be right, V(missing) something that the host lacks, V(conflict)
       something in the way; after these three nothing was changed.
-    - V(refused) is the kernel or the service manager saying no, V(verify) a result other than asked for; after these
-      two everything is as it was before.
-    - V(undo) means that going back failed too; the message says what is left. V(unexpected) is a mistake in this
-      collection.
+    - V(refused) is the kernel or the service manager saying no, V(verify) a result other than asked for,
+      V(interrupted) a signal; after these everything was put back as it was.
+    - V(undo) means that not all could be put back; the message says what is left, and the next run goes on from there.
+      V(unexpected) is a mistake in this collection.
   returned: failure
   type: str
   sample: conflict
@@ -221,10 +221,9 @@ kind:
 from typing import Any, Dict
 
 from ansible_collections.hostwire.linux.plugins.module_utils.ansible_module import Module, run_task
+from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.readdress.deeds import Limits
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.readdress.run import run
-from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.readdress.switching import Limits
 from ansible_collections.hostwire.linux.plugins.module_utils.document import to_yaml
-from ansible_collections.hostwire.linux.plugins.module_utils.interruption import heeded
 
 SPEC: Dict[str, Dict[str, Any]] = {
     "state": {"type": "str", "choices": ["present", "absent", "restored"], "default": "present"},
@@ -254,8 +253,7 @@ def _diff_text(state: Dict[str, Any]) -> str:
 def work(module: Module) -> Dict[str, Any]:
     """The task."""
     limits = Limits(float(module.params["start_timeout"]), float(module.params["verify_timeout"]))
-    with heeded() as interrupted:
-        done = run(module.params, module.check_mode, limits=limits, interrupted=interrupted)
+    done = run(module.params, module.check_mode, limits=limits)
     for line in done.warnings:
         module.warn(line)
     shown = (done.before, done.after) if done.before != done.after else ({}, {})

@@ -290,7 +290,7 @@ broken_off:
     - Null if there was none.
   type: str
   returned: success
-  sample: stopped
+  sample: doing
 unread:
   description: What could not be read, and why; the fields that it would have filled are null or empty.
   type: list

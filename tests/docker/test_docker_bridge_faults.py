@@ -14,18 +14,35 @@ from ansible_collections.hostwire.linux.tests.docker.test_docker_bridge import D
 DEFAULT = "172.17.0.1/16"
 NEW = "10.66.66.1/24"
 DROP_IN = "/etc/systemd/system/docker.service.d/fault.conf"
-# Kills the module with SIGKILL as soon as it has written down that it enters a phase.
+# Kills the module with SIGKILL at a point: before or after a deed, after a file, or once a phase is in the journal.
 KILLED = """
 import os, signal, sys
 sys.path.insert(0, "/opt/hostwire")
-from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.readdress import memory
-advance = memory.Store.advance
-def advance_and_die(self, journal):
-    advance(self, journal)
-    if journal.phase == os.environ["PHASE"]:
+from ansible_collections.hostwire.linux.plugins.module_utils.apply import file_edits, journals
+from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.readdress import deeds
+def reach(point):
+    if point == os.environ["POINT"]:
         os.kill(os.getpid(), signal.SIGKILL)
-memory.Store.advance = advance_and_die
+do, bring, write = deeds.Docker.do, file_edits.bring, journals.Journals.write
+def do_or_die(self, deed, tolerant):
+    back = "back: " * tolerant
+    reach(back + "before " + deed.kind)
+    do(self, deed, tolerant)
+    reach(back + "after " + deed.kind)
+def bring_and_die(edit, mends, begun):
+    bring(edit, mends, begun)
+    reach("back: " * mends + os.path.basename(edit.path))
+def write_and_die(self, job, phase):
+    write(self, job, phase)
+    reach(phase)
+deeds.Docker.do, file_edits.bring, journals.Journals.write = do_or_die, bring_and_die, write_and_die
 """
+POINTS = (
+    "doing", "origin.json", "before Stop", "after Stop", "daemon.json", "before Start", "after Start",
+    "after Containers", "done",
+)  # fmt: skip
+# On the way back of a run that was found wrong.
+BACK = ("undoing", "back: after Stop", "back: daemon.json", "back: before Start", "back: after Start")
 
 
 @pytest.fixture
@@ -49,7 +66,7 @@ def untouched(machine: Machine) -> tuple[Any, ...]:
 
 def staged(machine: Machine) -> str:
     return machine.run(
-        "sh", "-c", "ls -A /etc/docker 2>/dev/null | grep hostwire; ls /var/lib/hostwire/docker/run.json", check=False
+        "sh", "-c", "ls -A /etc/docker 2>/dev/null | grep -F .new; ls /var/lib/hostwire/*.steps", check=False
     )
 
 
@@ -175,7 +192,7 @@ def test_a_dockerd_that_does_not_start_is_started_as_it_was(host: Machine) -> No
     fault(host, condition)
     answer = host.module("docker_bridge", bip=NEW)
     assert "dockerd doesn't start: 10.66.66 is not liked here" in answer["msg"]
-    assert "everything is as it was before" in answer["msg"]
+    assert answer["problems"][-1] == "everything was put back as it was"
     assert answer["kind"] == "verify"
     works(host)
     assert host.read(DAEMON_JSON) == '{"debug": false}\n'
@@ -193,7 +210,7 @@ def test_a_container_that_does_not_come_back_brings_all_back(host: Machine) -> N
     host.docker("run", "-d", "--name", "picky", "busybox", *picky)
     answer = host.module("docker_bridge", bip=NEW, verify_timeout=4)
     assert "container picky: ran, and exited now" in answer["msg"]
-    assert "everything is as it was before" in answer["msg"]
+    assert answer["problems"][-1] == "everything was put back as it was"
     works(host)
     assert "picky" in running(host)
     host.docker("rm", "-f", "picky")
@@ -204,7 +221,7 @@ def test_a_container_that_does_not_come_back_brings_all_back(host: Machine) -> N
     answer = host.module("docker_bridge", bip=NEW, verify_timeout=4)
     assert "container late: ran, and exited now" in answer["msg"]
     assert "container again: " in answer["msg"]
-    assert answer["problems"][-1] == "everything is as it was before"
+    assert answer["problems"][-1] == "everything was put back as it was"
     works(host)
     assert {"late", "again"} <= running(host)
     host.docker("rm", "-f", "late", "again")
@@ -221,22 +238,48 @@ def test_a_container_that_does_not_come_back_brings_all_back(host: Machine) -> N
     host.done("docker_bridge", state="restored")
 
 
-def killed(machine: Machine, phase: str, **parameters: Any) -> None:
+def killed(machine: Machine, point: str, preface: str = "", **parameters: Any) -> None:
     asked = json.dumps(["docker_bridge", parameters])
-    done = machine.completed("env", f"PHASE={phase}", "python3", "-c", KILLED + DRIVER, stdin=asked)
+    done = machine.completed("env", f"POINT={point}", "python3", "-c", KILLED + preface + DRIVER, stdin=asked)
     assert done.returncode == 137, done.stdout + done.stderr
 
 
 @pytest.mark.releases("forky")
-@pytest.mark.parametrize("phase", ["prepared", "stopping", "stopped", "starting", "started", "verified"])
-def test_a_run_that_was_killed_is_ended_by_the_next(host: Machine, phase: str) -> None:
-    killed(host, phase, bip=NEW)
+@pytest.mark.parametrize("point", POINTS)
+def test_a_run_that_was_killed_is_ended_by_the_next(host: Machine, point: str) -> None:
+    daemon = host.run("systemctl", "show", "docker", "--property=MainPID")
+    killed(host, point, bip=NEW)
     planned = host.done("docker_bridge", check=True, bip=NEW)
-    assert planned["plan"] == [f"an earlier run was broken off ({phase}): it is taken back first"]
+    assert planned["changed"]
+    assert planned["plan"]
+    assert all("broken off" in line for line in planned["plan"])
+    assert host.done("docker_info")["broken_off"] == ("done" if point == "done" else "doing")
+    if point in ("doing", "origin.json", "before Stop"):
+        host.done("docker_bridge", mtu=1500)
+        assert host.run("systemctl", "show", "docker", "--property=MainPID") == daemon  # it was never stopped
+        works(host)
     answer = host.done("docker_bridge", bip=NEW)
     assert answer["changed"]
     works(host, NEW)
-    killed(host, phase, state="restored")
+    assert host.done("docker_info")["broken_off"] is None
+    killed(host, point, state="restored")
+    host.done("docker_bridge", state="restored")
+    works(host)
+    assert host.read(DAEMON_JSON) is None
+
+
+@pytest.mark.releases("forky")
+@pytest.mark.parametrize("point", BACK)
+def test_a_way_back_that_was_killed_is_ended_by_the_next(host: Machine, point: str) -> None:
+    killed(host, point, WRONG, bip=NEW, verify_timeout=1)
+    assert "take back" in str(host.done("docker_bridge", check=True, bip=NEW)["plan"])
+    host.done("docker_bridge", mtu=1500)
+    works(host)
+    assert host.read(DAEMON_JSON) is None
+    killed(host, point, WRONG, bip=NEW, verify_timeout=1)
+    host.done("docker_bridge", bip=NEW)
+    works(host, NEW)
+    killed(host, point, WRONG, state="restored", verify_timeout=1)
     host.done("docker_bridge", state="restored")
     works(host)
     assert host.read(DAEMON_JSON) is None
@@ -244,14 +287,21 @@ def test_a_run_that_was_killed_is_ended_by_the_next(host: Machine, phase: str) -
 
 @pytest.mark.releases("bookworm", "trixie")
 def test_a_run_that_was_killed_while_docker_is_down_is_ended_by_the_next(host: Machine) -> None:
-    killed(host, "stopped", bip=NEW)
+    killed(host, "after Stop", bip=NEW)
     host.done("docker_bridge", bip=NEW)
     works(host, NEW)
-    killed(host, "starting", state="restored")
+    killed(host, "before Start", state="restored")
     host.done("docker_bridge", state="restored")
     works(host)
 
 
+WRONG = """
+from ansible_collections.hostwire.linux.plugins.module_utils.errors import VerificationFailed
+from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.readdress import verify
+def look(*_arguments):
+    raise VerificationFailed("found wrong by the test")
+verify.look = look
+"""
 MISTAKEN = """
 import sys
 sys.path.insert(0, "/opt/hostwire")
@@ -274,7 +324,7 @@ def test_a_mistake_of_ours_leaves_no_host_without_docker(host: Machine) -> None:
 
 @pytest.mark.releases("bookworm")
 def test_what_a_person_mended_after_a_kill_stays(host: Machine) -> None:
-    killed(host, "stopped", bip=NEW)
+    killed(host, "daemon.json", bip=NEW)
     host.write(DAEMON_JSON, '{"bip": "10.67.0.1/24"}\n')
     host.start_docker()
     answer = host.done("docker_bridge", mtu=1400)
@@ -287,7 +337,7 @@ def test_what_a_person_mended_after_a_kill_stays(host: Machine) -> None:
 @pytest.mark.releases("trixie")
 def test_a_run_that_was_killed_going_back_is_ended_by_the_next(host: Machine) -> None:
     fault(host, "! grep -q 10.66.66 /etc/docker/daemon.json")
-    killed(host, "going back", bip=NEW)
+    killed(host, "undoing", bip=NEW)
     host.run("rm", DROP_IN)
     host.run("systemctl", "daemon-reload")
     host.done("docker_bridge", bip=NEW)
@@ -303,7 +353,7 @@ def test_a_docker_that_starts_neither_way_is_said_and_ended_by_the_next_run(host
     answer = host.module("docker_bridge", bip=NEW)
     assert answer["kind"] == "undo"
     assert "dockerd doesn't start" in answer["msg"]
-    assert "and going back failed too" in answer["msg"]
+    assert "and not all could be put back:" in answer["msg"]
     assert "Docker doesn't answer" in answer["msg"]
     assert host.read(DAEMON_JSON) is None
     host.run("sh", "-c", f"rm /run/no-docker {DROP_IN}; systemctl daemon-reload")

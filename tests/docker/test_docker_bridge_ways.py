@@ -64,7 +64,7 @@ def test_no_host_is_left_without_docker(machine: Machine, name: str) -> None:
         if way.blind:
             failed = answer(machine, BLIND, **way.parameters)
             assert failed["kind"] == "verify", failed
-            assert failed["problems"][-1] == "everything is as it was before"
+            assert failed["problems"][-1] == "everything was put back as it was"
             assert state(machine) == before
         planned = answer(machine, QUICK, check=True, **way.parameters)
         assert state(machine) == before

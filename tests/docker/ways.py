@@ -303,12 +303,12 @@ def text(path):
             return file.read()
     except FileNotFoundError:
         return None
-left = [path for place in ("/etc/docker/.*", "/srv/.*", "/etc/default/.*") for path in glob.glob(place + "hostwire*")]
+left = [path for place in ("/etc/docker/", "/srv/", "/etc/default/") for path in glob.glob(place + ".*.new")]
 print(json.dumps({
     "active": " ".join(said("systemctl", "is-active", "docker")),
     "docker0": said("ip", "-4", "-brief", "address", "show", "docker0")[2:],
     "running": sorted(said("docker", "ps", "--format", "{{.Names}}")),
     "files": [text(path) for path in sys.argv[1:]],
-    "left": " ".join(left + glob.glob("/var/lib/hostwire/docker/run.json")),
+    "left": " ".join(left + glob.glob("/var/lib/hostwire/*.steps")),
 }))
 """

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import json
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ansible_collections.hostwire.linux.plugins.module_utils import state_directory
+from ansible_collections.hostwire.linux.plugins.module_utils.apply import file_edits, journals
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd import configuration, daemon_json, service, units
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.model import (
     Container,
@@ -23,17 +25,25 @@ from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.model impor
     Subnet,
 )
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.readdress import (
+    deeds,
     memory,
     plan,
     preflight,
-    staging,
+    steps,
     validation,
     verify,
     wish,
 )
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.readdress.situation import Situation
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.routes import HostRoute
-from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict, InvalidValue, MissingOnHost
+from ansible_collections.hostwire.linux.plugins.module_utils.errors import (
+    Conflict,
+    InvalidValue,
+    KernelRefused,
+    MissingOnHost,
+)
+from ansible_collections.hostwire.linux.plugins.module_utils.plan.actions import Deed, FileEdit, reversed_edit
+from ansible_collections.hostwire.linux.plugins.module_utils.spot import Spot
 
 UNIT = units.Text(
     "/lib/systemd/system/docker.service", "[Service]\nExecStart=/usr/sbin/dockerd -H fd:// $DOCKER_OPTS\n"
@@ -270,22 +280,53 @@ def test_an_engine_before_23_is_not_given_what_it_does_not_know() -> None:
     ]
 
 
-def test_the_journal_is_read_as_it_was_written(tmp_path: Path) -> None:
+def test_what_was_before_is_read_as_it_was_written(tmp_path: Path) -> None:
     made = planned(situation(WEB, PLAIN), bip="192.168.225.1/24")
     store = memory.Store(str(tmp_path / "hostwire" / "docker"))
-    assert store.journal() is None
-    journal = memory.Journal("stopped", made.forward, made.back, ("w",), (), {"w": "web"}, (), "systemd", socket=True)
-    with store.locked(write=True):
-        store.advance(journal)
-    assert store.journal() == journal
-    assert (tmp_path / "hostwire").stat().st_mode & 0o777 == 0o700
-    origin = plan.origin_of(situation(), made)
-    store.keep_origin(origin)
-    assert store.origin() == origin
-    store.close()
-    store.forget_origin()
-    assert store.journal() is None
     assert store.origin() is None
+    origin = plan.origin_of(situation(), made)
+    with store.locked(write=True):
+        path, before, text = store.texts(origin)
+    assert (before, tmp_path / "hostwire/docker/origin.json") == (None, Path(path))
+    assert (tmp_path / "hostwire").stat().st_mode & 0o777 == 0o700
+    edit = file_edits.planned(path, None, text.encode(), "origin", private=True)
+    file_edits.bring(edit, False, lambda: None)
+    assert store.origin() == origin
+    assert Path(path).stat().st_mode & 0o777 == 0o600
+    store.forget_origin()
+    assert store.origin() is None
+
+
+def test_a_plan_is_a_job_of_steps_with_their_way_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "real_path", lambda path: str(tmp_path / Path(path).name))
+    now = situation(WEB, PLAIN, address="10.9.0.1/24")
+    made = planned(now, bip="192.168.225.1/24")
+    store = memory.Store(str(tmp_path / "hostwire" / "docker"))
+    with store.locked(write=True):
+        job = steps.job_of(now, made, store)
+        journals.Journals(store.above).write(job, journals.DOING)
+        (read,) = journals.Journals(store.above).unfinished(memory.NAME, ())
+    assert read.job.steps == job.steps
+    assert steps.expected_before(read.job) == steps.expected_before(job)
+    assert steps.expected_before(job)[0].address == "10.9.0.1/24"
+    kinds = [one.action.kind if isinstance(one.action, Deed) else one.action.__class__.__name__ for one in job.steps]
+    assert kinds == ["FileEdit", "Stop", "FileEdit", "Start", "Containers"]
+    _origin, stop, file, start, again = job.steps
+    assert isinstance(file.action, FileEdit)
+    assert file.inverse == (reversed_edit(file.action),)
+    home, there, halt, ran = (
+        deeds.kind_of(one)
+        for one in (*stop.inverse, start.action, *start.inverse, again.action)
+        if isinstance(one, Deed)
+    )
+    assert isinstance(home, deeds.Start)
+    assert isinstance(there, deeds.Start)
+    assert isinstance(halt, deeds.Stop)
+    assert isinstance(ran, deeds.Containers)
+    assert (home.put, there.put) == (("10.9.0.1/24",), ("192.168.225.1/24",))
+    assert there.said == ()
+    assert [text for _path, text, _after in home.said] == ['{\n  "bip": "10.9.0.1/24"\n}\n']
+    assert [name for _id, name in ran.ran] == ["web", "plain"]
 
 
 def test_two_runs_at_once_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -299,22 +340,36 @@ def test_two_runs_at_once_are_refused(tmp_path: Path, monkeypatch: pytest.Monkey
         pass
 
 
-def test_files_are_swapped_by_renames_and_keep_their_mode(tmp_path: Path) -> None:
+def test_files_keep_their_line_ends_and_mode(tmp_path: Path) -> None:
     path = tmp_path / "daemon.json"
     path.write_bytes(b"{}\r\n")
     path.chmod(0o640)
-    way = memory.Switch({str(path): '{"a":\r\n1}'}, {str(path): None}, (), (), memory.Expected())
-    back = memory.Switch({str(path): "{}\r\n"}, {str(path): "{}\r\n"}, (), (), memory.Expected())
-    staging.stage({"forward": way, "back": back})
-    staging.put("forward", "start", way.start)
-    assert path.read_bytes() == b'{"a":\r\n1}'
-    assert path.stat().st_mode & 0o777 == 0o640
-    staging.put("forward", "final", way.final)
-    assert not path.exists()
-    staging.put("back", "start", back.start)
+    there = file_edits.planned(str(path), b"{}\r\n", b'{"a":\r\n1}', "daemon.json")
+    file_edits.demand_room(there)
     assert path.read_bytes() == b"{}\r\n"
-    staging.clear([str(path)])
+    file_edits.bring(there, False, lambda: None)
+    assert path.read_bytes() == b'{"a":\r\n1}'
+    back = reversed_edit(there)
+    assert isinstance(back, FileEdit)
+    file_edits.bring(back, True, lambda: None)
+    assert path.read_bytes() == b"{}\r\n"
+    assert path.stat().st_mode & 0o777 == 0o640
     assert [entry.name for entry in tmp_path.iterdir()] == ["daemon.json"]
+
+
+def test_the_old_text_comes_back_on_a_full_disk_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Spot, _content: bytes) -> None:
+        raise KernelRefused(f"file {self.path}: write", errno.ENOSPC)
+
+    path = tmp_path / "daemon.json"
+    path.write_text("new text")
+    monkeypatch.setattr(Spot, "replace", full)
+    there = file_edits.planned(str(path), b"new text", b"more", "daemon.json")
+    with pytest.raises(KernelRefused, match="No space left"):
+        file_edits.bring(there, False, lambda: None)
+    assert path.read_text() == "new text"
+    file_edits.bring(there._replace(after="old"), True, lambda: None)
+    assert path.read_text() == "old"
 
 
 def test_rules_are_looked_for_as_docker_writes_them() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Tuple, cast
@@ -16,18 +17,18 @@ from ansible_collections.hostwire.linux.plugins.module_utils.dockerd import daem
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.clock import Clock
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.facts import read_engine
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.model import Container, Engine, Subnet
+from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.process import identity
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.readdress import (
     bridge,
-    containers,
+    deeds,
     memory,
     preflight,
-    staging,
-    switching,
     verify,
     wish,
 )
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.readdress.situation import Situation
-from ansible_collections.hostwire.linux.plugins.module_utils.errors import VerificationFailed
+from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict, VerificationFailed
+from ansible_collections.hostwire.linux.plugins.module_utils.plan.actions import Deed, FileEdit, Step
 from ansible_collections.hostwire.linux.tests.unit.test_docker_readdress import DOCKER0, checked, planned, situation
 
 NEW = "192.168.225.1/24"
@@ -160,100 +161,140 @@ def test_only_what_changes_is_refused_in_a_file_of_others(monkeypatch: pytest.Mo
     assert len(checked(now, monkeypatch, state="absent").splitlines()) == 2
 
 
-def test_a_journal_of_an_earlier_version_is_read(tmp_path: Path) -> None:
-    way = {"start": {"/a": "1"}, "final": {"/a": None}, "gone": [], "expected": {"address": DOCKER0, "subnets": {}}}
-    told = {
-        "format": 1, "phase": "started", "forward": way, "back": way, "ran": ["w"], "resting": [], "names": {},
-        "healthy": [], "init": "systemd", "socket": True, "dependents": [],
-    }  # fmt: skip
-    (tmp_path / "run.json").write_text(json.dumps(told))
-    found = memory.Store(str(tmp_path)).journal()
-    assert found is not None
-    assert found.back.put == (DOCKER0,)
-    assert found.steady == ()
+def test_a_run_that_an_earlier_version_was_killed_in_is_for_that_version_to_end(tmp_path: Path) -> None:
+    store = memory.Store(str(tmp_path))
+    store.demand_whole()
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(Conflict, match="run that version once more"):
+        store.demand_whole()
+
+
+Starts = Callable[[str, str], Optional[str]]
 
 
 class Host:
-    """docker0 and dockerd as far as a way back sees them: what is started with, and which starts succeed."""
+    """docker0 and dockerd as far as a start sees them: the file it is started with, and which starts succeed."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, starts: Callable[[str, str], Optional[str]]) -> None:
-        self.address, self.step = NEW, ""
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, file: Path, starts: Starts) -> None:
+        self.address, self.file = NEW, file
         self.tried: List[str] = []
         self._starts = starts
         monkeypatch.setattr(service, "prepare", lambda _init: None)
         monkeypatch.setattr(service, "reload_units", lambda _init: None)
-        monkeypatch.setattr(service, "stop", lambda _init, _socket: None)
         monkeypatch.setattr(service, "start", self.start)
-        monkeypatch.setattr(service, "start_units", lambda _names, _seconds: None)
-        monkeypatch.setattr(staging, "put", self.put)
-        monkeypatch.setattr(staging, "clear", lambda _paths: None)
         monkeypatch.setattr(bridge, "take_away", lambda _addresses: None)
         monkeypatch.setattr(bridge, "put", self.give)
-        monkeypatch.setattr(switching, "docker0_addresses", lambda: (self.address,))
-        monkeypatch.setattr(containers, "start_again", lambda *_arguments: None)
-        monkeypatch.setattr(containers, "stop_again", lambda *_arguments: None)
-        monkeypatch.setattr(verify, "await_right", self.judge)
-
-    def put(self, _way: str, step: str, _texts: Any) -> None:
-        self.step = step
 
     def give(self, addresses: Tuple[str, ...]) -> None:
-        self.address = addresses[0]
+        self.address = addresses[0] if addresses else self.address
 
     def start(self, _init: str, _socket: bool, _seconds: float) -> float:
-        self.tried.append(self.step)
-        found = self._starts(self.step, self.address)
+        text = self.file.read_text() if self.file.exists() else ""
+        self.tried.append(text)
+        found = self._starts(text, self.address)
         if found is None:
             raise VerificationFailed("dockerd doesn't start")
         self.address = found
         return 0.0
 
-    def judge(self, _api: Api, expected: memory.Expected, *_more: Any) -> None:
-        if expected.address and expected.address != self.address:
-            raise VerificationFailed(f"docker0 has {self.address}")
-
-    def go_back(self, tmp_path: Path, phase: str) -> None:
-        made = planned(situation(json_text="{}"), bip=NEW)
-        journal = memory.Journal(phase, made.forward, made.back, (), (), {}, (), "systemd", socket=True)
+    def begin(self, said: deeds.Said, tolerant: bool) -> None:
         answers = cast(Api, type("Answers", (), {"answers": lambda _self: True})())
-        here = switching.Here(answers, memory.Store(str(tmp_path / "d")), switching.Limits(), Clock(), lambda: None)
-        switching.back(here, journal)
+        docker = deeds.Docker(answers, deeds.Limits(), Clock())
+        start = deeds.Start("systemd", True, False, (NEW,), (DOCKER0,), (), said)
+        docker.do(deeds.deed(start), tolerant)
 
 
-def remembers(address: str) -> Callable[[str, str], Optional[str]]:
+def remembers(address: str) -> Starts:
     """A dockerd that keeps an address of its own unless another is said."""
-    return lambda step, _found: DOCKER0 if step == "start" else address
+    return lambda text, _found: DOCKER0 if text == "said" else address
+
+
+@pytest.mark.parametrize("tolerant", [False, True], ids=["forward", "back"])
+@pytest.mark.parametrize("afterwards", ["", "old bytes"])
+def test_docker_has_the_address_whatever_it_remembers(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, afterwards: str, tolerant: bool
+) -> None:
+    file = tmp_path / "daemon.json"
+    if afterwards:
+        file.write_text(afterwards)
+    host = Host(monkeypatch, file, remembers(NEW))
+    host.begin(((str(file), "said", afterwards or None),), tolerant)
+    assert host.address == DOCKER0
+    assert host.tried == ["said"]
+    assert (file.read_text() if file.exists() else "") == afterwards
+
+
+def test_on_the_way_back_docker_is_started_in_every_way_there_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "daemon.json"
+    file.write_text("old")
+    said: deeds.Said = ((str(file), "said", "old"),)
+    host = Host(monkeypatch, file, lambda text, _found: None if text == "said" else DOCKER0)
+    with pytest.raises(VerificationFailed, match="doesn't start"):
+        host.begin(said, tolerant=False)
+    assert (host.tried, file.read_text()) == (["said"], "old")
+    host.begin(said, tolerant=True)
+    assert (host.tried, file.read_text()) == (["said", "said", "old"], "old")
+    host = Host(monkeypatch, file, lambda _text, _found: None)
+    with pytest.raises(VerificationFailed, match="doesn't start"):
+        host.begin(said, tolerant=True)
+    assert (host.tried, file.read_text()) == (["said", "old"], "old")
+
+
+def test_what_somebody_wrote_meanwhile_stays_on_the_way_back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "daemon.json"
+    file.write_text("theirs")
+    host = Host(monkeypatch, file, remembers(DOCKER0))
+    host.begin(((str(file), "said", "old"),), tolerant=True)
+    assert (host.tried, file.read_text()) == (["theirs"], "theirs")
+    with pytest.raises(VerificationFailed, match="somebody else wrote to it"):
+        host.begin(((str(file), "said", "old"),), tolerant=False)
+    assert file.read_text() == "theirs"
 
 
 @pytest.mark.parametrize(
-    ("phase", "starts", "tried"),
-    [
-        ("starting", remembers(DOCKER0), ["final"]),
-        ("starting", remembers(NEW), ["final", "start"]),
-        ("started", remembers(NEW), ["start"]),
-        ("going back", remembers(NEW), ["final", "start"]),
-        ("started", lambda step, _found: None if step == "start" else DOCKER0, ["start", "final"]),
-        ("starting", lambda step, found: None if step == "start" else found, ["final"]),
-        ("going back", lambda step, _found: DOCKER0 if step == "start" else None, ["final", "start"]),
-    ],
+    ("holds", "settled"), [("there", "final"), ("back", "old"), ("old", "old"), ("final", "final"), ("x", "x")]
 )
-def test_docker_has_its_old_address_whatever_it_remembers(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, phase: str, starts: Any, tried: List[str]
-) -> None:
-    host = Host(monkeypatch, starts)
-    host.go_back(tmp_path, phase)
-    assert host.address == DOCKER0
-    assert host.tried == tried
-    assert host.step == "final"  # the old bytes
+def test_a_text_for_the_start_alone_does_not_outlive_a_killed_run(tmp_path: Path, holds: str, settled: str) -> None:
+    file = tmp_path / "daemon.json"
+    file.write_text(holds)
+    there = deeds.Start("systemd", True, False, (), (), (), ((str(file), "there", "final"),))
+    back = there._replace(said=((str(file), "back", "old"),))
+    edit = FileEdit(None, str(file), "old", "final", "daemon.json", mounted=False, private=False, uid=None)
+    steps = [
+        Step(0, deeds.deed(deeds.Stop("systemd", True, "")), (deeds.deed(back),), 0),
+        Step(0, edit, (), 0),
+        Step(0, deeds.deed(there), (), 0),
+    ]
+    docker = deeds.Docker(Api(), deeds.Limits(), Clock())
+    docker.settle(steps)
+    assert file.read_text() == settled
+    file.write_text("there")
+    steps[1] = steps[1]._replace(action=edit._replace(before="there"))
+    docker.settle(steps)
+    assert file.read_text() == "there"  # which is what was there before
 
 
-def test_where_no_address_can_be_said_docker_is_started_all_the_same(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    host = Host(monkeypatch, lambda step, _found: None if step == "start" else NEW)
-    with pytest.raises(VerificationFailed, match="docker0 has"):
-        host.go_back(tmp_path, "starting")
-    assert host.tried == ["final", "start", "final"]
+def test_the_same_dockerd_that_still_runs_was_never_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    docker = deeds.Docker(Api(), deeds.Limits(), Clock())
+    own = identity(os.getpid())
+    stop = deeds.deed(deeds.Stop("systemd", True, own))
+    active = True
+    monkeypatch.setattr(deeds, "running_daemon", lambda: own)
+    monkeypatch.setattr(service, "active", lambda _init: active)
+    assert own.startswith(f"{os.getpid()} ")
+    assert not docker.is_begun(stop)
+    assert docker.is_begun(deeds.deed(deeds.Stop("systemd", True, "")))  # nobody saw which one it was
+    assert docker.is_begun(deeds.deed(deeds.Stop("systemd", True, f"{own}1")))
+    active = False  # it is being stopped
+    assert docker.is_begun(stop)
+
+
+def test_an_unknown_deed_is_left_to_the_version_that_knows_it() -> None:
+    for unknown in (Deed(None, "Pause", ()), Deed(None, "Stop", ("systemd",))):
+        with pytest.raises(Conflict, match="run of another version"):
+            deeds.kind_of(unknown)
 
 
 def up(started: str = "1", status: str = "running", restarts: int = 0) -> Engine:

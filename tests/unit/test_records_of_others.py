@@ -15,20 +15,16 @@ from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.readdress i
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict
 from ansible_collections.hostwire.linux.plugins.module_utils.guest_names import places as guest_places
 from ansible_collections.hostwire.linux.plugins.module_utils.guest_names.places import Place
-from ansible_collections.hostwire.linux.plugins.module_utils.plan.actions import ChainsEdit, FileEdit
+from ansible_collections.hostwire.linux.plugins.module_utils.plan.actions import ChainsEdit, Deed, FileEdit, Step
 from ansible_collections.hostwire.linux.tests.unit.test_records import OTHERS, exchanged, places
 
-EXPECTED = memory.Expected(
-    "192.168.225.1/24", "", "", {"mtu": "1400"}, masquerade=True, subnets={"web": ("10.1.0.0/16",)}
-)
-WAY = memory.Switch({"/etc/docker/daemon.json": "{}"}, {"/etc/default/docker": None}, ("10.0.0.1/8",), (), EXPECTED)
-JOURNAL = memory.Journal("stopped", WAY, WAY, ("w",), (), {"w": "web"}, ("w",), "systemd", socket=True)
 ORIGIN = memory.Origin({"/etc/docker/daemon.json": "{}"}, ("172.17.0.1/16",), "", {}, {"bip": "172.17.0.1/16"})
 
 EDIT = FileEdit(None, "/etc/hosts", "before\n", "after\n", "/etc/hosts", mounted=False, private=False, uid=0)
 CHAINS = ChainsEdit(None, "nft", 4, (("nat", "DOCKER", None),), (("nat", "DOCKER", ("-A DOCKER -j RETURN",)),))
+STOP = Step(0, Deed(None, "Stop", ("systemd", True, "1 2 3")), (Deed(None, "Start", ("systemd", None, ("a",))),), 0)
 JOB = journals.Job(
-    "hosts.1", "hosts file /etc/hosts", ("a",), (jobs.step(EDIT), jobs.step(CHAINS)), {"ran": {"w": "web"}}
+    "hosts.1", "hosts file /etc/hosts", ("a",), (jobs.step(EDIT), jobs.step(CHAINS), STOP), {"ran": {"w": "web"}}
 )
 
 
@@ -39,12 +35,11 @@ def names_of(directory: Path) -> Any:
 READERS = pytest.mark.parametrize(
     ("file", "read"),
     [
-        ("docker/run.json", lambda directory: memory.Store(str(directory / "docker")).journal()),
         ("docker/origin.json", lambda directory: memory.Store(str(directory / "docker")).origin()),
         ("names.names", names_of),
         ("hosts.1.steps", lambda directory: journals.Journals(str(directory)).unfinished("hosts.1", ())),
     ],
-    ids=["journal", "origin", "names", "steps"],
+    ids=["origin", "names", "steps"],
 )
 
 
@@ -53,8 +48,10 @@ def written(tmp_path: Path) -> Path:
     tmp_path.chmod(0o700)
     store = memory.Store(str(tmp_path / "docker"))
     with store.locked(write=True):
-        store.advance(JOURNAL)
-        store.keep_origin(ORIGIN)
+        path, before, text = store.texts(ORIGIN)
+        assert before is None
+        Path(path).write_text(text)
+        Path(path).chmod(0o600)
         noted = guest_places.noted([Place("/a/hosts", "hosts", "web: /etc/hosts", mounted=True)])
         assert noted is not None
         names = tmp_path / "names.names"

@@ -19,6 +19,7 @@ from ..rtnetlink import addresses, links
 from ..rtnetlink.channel import BATCH, Channel, Refusal
 from ..rtnetlink.wire import Message
 from .messages import BUILDERS, Here
+from .trade import Trade
 
 # What an inverse may meet when its step was never done, or half: the thing is gone already, or there already, or (the
 # last) it is a property of a bridge's port and the link isn't one: its bridge, once it is back, sets that again.
@@ -62,13 +63,19 @@ class _Pending(NamedTuple):
 class Executor(Here):
     """Does work in order. ``begun`` lists the positions of what has been done, wholly or perhaps, also after a failure.
 
-    ``tolerant``: what is so already counts as done. Use as a context manager: it holds sockets.
+    ``tolerant``: what is so already counts as done; ``trade`` does the deeds of a job. Use as a context manager: it
+    holds sockets.
     """
 
     def __init__(
-        self, tolerant: bool = False, hook: Optional[Hook] = None, check: Callable[[], None] = lambda: None
+        self,
+        tolerant: bool = False,
+        hook: Optional[Hook] = None,
+        check: Callable[[], None] = lambda: None,
+        trade: Optional[Trade] = None,
     ) -> None:
         self.begun: List[int] = []
+        self.trade = trade
         self._tolerant = tolerant
         self._hook = hook
         self._check = check  # called between steps: raises where the run is to stop
@@ -178,6 +185,9 @@ class Executor(Here):
             namespaces.delete(action.netns)
         elif isinstance(action, act.FileSet):
             _set_file(action)
+        elif isinstance(action, act.Deed) and self.trade is not None:
+            self._leave()
+            self.trade.do(action, self._tolerant)
 
     def _create(self, name: str) -> None:
         if self._prepared:

@@ -47,7 +47,7 @@ def bring(edit: FileEdit, mends: bool, begun: Callable[[], None]) -> None:
             if held == OTHER or (held == HALF and not mends):
                 raise VerificationFailed(f"{edit.label}: somebody else wrote to it meanwhile; run this again")
             try:
-                _write(file, edit)
+                _write(file, edit, mends)
             except (VerificationFailed, InvalidValue, Conflict):  # it isn't the file any more that was looked at
                 raise
             except BaseException:
@@ -67,6 +67,15 @@ def demand(edit: FileEdit) -> None:
     with spot(edit.path) as file:
         if stands(edit, file) != BEFORE:
             raise VerificationFailed(f"{edit.label}: somebody else wrote to it meanwhile; run this again")
+
+
+def demand_room(edit: FileEdit) -> None:
+    """Raise KernelRefused where the new text has no room, or can't be put there; its directory is made if it lacks."""
+    wanted = content(edit.after)
+    if wanted is not None:
+        files.make_directory(os.path.dirname(edit.path))
+        with spot(edit.path) as file:
+            file.demand_room(wanted)
 
 
 def _untouched(edit: FileEdit) -> bool:
@@ -130,7 +139,7 @@ def _is_mixed(now: bytes, before: bytes, after: bytes) -> bool:
     )
 
 
-def _write(file: Spot, edit: FileEdit) -> None:
+def _write(file: Spot, edit: FileEdit, mends: bool) -> None:
     wanted = content(edit.after)
     if wanted is None:
         file.remove()
@@ -140,7 +149,8 @@ def _write(file: Spot, edit: FileEdit) -> None:
         try:
             file.replace(wanted)
         except KernelRefused as error:
-            if error.errno not in (errno.EBUSY, errno.EXDEV):
+            in_its_place = error.errno in (errno.ENOSPC, errno.EDQUOT) and mends  # there the old text had room
+            if error.errno not in (errno.EBUSY, errno.EXDEV) and not in_its_place:
                 raise
             _write_in_place(file, wanted, content(edit.before) or b"")
 

@@ -10,13 +10,14 @@ from .. import firewall
 from ..errors import Conflict, HostwireError, InvalidValue
 from ..firewall.chains import leading
 from ..interruption import heeded
-from ..plan.actions import ChainsEdit, FileEdit, Step, reversed_edit
+from ..plan.actions import Action, ChainsEdit, Deed, FileEdit, Step, reversed_edit
 from ..spot import spot
 from . import file_edits
 from .executor import Executor, Started, Work
 from .file_edits import AFTER, BEFORE, HALF, OTHER
-from .journals import DOING, UNDOING, Job, Journals
+from .journals import DOING, DONE, UNDOING, Job, Journals
 from .runner import attempted
+from .trade import Trade
 from .way_back import in_words, taken_back
 
 T = TypeVar("T")
@@ -36,8 +37,9 @@ def carry_out(
     journals: Journals,
     finish: Callable[[], T],
     mend: Callable[[], Optional[Sequence[str]]] = lambda: None,
+    trade: Optional[Trade] = None,
 ) -> T:
-    """Do all steps, then ``finish``, which looks whether all is right; what that returns.
+    """Do all steps, deeds by ``trade``, then ``finish``, which looks whether all is right; what that returns.
 
     Where any of it fails the steps are undone, and ``mend`` puts back what else there is: what isn't, a line each, or
     None where there was nothing to do. Raises what failed, which says in the end that everything was put back, or
@@ -45,7 +47,7 @@ def carry_out(
     """
 
     def deed(started: List[Started]) -> T:
-        with Executor(check=check) as executor:
+        with Executor(check=check, trade=trade) as executor:
             for one in job.steps:
                 if isinstance(one.action, FileEdit):
                     file_edits.demand(one.action)
@@ -54,6 +56,9 @@ def carry_out(
             executor.run([Work(one.action, job.lines[one.line]) for one in job.steps])
         result = finish()
         check()
+        if trade is not None:
+            with contextlib.suppress(HostwireError, OSError):  # that it was doing is as true: then it is undone
+                journals.write(job, DONE)
         journals.drop(job)
         return result
 
@@ -81,7 +86,7 @@ def carry_out(
 def undone(started: Sequence[Started], go_home: Callable[[], None]) -> List[str]:
     """Undo what was begun. What is left of it, in words."""
     failures = taken_back(started, go_home)
-    left = [line for run in started for one in run.begun for line in _left(one)]
+    left = [line for run in started for one in run.begun for line in _left(one, run.executor.trade)]
     return [*left, *dict.fromkeys(failures)] if left else []
 
 
@@ -110,25 +115,34 @@ _WORDS: Dict[str, str] = {
 }
 
 
-def _left(one: Step) -> List[str]:
+def _left(one: Step, trade: Optional[Trade]) -> List[str]:
     """What is left of a step that was undone, in words."""
-    edit = one.action
-    if not isinstance(edit, (FileEdit, ChainsEdit)):  # a job has no others
-        return []
-    name = edit.label if isinstance(edit, FileEdit) else _TOOL[edit.family]
     for attempt in range(_ATTEMPTS):
         try:
-            there = standing(edit)
-            if there == BEFORE:
-                tidy = not isinstance(edit, FileEdit) or file_edits.is_tidy(edit)
-                return [] if tidy else [f"{name}: what was to replace it is left beside it"]
-            if isinstance(edit, FileEdit):
-                return [f"{name}: {_WORDS[there]}"]
-            return [f"{name}: still to be done: {_edits(edit)}"]
+            if isinstance(one.action, Deed):
+                return trade.left(one.action) if trade is not None else []
+            return _left_of_edit(one.action) if isinstance(one.action, (FileEdit, ChainsEdit)) else []
         except (HostwireError, OSError) as error:
             if attempt == _ATTEMPTS - 1:
-                return [f"{name}: what is there can't be seen: {in_words(error)}"]
+                return [f"{name_of(one.action)}: what is there can't be seen: {in_words(error)}"]
     return []
+
+
+def name_of(action: Action) -> str:
+    """What a step of a job is about."""
+    if isinstance(action, ChainsEdit):
+        return _TOOL[action.family]
+    return action.label if isinstance(action, FileEdit) else "what else it did"
+
+
+def _left_of_edit(edit: Edit) -> List[str]:
+    name, there = name_of(edit), standing(edit)
+    if there == BEFORE:
+        tidy = not isinstance(edit, FileEdit) or file_edits.is_tidy(edit)
+        return [] if tidy else [f"{name}: what was to replace it is left beside it"]
+    if isinstance(edit, FileEdit):
+        return [f"{name}: {_WORDS[there]}"]
+    return [f"{name}: still to be done: {_edits(edit)}"]
 
 
 def _edits(edit: ChainsEdit) -> str:

@@ -14,13 +14,14 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Se
 
 from .. import files, records, state_directory
 from ..errors import Conflict, KernelRefused
-from ..plan.actions import Action, ChainsEdit, FileEdit, Step, encode
+from ..plan.actions import Action, ChainsEdit, Deed, FileEdit, Step, encode
 from ..records import Unusable, of_kind
 from ..whereabouts import Whereabouts, here
+from . import job_records
+from .job_records import END
+from .trade import Trade
 
-_VERSION = 1
-_END = ".steps"
-DOING, UNDOING = "doing", "undoing"
+DOING, UNDOING, DONE = "doing", "undoing", "done"
 
 
 class Job(NamedTuple):
@@ -71,7 +72,7 @@ class Journals:
         entry["steps"] = [[encode(step.action), [encode(one) for one in step.inverse], step.line] for step in job.steps]
         entry.update(notes=job.notes, **_here()._asdict())
         try:
-            files.write(self._path(job.name), records.sealed_text("version", _VERSION, entry), 0o600)
+            files.write(self._path(job.name), job_records.text_of(entry), 0o600)
         except KernelRefused as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
                 raise state_directory.unwritable(self._directory, error.errno) from error
@@ -89,7 +90,7 @@ class Journals:
         """Remove what a run that was killed while it wrote a journal left beside."""
         with contextlib.suppress(OSError):
             for name in os.listdir(self._directory):
-                if name.endswith(f"{_END}.new"):
+                if name.endswith(f"{END}.new"):
                     os.unlink(os.path.join(self._directory, name))
 
     def unfinished(self, name: str, paths: Sequence[str]) -> List[Unfinished]:
@@ -117,19 +118,17 @@ class Journals:
         except OSError as error:
             raise KernelRefused(f"directory {self._directory}: read", error.errno or 0) from error
         for entry in entries:
-            if entry.endswith(_END) and not entry.startswith("."):
-                yield entry[: -len(_END)]
+            if entry.endswith(END) and not entry.startswith("."):
+                yield entry[: -len(END)]
 
     def _path(self, name: str) -> str:
-        return os.path.join(self._directory, name + _END)
+        return job_records.place(self._directory, name)
 
     def _read(self, name: str) -> Optional[Unfinished]:
         path = self._path(name)
         try:
-            record = records.load(path, "version", _VERSION)
-            if record is not None and not record.sealed:
-                raise Unusable(path, "is damaged (not as it was written)")
-            return None if record is None else records.shaped(path, lambda: _shaped(record.found, name))
+            found = job_records.read(self._directory, name)
+            return None if found is None else records.shaped(path, lambda: _shaped(found, name))
         except Unusable as error:
             if not error.mendable:
                 raise
@@ -145,6 +144,7 @@ def gone_on(
     paths: Sequence[str],
     check: bool,
     resume: Callable[[Job], None] = lambda _job: None,
+    trade: Optional[Trade] = None,
 ) -> Foretold:
     """Go on from where earlier runs of this name, or about any of these files, were broken off; see :mod:`.recovery`.
 
@@ -157,7 +157,7 @@ def gone_on(
         return Foretold()
     from .recovery import go_on  # loaded when it is needed: few runs are broken off
 
-    return go_on(journals, unfinished, check, resume)
+    return go_on(journals, unfinished, check, resume, trade)
 
 
 def _shaped(found: Dict[str, Any], name: str) -> Unfinished:
@@ -183,7 +183,7 @@ def _here() -> Whereabouts:
 
 
 def _one_of_ours(action: Action) -> Action:
-    if not isinstance(action, (FileEdit, ChainsEdit)):
+    if not isinstance(action, (FileEdit, ChainsEdit, Deed)):
         raise ValueError(f"a job has no action {type(action).__name__}")
     if isinstance(action, FileEdit) and not (os.path.isabs(action.path) and "\0" not in action.path):
         raise ValueError("a file has no whole path")

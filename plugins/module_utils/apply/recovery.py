@@ -7,18 +7,23 @@ from typing import Callable, Dict, List, Optional, Sequence
 
 from ..errors import UndoFailed
 from ..interruption import heeded, undisturbed
-from ..plan.actions import Action, ChainsEdit, FileEdit
+from ..plan.actions import ChainsEdit, Deed, FileEdit
 from . import file_edits
 from .executor import Executor, Started
 from .file_edits import AFTER, BEFORE, HALF
-from .jobs import standing, undone
-from .journals import DOING, Foretold, Job, Journals, Unfinished
+from .jobs import name_of, standing, undone
+from .journals import DOING, DONE, Foretold, Job, Journals, Unfinished
 from .reserve import Reserve
+from .trade import Trade
 
-_TOOL = {4: "iptables", 6: "ip6tables"}
 
-
-def go_on(journals: Journals, unfinished: Sequence[Unfinished], check: bool, resume: Callable[[Job], None]) -> Foretold:
+def go_on(
+    journals: Journals,
+    unfinished: Sequence[Unfinished],
+    check: bool,
+    resume: Callable[[Job], None],
+    trade: Optional[Trade],
+) -> Foretold:
     """Undo these jobs, and say so; with ``check`` only tell what there will be then.
 
     ``resume`` does what else a job needs to be over. Raises UndoFailed with what is left, and the journal stays.
@@ -27,13 +32,15 @@ def go_on(journals: Journals, unfinished: Sequence[Unfinished], check: bool, res
     contents: Dict[str, Optional[bytes]] = {}
     chains: List[ChainsEdit] = []
     for one in unfinished:
-        states = [_standing(one, step.action) for step in one.job.steps]
-        over = one.phase == DOING and set(states) <= {AFTER}
+        if trade is not None and one.phase != DONE and not check:
+            trade.settle(one.job.steps)
+        states = _standings(one, trade)
+        over = one.phase == DONE or (one.phase == DOING and set(states) <= {AFTER} and not _has_deeds(one.job))
         positions = [] if over else [place for place, state in enumerate(states) if state in (AFTER, HALF)]
         lines += _lines(one, positions, states)
         if not check:
             with heeded(), undisturbed():
-                _end(journals, one.job, positions, resume)
+                _end(journals, one.job, positions, resume, trade)
             continue
         for place in reversed(positions):
             edit = one.job.steps[place].action
@@ -44,28 +51,42 @@ def go_on(journals: Journals, unfinished: Sequence[Unfinished], check: bool, res
     return Foretold(tuple(lines), contents, tuple(chains))
 
 
-def _standing(one: Unfinished, edit: Action) -> str:
-    """What is there of an edit; rules went with the kernel that had them."""
-    if isinstance(edit, FileEdit) or (isinstance(edit, ChainsEdit) and one.alive):
-        return standing(edit)
-    return BEFORE
+def _standings(one: Unfinished, trade: Optional[Trade]) -> List[str]:
+    """What is there of each step. Rules went with the kernel that had them."""
+    states: List[str] = []
+    for step in one.job.steps:
+        action = step.action
+        if isinstance(action, FileEdit) or (isinstance(action, ChainsEdit) and one.alive):
+            states.append(standing(action))
+        elif isinstance(action, Deed) and trade is not None and trade.is_begun(action):
+            states.append(AFTER)
+        else:
+            states.append(BEFORE)
+    return states
+
+
+def _has_deeds(job: Job) -> bool:
+    """Whether there is more to it than can be seen: then it is done only where its journal says so."""
+    return any(isinstance(step.action, Deed) for step in job.steps)
 
 
 def _lines(one: Unfinished, positions: Sequence[int], states: Sequence[str]) -> List[str]:
     lines: List[str] = []
     for place in positions:
         edit = one.job.steps[place].action
-        name = edit.label if isinstance(edit, FileEdit) else _TOOL[edit.family] if isinstance(edit, ChainsEdit) else ""
+        name = one.job.title if isinstance(edit, Deed) else name_of(edit)
         if isinstance(edit, FileEdit) and states[place] == HALF:
             lines.append(f"{name}: finish what a run that was killed left half-written")
         else:
             lines.append(f"{name}: take back what a run that was broken off has done")
-    return lines or [f"{one.job.title}: end a run that was broken off"]
+    return list(dict.fromkeys(lines)) or [f"{one.job.title}: end a run that was broken off"]
 
 
-def _end(journals: Journals, job: Job, positions: List[int], resume: Callable[[Job], None]) -> None:
+def _end(
+    journals: Journals, job: Job, positions: List[int], resume: Callable[[Job], None], trade: Optional[Trade]
+) -> None:
     with Reserve() as reserve:
-        executor = Executor()
+        executor = Executor(trade=trade)
         executor.begun = list(positions)
         left = undone([Started(job, executor)], reserve.go_home)
         reserve.go_home()

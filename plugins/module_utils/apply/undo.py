@@ -25,10 +25,15 @@ from ..plan.sheet import Sheet, devices
 from ..rtnetlink.constants import IFA_F_SECONDARY, RTPROT_KERNEL
 from .differences import is_made, link_names, route_facts, touched_links
 from .executor import Executor, Work
+from .trade import Trade
 
 
 def take_back(
-    steps: Sequence[Step], positions: Iterable[int], lines: Sequence[str], go_home: Callable[[], None]
+    steps: Sequence[Step],
+    positions: Iterable[int],
+    lines: Sequence[str],
+    go_home: Callable[[], None],
+    trade: Optional[Trade] = None,
 ) -> Dict[int, List[str]]:
     """Undo the steps at these positions, in this order; those of which a part could not be undone, and why.
 
@@ -44,7 +49,7 @@ def take_back(
         go_home()
         step = steps[position]
         subject = f"undo of: {lines[step.line] if step.line < len(lines) else 'a step'}"
-        words = do_tolerantly([Work(_at_once(action), subject) for action in step.inverse])
+        words = do_tolerantly([Work(_at_once(action), subject) for action in step.inverse], trade)
         if words:
             failures[position] = words
             barred = isinstance(step.action, (UplinkAttach, UplinkDetach))
@@ -56,7 +61,7 @@ def _at_once(action: Action) -> Action:
     return action._replace(unchecked=True) if isinstance(action, AddressAdd) and ":" in action.address else action
 
 
-def do_tolerantly(work: Sequence[Work]) -> List[str]:
+def do_tolerantly(work: Sequence[Work], trade: Optional[Trade] = None) -> List[str]:
     """Do what can be done, each by itself where it can't be done together; why the rest can't, in words.
 
     Sockets are new each time: an old one may be what is broken.
@@ -64,11 +69,11 @@ def do_tolerantly(work: Sequence[Work]) -> List[str]:
     if not work:
         return []
     try:
-        with Executor(tolerant=True) as executor:
+        with Executor(tolerant=True, trade=trade) as executor:
             executor.run(work)
     except (HostwireError, OSError) as error:
         if len(work) > 1:
-            return [words for one in work for words in do_tolerantly([one])]
+            return [words for one in work for words in do_tolerantly([one], trade)]
         return list(error.problems) if isinstance(error, HostwireError) else [f"{work[0].subject}: {error}"]
     return []
 

@@ -18,6 +18,7 @@ from .leftovers import leftovers
 from .undo import do_tolerantly, mend, take_back
 
 _ATTEMPTS = 3  # at what a single fault may have kept from being done, or seen
+PUT_BACK = "everything was put back as it was"
 _MANY = 20  # lines that may be told of what perhaps is left
 
 
@@ -68,7 +69,7 @@ def ending(error: BaseException, left: Sequence[str], begun: bool) -> BaseExcept
     if left:
         return UndoFailed([f"{error}", "and not all could be put back:", *left, "the next run goes on from there"])
     if begun and isinstance(error, HostwireError):
-        error.append("everything was put back as it was")
+        error.append(PUT_BACK)
     return error
 
 
@@ -78,7 +79,7 @@ def taken_back(started: Sequence[Started], go_home: Callable[[], None]) -> List[
     for one in reversed(started):
         positions: List[int] = sorted(set(one.executor.begun), reverse=True)
         for _attempt in range(_ATTEMPTS):
-            failed = take_back(one.plan.steps, positions, one.plan.lines, go_home)
+            failed = take_back(one.plan.steps, positions, one.plan.lines, go_home, one.executor.trade)
             positions = list(failed)
             if not failed:
                 break

@@ -10,6 +10,7 @@ import os
 import shutil
 from typing import Any, Dict, Iterable, List, Optional, Tuple
 
+from ..apply import job_records
 from ..docker_api import DOCKER_SOCKET, Api
 from ..errors import HostwireError, MissingOnHost
 from ..rtnetlink.addresses import read_addresses
@@ -17,11 +18,12 @@ from ..rtnetlink.channel import Channel
 from ..rtnetlink.constants import RT_SCOPE_LINK
 from ..rtnetlink.links import read_links
 from ..search_path import search_path
+from ..state_directory import STATE_DIRECTORY
 from .configuration import read_configuration
 from .facts import read_engine
 from .model import DEFAULT_BRIDGE, Container, Engine, Network
 from .options import plain
-from .readdress.memory import Store
+from .readdress.memory import NAME
 from .routes import HostRoute, docker_bridges, overlapping, read_host_routes
 from .rules import Asked, asked, read
 from .service import SYSTEMD, UnitFiles, detect, unit_files
@@ -104,11 +106,11 @@ def _rules(engine: Optional[Engine], unit: Optional[UnitFiles], unread: List[str
 def _broken_off(unread: List[str]) -> Optional[str]:
     """How far a run of docker_bridge had come that was killed, so that its next run takes it back."""
     try:
-        journal = Store().journal()
+        found = job_records.read(STATE_DIRECTORY, NAME)
     except (HostwireError, OSError) as problem:
         unread.append(f"docker_bridge's journal: {problem}")
         return None
-    return journal.phase if journal else None
+    return str(found["phase"]) if found else None
 
 
 def installed() -> bool:

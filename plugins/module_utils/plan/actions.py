@@ -210,6 +210,14 @@ class ChainsEdit(NamedTuple):
     after: Tuple[Tuple[str, str, Optional[Tuple[str, ...]]], ...]
 
 
+class Deed(NamedTuple):
+    """What only the planner of a job knows how to do (apply.trade): the name of its kind, and plain values."""
+
+    netns: Optional[str]  # always None
+    kind: str
+    values: Tuple[Any, ...]
+
+
 class FlowsForget(NamedTuple):
     """Delete the connection tracking entries of published ports: (protocol, port, last port, address)."""
 
@@ -274,6 +282,7 @@ Action = Union[
     TableSet,
     FileEdit,
     ChainsEdit,
+    Deed,
     FlowsForget,
     UplinkAttach,
     UplinkDetach,
@@ -301,6 +310,7 @@ _CLASSES: Tuple[Type[Any], ...] = (
     TableSet,
     FileEdit,
     ChainsEdit,
+    Deed,
     FlowsForget,
     UplinkAttach,
     UplinkDetach,

@@ -1,28 +1,30 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The run: phases that end with the new state, or, if anything fails, with the old one and the reason."""
+"""The run: steps that end with the new state, or, if anything fails, with the old one and the reason."""
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
+from ...apply import file_edits
+from ...apply.jobs import carry_out
+from ...apply.journals import Job, Journals, gone_on
+from ...apply.way_back import PUT_BACK
 from ...docker_api import Api
-from ...errors import HostwireError, UndoFailed, VerificationFailed
-from ...interruption import undisturbed
-from .. import service
+from ...errors import HostwireError, UndoFailed
+from ...plan.actions import Deed, FileEdit
 from ..clock import Clock
-from ..configuration import read_text
 from ..discretion import told
 from ..options import plain
-from . import preflight, staging, verify
-from .memory import Expected, Journal, Store, Switch, Texts
-from .plan import Plan, make_plan, origin_of
-from .situation import Situation, docker0_addresses, read_situation
-from .switching import PREPARED, VERIFIED, Here, Limits, back, close, finish, forward
+from . import preflight, verify
+from .deeds import Containers, Docker, Limits, kind_of
+from .memory import NAME, Expected, Store, Texts
+from .plan import Plan, make_plan
+from .situation import Situation, read_situation
+from .steps import expected_before, job_of
 from .wish import RESTORED, read_wish
 
-UNTOUCHED = (PREPARED,)  # phases in which Docker still runs as it did
 LIMITS = Limits()
+_AS_BEFORE = "everything else was put back as it was, but"
 
 
 class Result(NamedTuple):
@@ -46,37 +48,35 @@ def run(
     api: Optional[Api] = None,
     store: Optional[Store] = None,
     limits: Limits = LIMITS,
-    interrupted: Callable[[], None] = lambda: None,
 ) -> Result:
     """Do, or in check mode only plan, what docker_bridge's parameters say.
 
     Raises a HostwireError: before any change, or after everything is as it was; UndoFailed where it isn't.
     """
-    wish = read_wish(parameters)
-    here = Here(api or Api(), store or Store(), limits, Clock(), interrupted)
-    with here.store.locked(write=not check_mode):
-        recovered: Tuple[str, ...] = ()
-        broken_off = here.store.journal()
-        if broken_off is not None:
-            recovered = (f"an earlier run was broken off ({broken_off.phase}): it is taken back first",)
+    wish, store = read_wish(parameters), store or Store()
+    clock = Clock()
+    docker = Docker(api or Api(), limits, clock)
+    with store.locked(write=not check_mode):
+        this = _Run(docker, Journals(store.above))
+        store.demand_whole()
+        recovered = this.go_on(check_mode)
+        if recovered:
             if check_mode:
-                return Result(True, recovered, {}, {}, 0.0, here.clock.timings)
-            with undisturbed():
-                recovered += _recover(here, broken_off)
-            here.clock.lap("recover")
-        now = read_situation(here.api, here.store)
-        here.clock.lap("read")
+                return Result(True, recovered, {}, {}, 0.0, clock.timings)
+            clock.lap("recover")
+        now = read_situation(docker.api, store)
+        clock.lap("read")
         preflight.check_values(now)
         plan = make_plan(wish, now)
         preflight.check(wish, now, plan)
-        here.clock.lap("plan")
+        clock.lap("plan")
         if plan.lines and not check_mode:
-            _change(here, now, plan)
+            this.change(job_of(now, plan, store), now, plan)
         if wish.state == RESTORED and not check_mode and now.origin is not None:
-            here.store.forget_origin()
+            store.forget_origin()
         lines = (*recovered, *plan.lines)
         states = (_before(now, plan), _after(now, plan))
-        return Result(bool(lines), lines, *states, plan.downtime, here.clock.timings, plan.leaning.warnings)
+        return Result(bool(lines), lines, *states, plan.downtime, clock.timings, plan.leaning.warnings)
 
 
 def _before(now: Situation, plan: Plan) -> Dict[str, Any]:
@@ -108,119 +108,93 @@ def _after(now: Situation, plan: Plan) -> Dict[str, Any]:
     }
 
 
-def _change(here: Here, now: Situation, plan: Plan) -> None:
-    ran = now.in_order()
-    answered = verify.answering(ran, now.address)
-    journal = Journal(
-        PREPARED,
-        plan.forward,
-        plan.back,
-        tuple(one.id for one in ran),
-        tuple(one.id for one in plan.resting),
-        {one.id: one.name for one in now.engine.containers},
-        verify.awaited(ran, here.limits.verify),
-        now.configuration.init,
-        now.socket,
-        now.dependents,
-        verify.steady(ran),
-    )
-    ways = {staging.FORWARD: plan.forward, staging.BACK: plan.back}
-    paths = tuple({*plan.forward.start, *plan.back.start})
+class _Run:
+    """The steps of a run, and of one that was broken off; ``lost``: containers that don't come back, a line each."""
+
+    def __init__(self, docker: Docker, journals: Journals) -> None:
+        self._docker = docker
+        self._journals = journals
+        self._lost: List[str] = []
+
+    def go_on(self, check: bool) -> Tuple[str, ...]:
+        """End what an earlier run, killed on its way, began; what it was, in lines. Raises UndoFailed."""
+        lines = gone_on(self._journals, NAME, (), check, self._resume, self._docker).lines
+        return (*lines, *self._lost)
+
+    def change(self, job: Job, now: Situation, plan: Plan) -> None:
+        """Do it. Raises a HostwireError after the old state is there again, UndoFailed where it isn't."""
+        docker = self._docker
+        for step in job.steps:
+            if isinstance(step.action, FileEdit):
+                file_edits.demand_room(step.action)
+        ran = now.in_order()
+        answered = verify.answering(ran, now.address)
+        healthy = verify.awaited(ran, docker.limits.verify)
+        docker.clock.lap("prepare")
+
+        def finish() -> None:
+            def called(name: str) -> str:
+                return docker.anew.get(name, name)
+
+            before = verify.Before(
+                tuple(called(one.id) for one in ran),
+                tuple(called(name) for name in healthy),
+                tuple((called(name), port) for name, port in answered),
+                tuple(called(name) for name in verify.steady(ran)),
+            )
+            verify.await_right(docker.api, plan.forward.expected, before, docker.limits.verify)
+            docker.clock.lap("verify")
+
+        try:
+            carry_out(job, self._journals, finish, lambda: self._as_before(job), docker)
+        except HostwireError as error:
+            if isinstance(error, UndoFailed):
+                for line in self._lost:
+                    error.append(line)
+            if not self._lost or isinstance(error, UndoFailed):
+                raise
+            reasons = [line for line in error.problems if line != PUT_BACK]
+            raise UndoFailed([*reasons, _AS_BEFORE, *self._lost]) from error
+
+    def _resume(self, job: Job) -> None:
+        left = self._as_before(job)
+        if left:
+            words = "docker_bridge: a run was broken off, and not all could be put back:"
+            raise UndoFailed([words, *left, "the next run goes on from there"])
+
+    def _as_before(self, job: Job) -> Optional[List[str]]:
+        """After Docker's start in the old state: the containers, and whether it is the old state. What isn't, in words.
+
+        None where Docker was never touched. A container that doesn't come back wouldn't by another try either.
+        """
+        docker = self._docker
+        if not docker.went_back:
+            return None
+        if not docker.api.answers():
+            return []  # it is told of as left already
+        expected, steady = expected_before(job)
+        try:
+            for again in _containers(job):
+                self._lost += _problems(docker.bring_back, again)
+            verify.await_right(docker.api, expected, verify.Before(), docker.limits.verify)
+            if not self._lost:
+                stay = verify.Before(steady=tuple(docker.anew.get(name, name) for name in steady))
+                self._lost += _problems(verify.await_right, docker.api, Expected(), stay, docker.limits.verify)
+        except HostwireError as error:
+            return list(error.problems)
+        docker.clock.lap("back")
+        return []
+
+
+def _containers(job: Job) -> List[Containers]:
+    found = [kind_of(step.action) for step in job.steps if isinstance(step.action, Deed)]
+    return [what for what in found if isinstance(what, Containers)]
+
+
+def _problems(look: Callable[..., None], *arguments: Any) -> Tuple[str, ...]:
+    """What a look finds wrong, a line each."""
     try:
-        staging.stage(ways)
-        here.store.keep_origin(origin_of(now, plan))
-        here.store.advance(journal)
-        service.prepare(journal.init)
-        here.interrupted()
-    except Exception:
-        staging.clear(paths)
-        here.store.close()
-        _origin_as_before(here, now)
-        raise
-    here.clock.lap("prepare")
-    try:
-        there = forward(here, journal, now.stale)
-        called = dict(zip(journal.ran, there.ran))  # some have been made anew
-        answered = tuple((called[name], port) for name, port in answered)
-        before = verify.Before(there.ran, there.healthy, answered, there.steady)
-        verify.await_right(here.api, plan.forward.expected, before, here.limits.verify)
-        here.interrupted()
-        here.clock.lap("verify")
-    except Exception as error:  # whatever it is, no host is left without Docker
-        _go_back(
-            here, _latest(here, journal), error if isinstance(error, HostwireError) else VerificationFailed(repr(error))
-        )
-        _origin_as_before(here, now)
-        raise
-    here.store.advance(journal._replace(phase=VERIFIED))
-    finish(here, journal, journal.forward, staging.FORWARD)
-
-
-def _latest(here: Here, journal: Journal) -> Journal:
-    """The journal with the phase that was reached."""
-    with contextlib.suppress(HostwireError):
-        return here.store.journal() or journal
-    return journal
-
-
-def _origin_as_before(here: Here, now: Situation) -> None:
-    with contextlib.suppress(HostwireError):  # what failed before says more
-        if now.origin is None:
-            here.store.forget_origin()
-        else:
-            here.store.keep_origin(now.origin)
-
-
-def _go_back(here: Here, journal: Journal, reason: HostwireError) -> None:
-    """The old state; adds to the reason that it is there again. Raises UndoFailed with what is left where it isn't."""
-    try:
-        with undisturbed():
-            missing = back(here, journal)
+        look(*arguments)
     except HostwireError as error:
-        again = "the next run of docker_bridge tries again to go back"
-        failures = [f"and going back failed too: {line}" for line in error.problems]
-        raise UndoFailed([*reason.problems, *failures, *_left(here), again]) from reason
-    if missing:
-        raise UndoFailed([*reason.problems, "everything else is as it was before, but", *missing]) from reason
-    reason.append("everything is as it was before")
-
-
-def _left(here: Here) -> List[str]:
-    """What can be seen of the host after a failed way back."""
-    lines = [f"docker0 has {', '.join(docker0_addresses()) or 'no address'}"]
-    lines.append("Docker answers" if here.api.answers() else "Docker doesn't answer; look at journalctl -u docker")
-    return lines
-
-
-def _recover(here: Here, journal: Journal) -> Tuple[str, ...]:
-    """End what an earlier run, killed on its way, began: forward where only tidying was left, else back.
-
-    The containers that don't come back, in lines. What somebody else wrote since stays as he wrote it.
-    """
-    journal = _less_foreign(journal)
-    if journal.phase == VERIFIED:
-        finish(here, journal, journal.forward, staging.FORWARD)
-        return ()
-    if journal.phase in UNTOUCHED:
-        close(here, journal)
-        return ()
-    return back(here, journal)
-
-
-def _less_foreign(journal: Journal) -> Journal:
-    """The journal without the files that no longer hold what the run put there, nor what was there before."""
-    known = (journal.forward.start, journal.forward.final, journal.back.start, journal.back.final)
-    foreign = {
-        path
-        for path in {*journal.forward.start, *journal.back.start}
-        if read_text(path) not in [texts[path] for texts in known if path in texts]
-    }
-    if not foreign:
-        return journal
-
-    def less(way: Switch) -> Switch:
-        start = {path: text for path, text in way.start.items() if path not in foreign}
-        final = {path: text for path, text in way.final.items() if path not in foreign}
-        return Switch(start, final, (), (), Expected(subnets=way.expected.subnets))
-
-    return journal._replace(forward=less(journal.forward), back=less(journal.back))
+        return error.problems
+    return ()

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the journals of jobs lie, and what is in one as it was written; also for whoever only asks."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Dict, Optional
+
+from .. import records
+from ..records import Unusable
+
+VERSION = 1
+END = ".steps"
+
+
+def place(directory: str, name: str) -> str:
+    """The path of a job's journal in a state directory."""
+    return os.path.join(directory, name + END)
+
+
+def text_of(entry: Dict[str, Any]) -> str:
+    """A journal as it is written."""
+    return records.sealed_text("version", VERSION, entry)
+
+
+def read(directory: str, name: str) -> Optional[Dict[str, Any]]:
+    """What a journal says, None where there is none. Raises Unusable, KernelRefused, Conflict."""
+    path = place(directory, name)
+    record = records.load(path, "version", VERSION)
+    if record is not None and not record.sealed:
+        raise Unusable(path, "is damaged (not as it was written)")
+    return None if record is None else record.found
