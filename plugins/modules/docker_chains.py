@@ -147,9 +147,9 @@ timings:
     apply:
       description: Writing the rules.
       type: float
-      returned: when something changes
+      returned: when something changes, and Docker isn't restarted
     restart:
-      description: Restarting Docker, until containers run again.
+      description: Writing the rules and restarting Docker, until containers run again.
       type: float
       returned: when it was restarted
     verify:

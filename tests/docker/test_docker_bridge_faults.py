@@ -8,35 +8,13 @@ from typing import Any, Iterator
 
 import pytest
 
+from ansible_collections.hostwire.linux.tests.docker.kills import killed
 from ansible_collections.hostwire.linux.tests.docker.machines import DRIVER, IDLE, Machine, serving
 from ansible_collections.hostwire.linux.tests.docker.test_docker_bridge import DAEMON_JSON, docker0, running
 
 DEFAULT = "172.17.0.1/16"
 NEW = "10.66.66.1/24"
 DROP_IN = "/etc/systemd/system/docker.service.d/fault.conf"
-# Kills the module with SIGKILL at a point: before or after a deed, after a file, or once a phase is in the journal.
-KILLED = """
-import os, signal, sys
-sys.path.insert(0, "/opt/hostwire")
-from ansible_collections.hostwire.linux.plugins.module_utils.apply import file_edits, journals
-from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.readdress import deeds
-def reach(point):
-    if point == os.environ["POINT"]:
-        os.kill(os.getpid(), signal.SIGKILL)
-do, bring, write = deeds.Docker.do, file_edits.bring, journals.Journals.write
-def do_or_die(self, deed, tolerant):
-    back = "back: " * tolerant
-    reach(back + "before " + deed.kind)
-    do(self, deed, tolerant)
-    reach(back + "after " + deed.kind)
-def bring_and_die(edit, mends, begun):
-    bring(edit, mends, begun)
-    reach("back: " * mends + os.path.basename(edit.path))
-def write_and_die(self, job, phase):
-    write(self, job, phase)
-    reach(phase)
-deeds.Docker.do, file_edits.bring, journals.Journals.write = do_or_die, bring_and_die, write_and_die
-"""
 POINTS = (
     "doing", "origin.json", "before Stop", "after Stop", "daemon.json", "before Start", "after Start",
     "after Containers", "done",
@@ -238,31 +216,25 @@ def test_a_container_that_does_not_come_back_brings_all_back(host: Machine) -> N
     host.done("docker_bridge", state="restored")
 
 
-def killed(machine: Machine, point: str, preface: str = "", **parameters: Any) -> None:
-    asked = json.dumps(["docker_bridge", parameters])
-    done = machine.completed("env", f"POINT={point}", "python3", "-c", KILLED + preface + DRIVER, stdin=asked)
-    assert done.returncode == 137, done.stdout + done.stderr
-
-
 @pytest.mark.releases("forky")
 @pytest.mark.parametrize("point", POINTS)
 def test_a_run_that_was_killed_is_ended_by_the_next(host: Machine, point: str) -> None:
     daemon = host.run("systemctl", "show", "docker", "--property=MainPID")
-    killed(host, point, bip=NEW)
+    killed(host, "docker_bridge", point, bip=NEW)
     planned = host.done("docker_bridge", check=True, bip=NEW)
     assert planned["changed"]
     assert planned["plan"]
     assert all("broken off" in line for line in planned["plan"])
     assert host.done("docker_info")["broken_off"] == ("done" if point == "done" else "doing")
     if point in ("doing", "origin.json", "before Stop"):
-        host.done("docker_bridge", mtu=1500)
+        host.done("docker_bridge", state="absent")
         assert host.run("systemctl", "show", "docker", "--property=MainPID") == daemon  # it was never stopped
         works(host)
     answer = host.done("docker_bridge", bip=NEW)
     assert answer["changed"]
     works(host, NEW)
     assert host.done("docker_info")["broken_off"] is None
-    killed(host, point, state="restored")
+    killed(host, "docker_bridge", point, state="restored")
     host.done("docker_bridge", state="restored")
     works(host)
     assert host.read(DAEMON_JSON) is None
@@ -271,15 +243,15 @@ def test_a_run_that_was_killed_is_ended_by_the_next(host: Machine, point: str) -
 @pytest.mark.releases("forky")
 @pytest.mark.parametrize("point", BACK)
 def test_a_way_back_that_was_killed_is_ended_by_the_next(host: Machine, point: str) -> None:
-    killed(host, point, WRONG, bip=NEW, verify_timeout=1)
+    killed(host, "docker_bridge", point, WRONG, bip=NEW, verify_timeout=1)
     assert "take back" in str(host.done("docker_bridge", check=True, bip=NEW)["plan"])
-    host.done("docker_bridge", mtu=1500)
+    host.done("docker_bridge", state="absent")
     works(host)
     assert host.read(DAEMON_JSON) is None
-    killed(host, point, WRONG, bip=NEW, verify_timeout=1)
+    killed(host, "docker_bridge", point, WRONG, bip=NEW, verify_timeout=1)
     host.done("docker_bridge", bip=NEW)
     works(host, NEW)
-    killed(host, point, WRONG, state="restored", verify_timeout=1)
+    killed(host, "docker_bridge", point, WRONG, state="restored", verify_timeout=1)
     host.done("docker_bridge", state="restored")
     works(host)
     assert host.read(DAEMON_JSON) is None
@@ -287,10 +259,10 @@ def test_a_way_back_that_was_killed_is_ended_by_the_next(host: Machine, point: s
 
 @pytest.mark.releases("bookworm", "trixie")
 def test_a_run_that_was_killed_while_docker_is_down_is_ended_by_the_next(host: Machine) -> None:
-    killed(host, "after Stop", bip=NEW)
+    killed(host, "docker_bridge", "after Stop", bip=NEW)
     host.done("docker_bridge", bip=NEW)
     works(host, NEW)
-    killed(host, "before Start", state="restored")
+    killed(host, "docker_bridge", "before Start", state="restored")
     host.done("docker_bridge", state="restored")
     works(host)
 
@@ -324,7 +296,7 @@ def test_a_mistake_of_ours_leaves_no_host_without_docker(host: Machine) -> None:
 
 @pytest.mark.releases("bookworm")
 def test_what_a_person_mended_after_a_kill_stays(host: Machine) -> None:
-    killed(host, "daemon.json", bip=NEW)
+    killed(host, "docker_bridge", "daemon.json", bip=NEW)
     host.write(DAEMON_JSON, '{"bip": "10.67.0.1/24"}\n')
     host.start_docker()
     answer = host.done("docker_bridge", mtu=1400)
@@ -337,7 +309,7 @@ def test_what_a_person_mended_after_a_kill_stays(host: Machine) -> None:
 @pytest.mark.releases("trixie")
 def test_a_run_that_was_killed_going_back_is_ended_by_the_next(host: Machine) -> None:
     fault(host, "! grep -q 10.66.66 /etc/docker/daemon.json")
-    killed(host, "undoing", bip=NEW)
+    killed(host, "docker_bridge", "undoing", bip=NEW)
     host.run("rm", DROP_IN)
     host.run("systemctl", "daemon-reload")
     host.done("docker_bridge", bip=NEW)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.hostwire.linux.tests.docker.kills import killed
 from ansible_collections.hostwire.linux.tests.docker.machines import IDLE, Machine, serving
 
 FLUSH = "iptables -F; iptables -t nat -F"
@@ -260,3 +261,29 @@ def test_what_only_a_restart_brings_back(machine: Machine) -> None:
     assert set(machine.docker("ps", "--format", "{{.Names}}").split()) == {"web", "desk", "quiet", "inner", "only"}
     assert [machine.outside_asks(port) for port in (8080, 8081)] == ["web", "desk"]
     assert not machine.done("docker_chains", restart=True)["changed"]
+
+
+@pytest.mark.releases("forky")
+def test_a_restart_that_was_killed_is_made_good_by_the_next_run(machine: Machine) -> None:
+    engine(machine)
+    populate(machine)
+    daemon = machine.run("systemctl", "show", "docker", "--property=MainPID")
+    for number, point in enumerate(("doing", "before Stop", "after Stop", "after Start", "after Containers", "done")):
+        # What the engine wrote stands in the other backend, which only a restart mends.
+        for program in ("iptables", "ip6tables"):
+            backend = ("legacy", "nft")[number % 2]
+            machine.run("update-alternatives", "--quiet", "--set", program, f"/usr/sbin/{program}-{backend}")
+        machine.run("systemctl", "reset-failed", "docker", check=False)
+        killed(machine, "docker_chains", point, restart=True)
+        planned = machine.done("docker_chains", check=True)["plan"]
+        assert planned
+        assert all("broken off" in line for line in planned)
+        assert machine.done("docker_chains")["plan"] == planned
+        if point in ("doing", "before Stop"):
+            assert machine.run("systemctl", "show", "docker", "--property=MainPID") == daemon
+            machine.done("docker_chains", restart=True)
+        daemon = machine.run("systemctl", "show", "docker", "--property=MainPID")
+        assert set(machine.docker("ps", "--format", "{{.Names}}").split()) == {"web", "desk", "quiet", "inner", "only"}
+        assert machine.done("docker_info")["damage"] == []
+        assert machine.outside_asks(8080) == "web"
+        assert machine.run("sh", "-c", "ls /var/lib/hostwire/*.steps", check=False) == ""

@@ -9,10 +9,11 @@ import os
 import signal
 import subprocess
 from pathlib import Path
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Sequence
 
 import pytest
 
+from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.readdress import coming_back, deeds
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.rules import run as chains
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import (
     HostwireError,
@@ -27,6 +28,7 @@ from ansible_collections.hostwire.linux.plugins.module_utils.hosts_file import r
 from ansible_collections.hostwire.linux.tests.kernel import step_worlds
 from ansible_collections.hostwire.linux.tests.kernel.children import in_a_child
 from ansible_collections.hostwire.linux.tests.kernel.step_worlds import FIRST, HOSTS, STATE, Count, DockersChains
+from ansible_collections.hostwire.linux.tests.unit.test_docker_readdress import situation
 
 PUT_BACK = "everything was put back as it was"
 GOES_ON = "the next run goes on from there"
@@ -185,16 +187,16 @@ class Service:
         self.failures = failures
         self.calls: List[str] = []
 
-    def detect(self) -> str:
-        return "systemd"
-
     def prepare(self, _init: str) -> None:
         self.calls.append("prepare")
 
-    def stop(self, _init: str) -> None:
-        self.calls.append("stop")
+    def stop(self, _init: str, socket: bool) -> None:
+        self.calls.append("stop with its socket" if socket else "stop")
 
-    def start(self, _init: str, seconds: float) -> float:
+    def start_units(self, names: Sequence[str], _seconds: float) -> None:
+        self.calls += names
+
+    def start(self, _init: str, _socket: bool, seconds: float) -> float:
         self.calls.append("start")
         if self.calls.count("start") <= self.failures:
             raise VerificationFailed("dockerd doesn't start: no such option")
@@ -210,20 +212,27 @@ class Api:
         self._service = service
 
     def answers(self) -> bool:
-        starts = [call for call in self._service.calls if call in ("stop", "start")]
+        starts = [call for call in self._service.calls if call.startswith(("stop", "start"))]
         return not starts or (starts[-1] == "start" and starts.count("start") > self._service.failures)
 
 
-@pytest.mark.parametrize("failures", [1, 2])
+@pytest.mark.parametrize("failures", [1, 4])
 def test_where_dockers_restart_fails_the_rules_are_put_back_and_docker_is_started_again(
     docker: DockersChains, monkeypatch: pytest.MonkeyPatch, failures: int
 ) -> None:
     before = docker.image()
     service = Service(failures)
     started: List[List[str]] = []
-    monkeypatch.setattr(chains, "service", service)
-    monkeypatch.setattr(chains, "demand_restartable", lambda _api, _engine: None)
-    monkeypatch.setattr(chains, "start_again", lambda _api, ran, _names, _seconds: started.append(list(ran)))
+
+    def start_again(_api: Any, ran: List[str], _names: Any, _seconds: float, **_more: bool) -> Dict[str, str]:
+        started.append(ran)
+        return {}
+
+    monkeypatch.setattr(deeds, "service", service)
+    monkeypatch.setattr(chains, "restartable", lambda _api, engine: situation()._replace(engine=engine))
+    monkeypatch.setattr(deeds.containers, "start_again", start_again)
+    monkeypatch.setattr(deeds.containers, "stop_again", lambda *_arguments: None)
+    monkeypatch.setattr(coming_back.verify, "await_right", lambda *_arguments: None)
     monkeypatch.setattr(chains, "_unrepairable", lambda _reading: ("a port that only a restart brings back",))
     wish = chains.Wish(rules=chains_rules(), restart=True)
     with pytest.raises(HostwireError) as failed:
@@ -242,7 +251,7 @@ def test_where_dockers_restart_fails_the_rules_are_put_back_and_docker_is_starte
     assert not started
     monkeypatch.setattr(chains, "_unrepairable", lambda _reading: ())
     done = chains.run(wish, False, Api(service))  # type: ignore[arg-type]
-    assert done.plan[0] == "docker_chains: end a run that was broken off"
+    assert done.plan[0] == "docker_chains: take back what a run that was broken off has done"
     assert started
     assert not journals()
 

@@ -345,17 +345,17 @@ def test_docker_is_restarted_for_its_rules_only_where_it_would_come_back(monkeyp
     now = edited('{"storage-driver": "nope", "mtu": 1}')._replace(hindrances=("docker.socket: is masked",))
     monkeypatch.setattr(restart, "read_host", lambda *_arguments: now)
     with pytest.raises(Conflict) as caught:
-        restart.demand_restartable(Api("/nowhere"), now.engine)
+        restart.restartable(Api("/nowhere"), now.engine)
     once = situation(Container("o", "once", running=True, auto_remove=True)).engine
     with pytest.raises(Conflict, match="container once: it was started with --rm"):
-        restart.demand_restartable(Api("/nowhere"), once)
+        restart.restartable(Api("/nowhere"), once)
     assert [line.partition(": ")[2].partition(" ")[0] for line in caught.value.problems] == [
         "docker.socket:",
         "/etc/docker/daemon.json,",
         "storage-driver:",
     ]
     monkeypatch.setattr(restart, "read_host", lambda *_arguments: situation())
-    restart.demand_restartable(Api("/nowhere"), now.engine)
+    restart.restartable(Api("/nowhere"), now.engine)
     once = situation(Container("o", "once", running=True, auto_remove=True)).engine
     with pytest.raises(Conflict, match="container once: it was started with --rm"):
-        restart.demand_restartable(Api("/nowhere"), once)
+        restart.restartable(Api("/nowhere"), once)

@@ -279,16 +279,19 @@ def test_a_text_for_the_start_alone_does_not_outlive_a_killed_run(tmp_path: Path
 def test_the_same_dockerd_that_still_runs_was_never_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     docker = deeds.Docker(Api(), deeds.Limits(), Clock())
     own = identity(os.getpid())
-    stop = deeds.deed(deeds.Stop("systemd", True, own))
+
+    def stop(daemon: str) -> List[Step]:
+        return [Step(0, deeds.deed(deeds.Stop("systemd", True, daemon)), (), 0)]
+
     active = True
     monkeypatch.setattr(deeds, "running_daemon", lambda: own)
     monkeypatch.setattr(service, "active", lambda _init: active)
     assert own.startswith(f"{os.getpid()} ")
-    assert not docker.is_begun(stop)
-    assert docker.is_begun(deeds.deed(deeds.Stop("systemd", True, "")))  # nobody saw which one it was
-    assert docker.is_begun(deeds.deed(deeds.Stop("systemd", True, f"{own}1")))
+    assert not docker.is_begun(stop(own))
+    assert docker.is_begun(stop(""))  # nobody saw which one it was
+    assert docker.is_begun(stop(f"{own}1"))
     active = False  # it is being stopped
-    assert docker.is_begun(stop)
+    assert docker.is_begun(stop(own))
 
 
 def test_an_unknown_deed_is_left_to_the_version_that_knows_it() -> None:

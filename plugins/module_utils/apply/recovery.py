@@ -54,11 +54,12 @@ def go_on(
 def _standings(one: Unfinished, trade: Optional[Trade]) -> List[str]:
     """What is there of each step. Rules went with the kernel that had them."""
     states: List[str] = []
+    is_begun = trade is not None and trade.is_begun(one.job.steps)
     for step in one.job.steps:
         action = step.action
         if isinstance(action, FileEdit) or (isinstance(action, ChainsEdit) and one.alive):
             states.append(standing(action))
-        elif isinstance(action, Deed) and trade is not None and trade.is_begun(action):
+        elif isinstance(action, Deed) and is_begun:
             states.append(AFTER)
         else:
             states.append(BEFORE)

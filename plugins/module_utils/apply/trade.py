@@ -14,8 +14,8 @@ class Trade(Protocol):
     def do(self, deed: Deed, tolerant: bool) -> None:
         """Do it; ``tolerant``: on a way back, where what is so already counts as done. Raises a HostwireError."""
 
-    def is_begun(self, deed: Deed) -> bool:
-        """Whether a run that was killed may have done any of it."""
+    def is_begun(self, steps: Sequence[Step]) -> bool:
+        """Whether a run that was killed may have begun with the deeds of these steps; then each of them is undone."""
 
     def left(self, deed: Deed) -> List[str]:
         """What of it isn't as it was before, in words. Raises a HostwireError where that can't be seen."""

@@ -85,6 +85,11 @@ class Container(NamedTuple):
     settings: Tuple[Tuple[str, str], ...] = ()
     first_check: float = 0.0
 
+    @property
+    def rests(self) -> bool:
+        """Whether it is stopped though Docker starts it with every start of its own."""
+        return not self.running and self.policy == "always" and self.status != "created"
+
     def endpoint(self, network: str) -> Optional[Endpoint]:
         """Its place in a network, None if it isn't in there."""
         return next((endpoint for endpoint in self.endpoints if endpoint.network == network), None)

@@ -89,6 +89,12 @@ def kind_of(found: Deed) -> Kind:
     return kind
 
 
+def kinds(steps: Sequence[Step], of_inverses: bool = False) -> List[Kind]:
+    """The deeds among these steps, or among what undoes them. Raises Conflict."""
+    actions = [action for step in steps for action in (step.inverse if of_inverses else (step.action,))]
+    return [kind_of(action) for action in actions if isinstance(action, Deed)]
+
+
 class Docker:
     """Does these deeds.
 
@@ -102,11 +108,13 @@ class Docker:
         self.clock = clock
         self.anew: Dict[str, str] = {}
         self.went_back = False
+        self._files: List[FileEdit] = []
 
     def do(self, deed: Deed, tolerant: bool) -> None:
         """Do it. On a way back Docker is started in every way there is. Raises a HostwireError."""
         what = kind_of(deed)
         if isinstance(what, Stop):
+            self.clock.lap("prepare")
             service.prepare(what.init)
             service.stop(what.init, what.socket)
             self.clock.lap("stop")
@@ -119,12 +127,10 @@ class Docker:
             self.bring_back(what)
             self.clock.lap("containers")
 
-    def is_begun(self, deed: Deed) -> bool:
+    def is_begun(self, steps: Sequence[Step]) -> bool:
         """All is as it was where the same dockerd still runs; else Docker was stopped, and who knows what since."""
-        what = kind_of(deed)
-        if not isinstance(what, Stop):
-            return True
-        return not what.daemon or running_daemon() != what.daemon or not service.active(what.init)
+        stops = [what for what in kinds(steps) if isinstance(what, Stop)]
+        return not all(one.daemon and running_daemon() == one.daemon and service.active(one.init) for one in stops)
 
     def left(self, deed: Deed) -> List[str]:
         """Whether it runs again, told once for all deeds."""
@@ -135,14 +141,24 @@ class Docker:
 
     def settle(self, steps: Sequence[Step]) -> None:
         """Files that hold what they do only while dockerd is started hold what they do afterwards."""
-        first = {step.action.path: step.action.before for step in steps if isinstance(step.action, FileEdit)}
-        for step in steps:
-            for action in (step.action, *step.inverse):
-                what = kind_of(action) if isinstance(action, Deed) else None
-                for path, text, afterwards in what.said if isinstance(what, Start) else ():
-                    real = real_path(path)
-                    if read_text(real) == text and first.get(real, afterwards) != text:
-                        _bring(real, text, afterwards, tolerant=True)
+        self.note_files(steps)
+        first = {file.path: file.before for file in self._files}
+        for what in (*kinds(steps), *kinds(steps, of_inverses=True)):
+            for path, text, afterwards in what.said if isinstance(what, Start) else ():
+                real = real_path(path)
+                if read_text(real) == text and first.get(real, afterwards) != text:
+                    _bring(real, text, afterwards, tolerant=True)
+
+    def note_files(self, steps: Sequence[Step]) -> None:
+        """Know the files of a run, of which somebody else may write one meanwhile."""
+        self._files = [step.action for step in steps if isinstance(step.action, FileEdit)]
+
+    def is_anothers(self) -> bool:
+        """Whether somebody else has written to one of them: then Docker is as he wants it, and isn't led anywhere."""
+        try:
+            return any(read_text(file.path) not in (file.before, file.after) for file in self._files)
+        except HostwireError:  # a device, say
+            return True
 
     def bring_back(self, what: Containers) -> None:
         """Start again what ran. Raises a HostwireError that names what doesn't come back."""
@@ -152,6 +168,8 @@ class Docker:
         containers.stop_again(self.api, what.resting, what.stopped)
 
     def _start(self, what: Start, insistent: bool) -> None:
+        if insistent and self.is_anothers():
+            what = what._replace(gone=(), put=(), kept=(), said=())
         failures: List[HostwireError] = []
         attempts = (True, False) if insistent and what.said else (bool(what.said),)
         try:

@@ -67,7 +67,7 @@ def make_plan(wish: Wish, now: Situation) -> Plan:
     running = now.in_order()
     engines = tuple(one for one in running if one.policy in _BY_ENGINE)
     ours = tuple(one for one in running if one.policy not in _BY_ENGINE)
-    resting = tuple(one for one in now.engine.containers if _rests(one))
+    resting = tuple(one for one in now.engine.containers if one.rests)
     downtime = round(_SECONDS_OF_RESTART + _SECONDS_PER_CONTAINER * len(running), 1)
     lines += _container_lines(engines, ours, resting, downtime)
     lines[-1:-1] = [f"unit {name}: stops with Docker; is started again" for name in now.dependents]
@@ -75,10 +75,6 @@ def make_plan(wish: Wish, now: Situation) -> Plan:
     leans = leans._replace(warnings=(*leans.warnings, *lost))
     lines += [f"warning: {line}" for line in leans.warnings]
     return Plan(tuple(lines), forward, back, before, options, engines, ours, resting, downtime, leans)
-
-
-def _rests(one: Container) -> bool:
-    return not one.running and one.policy == "always" and one.status != "created"
 
 
 def given(configuration: Configuration) -> Dict[str, Any]:

@@ -1,19 +1,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether Docker may be restarted at all, for those who change nothing of it."""
+"""A plain restart of Docker, for those who change nothing of it: whether it may be, and as steps of a job."""
 
 from __future__ import annotations
 
+from typing import Tuple
+
 from ...docker_api import Api
 from ...errors import Conflict
+from ...plan.actions import Step
 from ..model import Engine
 from .agreement import bad_values, differences, same_option
+from .deeds import Containers, Start, Stop, deed, running_daemon
 from .memory import Store
 from .since import outdated
-from .situation import read_host
+from .situation import Situation, read_host
 
 
-def demand_restartable(api: Api, engine: Engine) -> None:
-    """Raise Conflict, or what read_host raises, where Docker as it is may not come back from a plain restart."""
+def restartable(api: Api, engine: Engine) -> Situation:
+    """The host whose Docker may be restarted as it is.
+
+    Raises Conflict where it may not come back from a plain restart, and what read_host raises.
+    """
     now = read_host(api, Store(), engine)
     problems = [*now.hindrances, *now.configuration.twice]
     unlike = bad_values(now.configuration) or differences(now)
@@ -25,3 +32,23 @@ def demand_restartable(api: Api, engine: Engine) -> None:
     ]
     if problems:
         raise Conflict([f"restart: {line}" for line in problems])
+    return now
+
+
+def restart_steps(now: Situation, line: int) -> Tuple[Step, ...]:
+    """Docker's stop, its start, its containers as they ran; ``line`` is the number of the job's line for all three."""
+    init, socket = now.configuration.init, now.socket
+    start = deed(Start(init, socket, False, (), (), (), ()))
+    ran = now.in_order()
+    others = [one for one in now.engine.containers if one not in ran]
+    again = Containers(
+        now.dependents,
+        tuple((one.id, one.name) for one in ran),
+        tuple(one.id for one in others if one.rests),
+        tuple(one.id for one in others),
+    )
+    return (
+        Step(0, deed(Stop(init, socket, running_daemon())), (start,), line),
+        Step(0, start, (), line),
+        Step(0, deed(again), (), line),
+    )

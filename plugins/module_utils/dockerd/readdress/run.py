@@ -3,28 +3,26 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple
 
 from ...apply import file_edits
 from ...apply.jobs import carry_out
 from ...apply.journals import Job, Journals, gone_on
-from ...apply.way_back import PUT_BACK
 from ...docker_api import Api
-from ...errors import HostwireError, UndoFailed
-from ...plan.actions import Deed, FileEdit
+from ...plan.actions import FileEdit
 from ..clock import Clock
 from ..discretion import told
 from ..options import plain
 from . import preflight, verify
-from .deeds import Containers, Docker, Limits, kind_of
-from .memory import NAME, Expected, Store, Texts
+from .coming_back import ComingBack
+from .deeds import Docker, Limits
+from .memory import NAME, Store, Texts
 from .plan import Plan, make_plan
 from .situation import Situation, read_situation
 from .steps import expected_before, job_of
 from .wish import RESTORED, read_wish
 
 LIMITS = Limits()
-_AS_BEFORE = "everything else was put back as it was, but"
 
 
 class Result(NamedTuple):
@@ -57,9 +55,13 @@ def run(
     clock = Clock()
     docker = Docker(api or Api(), limits, clock)
     with store.locked(write=not check_mode):
-        this = _Run(docker, Journals(store.above))
+        journals, back = Journals(store.above), ComingBack(docker)
         store.demand_whole()
-        recovered = this.go_on(check_mode)
+
+        def resume(job: Job) -> None:
+            back.resume(job, *expected_before(job, docker.is_anothers()))
+
+        recovered = (*gone_on(journals, NAME, (), check_mode, resume, docker).lines, *back.lost)
         if recovered:
             if check_mode:
                 return Result(True, recovered, {}, {}, 0.0, clock.timings)
@@ -71,7 +73,7 @@ def run(
         preflight.check(wish, now, plan)
         clock.lap("plan")
         if plan.lines and not check_mode:
-            this.change(job_of(now, plan, store), now, plan)
+            _change(docker, journals, ComingBack(docker), job_of(now, plan, store), now, plan)
         if wish.state == RESTORED and not check_mode and now.origin is not None:
             store.forget_origin()
         lines = (*recovered, *plan.lines)
@@ -108,93 +110,28 @@ def _after(now: Situation, plan: Plan) -> Dict[str, Any]:
     }
 
 
-class _Run:
-    """The steps of a run, and of one that was broken off; ``lost``: containers that don't come back, a line each."""
+def _change(docker: Docker, journals: Journals, back: ComingBack, job: Job, now: Situation, plan: Plan) -> None:
+    """Do it. Raises a HostwireError after the old state is there again, UndoFailed where it isn't."""
+    for step in job.steps:
+        if isinstance(step.action, FileEdit):
+            file_edits.demand_room(step.action)
+    docker.note_files(job.steps)
+    ran = now.in_order()
+    answered = verify.answering(ran, now.address)
+    healthy = verify.awaited(ran, docker.limits.verify)
 
-    def __init__(self, docker: Docker, journals: Journals) -> None:
-        self._docker = docker
-        self._journals = journals
-        self._lost: List[str] = []
+    def finish() -> None:
+        def called(name: str) -> str:
+            return docker.anew.get(name, name)
 
-    def go_on(self, check: bool) -> Tuple[str, ...]:
-        """End what an earlier run, killed on its way, began; what it was, in lines. Raises UndoFailed."""
-        lines = gone_on(self._journals, NAME, (), check, self._resume, self._docker).lines
-        return (*lines, *self._lost)
+        before = verify.Before(
+            tuple(called(one.id) for one in ran),
+            tuple(called(name) for name in healthy),
+            tuple((called(name), port) for name, port in answered),
+            tuple(called(name) for name in verify.steady(ran)),
+        )
+        verify.await_right(docker.api, plan.forward.expected, before, docker.limits.verify)
+        docker.clock.lap("verify")
 
-    def change(self, job: Job, now: Situation, plan: Plan) -> None:
-        """Do it. Raises a HostwireError after the old state is there again, UndoFailed where it isn't."""
-        docker = self._docker
-        for step in job.steps:
-            if isinstance(step.action, FileEdit):
-                file_edits.demand_room(step.action)
-        ran = now.in_order()
-        answered = verify.answering(ran, now.address)
-        healthy = verify.awaited(ran, docker.limits.verify)
-        docker.clock.lap("prepare")
-
-        def finish() -> None:
-            def called(name: str) -> str:
-                return docker.anew.get(name, name)
-
-            before = verify.Before(
-                tuple(called(one.id) for one in ran),
-                tuple(called(name) for name in healthy),
-                tuple((called(name), port) for name, port in answered),
-                tuple(called(name) for name in verify.steady(ran)),
-            )
-            verify.await_right(docker.api, plan.forward.expected, before, docker.limits.verify)
-            docker.clock.lap("verify")
-
-        try:
-            carry_out(job, self._journals, finish, lambda: self._as_before(job), docker)
-        except HostwireError as error:
-            if isinstance(error, UndoFailed):
-                for line in self._lost:
-                    error.append(line)
-            if not self._lost or isinstance(error, UndoFailed):
-                raise
-            reasons = [line for line in error.problems if line != PUT_BACK]
-            raise UndoFailed([*reasons, _AS_BEFORE, *self._lost]) from error
-
-    def _resume(self, job: Job) -> None:
-        left = self._as_before(job)
-        if left:
-            words = "docker_bridge: a run was broken off, and not all could be put back:"
-            raise UndoFailed([words, *left, "the next run goes on from there"])
-
-    def _as_before(self, job: Job) -> Optional[List[str]]:
-        """After Docker's start in the old state: the containers, and whether it is the old state. What isn't, in words.
-
-        None where Docker was never touched. A container that doesn't come back wouldn't by another try either.
-        """
-        docker = self._docker
-        if not docker.went_back:
-            return None
-        if not docker.api.answers():
-            return []  # it is told of as left already
-        expected, steady = expected_before(job)
-        try:
-            for again in _containers(job):
-                self._lost += _problems(docker.bring_back, again)
-            verify.await_right(docker.api, expected, verify.Before(), docker.limits.verify)
-            if not self._lost:
-                stay = verify.Before(steady=tuple(docker.anew.get(name, name) for name in steady))
-                self._lost += _problems(verify.await_right, docker.api, Expected(), stay, docker.limits.verify)
-        except HostwireError as error:
-            return list(error.problems)
-        docker.clock.lap("back")
-        return []
-
-
-def _containers(job: Job) -> List[Containers]:
-    found = [kind_of(step.action) for step in job.steps if isinstance(step.action, Deed)]
-    return [what for what in found if isinstance(what, Containers)]
-
-
-def _problems(look: Callable[..., None], *arguments: Any) -> Tuple[str, ...]:
-    """What a look finds wrong, a line each."""
-    try:
-        look(*arguments)
-    except HostwireError as error:
-        return error.problems
-    return ()
+    with back.told():
+        carry_out(job, journals, finish, lambda: back.mend(job, *expected_before(job, docker.is_anothers())), docker)

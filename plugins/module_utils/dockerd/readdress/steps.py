@@ -48,15 +48,18 @@ def job_of(now: Situation, plan: Plan, store: Store) -> Job:
     return Job(NAME, NAME, tuple(lines), tuple(steps), notes)
 
 
-def expected_before(job: Job) -> Tuple[Expected, Tuple[str, ...]]:
+def expected_before(job: Job, is_anothers: bool) -> Tuple[Expected, Tuple[str, ...]]:
     """What the old state looks like, and the ids of the containers that stayed up in it.
+
+    Where Docker is by now as somebody else wants it, only the networks are looked at.
 
     Nothing is looked at where another version wrote the job down.
     """
     try:
         found: Dict[str, Any] = dict(job.notes[_EXPECTED])
         subnets = {name: tuple(several) for name, several in found.pop("subnets").items()}
-        return Expected(**{**found, "subnets": subnets}), tuple(job.notes[_STEADY])
+        steady = tuple(job.notes[_STEADY])
+        return Expected(subnets=subnets) if is_anothers else Expected(**{**found, "subnets": subnets}), steady
     except WRONG_SHAPE:
         return Expected(), ()
 

@@ -4,23 +4,23 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from ...apply.journals import DOING, Foretold, Job, Journals, gone_on
+from ...apply.journals import Foretold, Job, Journals, gone_on
 from ...docker_api import Api
-from ...errors import HostwireError, MissingOnHost, VerificationFailed
+from ...errors import MissingOnHost, VerificationFailed
 from ...firewall.chains import led
 from ...privilege import demand
 from ...state_directory import STATE_DIRECTORY, locked
-from .. import service
 from ..clock import Clock
 from ..configuration import read_configuration
 from ..facts import read_engine
 from ..model import Engine
-from ..readdress.containers import start_again
+from ..readdress.coming_back import ComingBack
+from ..readdress.deeds import Docker, Limits
 from ..readdress.memory import Expected
-from ..readdress.restart import demand_restartable
+from ..readdress.restart import restart_steps, restartable
+from ..readdress.situation import Situation
 from ..readdress.verify import Before, await_right, steady
 from .access import CHAIN as USER
 from .access import Access, needs, rendered
@@ -31,11 +31,10 @@ from .transaction import Transaction
 from .unmanaged import OwnRules, unmanaged, user_jump, user_rendered
 
 _NAMES = {4: "ipv4", 6: "ipv6"}
-_RESTART_SECONDS = 120.0
-_CONTAINER_SECONDS = 60.0
+_LIMITS = Limits()
 _NOTHING = Foretold()
 _JOURNAL = "docker_chains"
-_RAN = "ran"  # the note of a journal that a restart of Docker was begun: what ran before it, by id, its name
+_STEADY = "steady"  # a note
 
 
 class Wish(NamedTuple):
@@ -78,32 +77,37 @@ def run(wish: Wish, check: bool, api: Api) -> Done:
 def _go(wish: Wish, check: bool, api: Api) -> Done:
     clock = Clock()
     journals = Journals(STATE_DIRECTORY)
-    gone = gone_on(journals, _JOURNAL, (), check, lambda job: _resume(api, job))
+    docker = Docker(api, _LIMITS, Clock())
+    back = ComingBack(docker)
+    gone = gone_on(journals, _JOURNAL, (), check, lambda job: back.resume(job, Expected(), _steady(job)), docker)
+    if check and gone.lines and not api.answers():  # what there will be once Docker runs again nobody knows
+        return Done(gone.lines, {}, {}, (), False, clock.timings)
+    lost, back = back.lost, ComingBack(docker)
     situation = _read(api, gone)
     clock.lap("read")
     transactions = _plan(wish, situation)
     lacking = () if wish.absent else _unrepairable(situation.reading)
     restarts = bool(lacking) and wish.restart
-    if restarts:
-        demand_restartable(api, situation.engine)
+    now = restartable(api, situation.engine) if restarts else None
     plan = [line for transaction in transactions for line in transaction.plan]
     plan += ["Docker: restart"] if restarts else []
     before, after = _states(transactions, situation.reading)
     clock.lap("plan")
     if not check and plan:
-        restart = _Restart(api, situation.engine, journals) if restarts else None
-        job = _job(transactions, situation.reading.backend)
+        job = _job(transactions, situation.reading.backend, now)
+        trade = docker if restarts else None
 
         def finish() -> Tuple[str, ...]:
-            clock.lap("apply")
-            if restart is not None:
-                restart.do(job)
-                clock.lap("restart")
+            clock.lap("restart" if restarts else "apply")
+            if restarts:
+                stay = tuple(docker.anew.get(one, one) for one in _steady(job))
+                await_right(api, Expected(), Before(steady=stay), docker.limits.verify)
             return _verified(wish, _read(api))
 
-        lacking = _carried_out(job, journals, finish, restart)
+        with back.told():
+            lacking = _carried_out(job, journals, finish, lambda: back.mend(job, Expected(), _steady(job)), trade)
         clock.lap("verify")
-    return Done((*gone.lines, *plan), before, after, lacking, restarts, clock.timings)
+    return Done((*gone.lines, *lost, *plan), before, after, lacking, restarts, clock.timings)
 
 
 def _read(api: Api, gone: Foretold = _NOTHING) -> _Situation:
@@ -185,80 +189,36 @@ def _states(transactions: Sequence[Transaction], reading: Reading) -> Tuple[Dict
     return before, after
 
 
-def _job(transactions: Sequence[Transaction], backend: str) -> Job:
+def _job(transactions: Sequence[Transaction], backend: str, restarted: Optional[Situation]) -> Job:
     from ...apply.jobs import step  # loaded when it is needed: most runs change nothing
 
     edits = [transaction.edit(backend) for transaction in transactions if transaction.text]
-    lines = tuple(f"the rules of {_NAMES[edit.family]}" for edit in edits)
-    steps = tuple(step(edit, number) for number, edit in enumerate(edits))
-    return Job(_JOURNAL, "docker_chains", lines, steps, {})
+    lines = [f"the rules of {_NAMES[edit.family]}" for edit in edits]
+    steps = [step(edit, number) for number, edit in enumerate(edits)]
+    notes: Dict[str, Any] = {}
+    if restarted is not None:
+        steps += restart_steps(restarted, len(lines))
+        lines.append("Docker's restart")
+        notes[_STEADY] = list(steady(restarted.in_order()))
+    return Job(_JOURNAL, "docker_chains", tuple(lines), tuple(steps), notes)
+
+
+def _steady(job: Job) -> Tuple[str, ...]:
+    """The containers, by id, that have to stay up once Docker was restarted."""
+    noted = job.notes.get(_STEADY)
+    return tuple(str(one) for one in noted) if isinstance(noted, list) else ()
 
 
 def _carried_out(
-    job: Job, journals: Journals, finish: Callable[[], Tuple[str, ...]], restart: Optional[_Restart]
+    job: Job,
+    journals: Journals,
+    finish: Callable[[], Tuple[str, ...]],
+    mend: Callable[[], Optional[List[str]]],
+    trade: Optional[Docker],
 ) -> Tuple[str, ...]:
     from ...apply.jobs import carry_out  # as above
 
-    return carry_out(job, journals, finish, restart.mend if restart else lambda: None)
-
-
-class _Restart:
-    """A restart of Docker, after which the containers that ran run again, whatever their policy."""
-
-    def __init__(self, api: Api, engine: Engine, journals: Journals) -> None:
-        self._api = api
-        self._journals = journals
-        self._back = [container for container in engine.running() if not container.auto_remove]
-        self._ran = {container.id: container.name for container in self._back}
-        self._begun = False
-
-    def do(self, job: Job) -> None:
-        """Restart it. Raises VerificationFailed."""
-        job.notes[_RAN] = self._ran  # whatever is written from now on says it
-        self._journals.write(job, DOING)
-        self._begun = True
-        init = service.detect()
-        service.prepare(init)
-        service.stop(init)
-        _start(self._api, init, self._ran)
-        await_right(self._api, Expected(), Before(steady=steady(self._back)), _CONTAINER_SECONDS)
-
-    def mend(self) -> Optional[List[str]]:
-        """Once more, where it failed. What doesn't run as it did, a line each; None where it was never begun."""
-        if not self._begun:
-            return None
-        try:
-            _start_anew(self._api, self._ran)
-        except (HostwireError, OSError) as error:
-            return list(error.problems) if isinstance(error, HostwireError) else [f"Docker: {error}"]
-        return []
-
-
-def _start_anew(api: Api, ran: Dict[str, str]) -> None:
-    """Start Docker, if it doesn't answer, and the containers that ran. Raises HostwireError."""
-    if api.answers():
-        start_again(api, list(ran), ran, _CONTAINER_SECONDS)
-        return
-    init = service.detect()
-    service.prepare(init)
-    _start(api, init, ran)
-
-
-def _start(api: Api, init: str, ran: Dict[str, str]) -> None:
-    began = service.start(init, seconds=_RESTART_SECONDS)
-    deadline = time.monotonic() + _RESTART_SECONDS
-    while not api.answers():
-        if time.monotonic() > deadline:
-            raise VerificationFailed(f"dockerd was restarted and doesn't answer: {service.last_words(init, began)}")
-        time.sleep(0.1)
-    start_again(api, list(ran), ran, _CONTAINER_SECONDS)
-
-
-def _resume(api: Api, job: Job) -> None:
-    """After a run that was broken off while it restarted Docker: what it stopped runs again. Raises HostwireError."""
-    ran = job.notes.get(_RAN)
-    if isinstance(ran, dict) and ran:
-        _start_anew(api, {str(one): str(name) for one, name in ran.items()})
+    return carry_out(job, journals, finish, mend, trade)
 
 
 def _verified(wish: Wish, situation: _Situation) -> Tuple[str, ...]:
