@@ -264,26 +264,23 @@ def test_what_only_a_restart_brings_back(machine: Machine) -> None:
 
 
 @pytest.mark.releases("forky")
-def test_a_restart_that_was_killed_is_made_good_by_the_next_run(machine: Machine) -> None:
+@pytest.mark.parametrize("point", ["before Stop", "after Stop", "after Start", "done"])
+def test_a_restart_that_was_killed_is_made_good_by_the_next_run(machine: Machine, point: str) -> None:
     engine(machine)
     populate(machine)
+    for program in ("iptables", "ip6tables"):
+        machine.run("update-alternatives", "--quiet", "--set", program, f"/usr/sbin/{program}-legacy")
+    machine.run("systemctl", "reset-failed", "docker", check=False)
     daemon = machine.run("systemctl", "show", "docker", "--property=MainPID")
-    for number, point in enumerate(("doing", "before Stop", "after Stop", "after Start", "after Containers", "done")):
-        # What the engine wrote stands in the other backend, which only a restart mends.
-        for program in ("iptables", "ip6tables"):
-            backend = ("legacy", "nft")[number % 2]
-            machine.run("update-alternatives", "--quiet", "--set", program, f"/usr/sbin/{program}-{backend}")
-        machine.run("systemctl", "reset-failed", "docker", check=False)
-        killed(machine, "docker_chains", point, restart=True)
-        planned = machine.done("docker_chains", check=True)["plan"]
-        assert planned
-        assert all("broken off" in line for line in planned)
-        assert machine.done("docker_chains")["plan"] == planned
-        if point in ("doing", "before Stop"):
-            assert machine.run("systemctl", "show", "docker", "--property=MainPID") == daemon
-            machine.done("docker_chains", restart=True)
-        daemon = machine.run("systemctl", "show", "docker", "--property=MainPID")
-        assert set(machine.docker("ps", "--format", "{{.Names}}").split()) == {"web", "desk", "quiet", "inner", "only"}
-        assert machine.done("docker_info")["damage"] == []
-        assert machine.outside_asks(8080) == "web"
-        assert machine.run("sh", "-c", "ls /var/lib/hostwire/*.steps", check=False) == ""
+    killed(machine, "docker_chains", point, restart=True)
+    planned = machine.done("docker_chains", check=True)["plan"]
+    assert planned
+    assert all("broken off" in line for line in planned)
+    assert machine.done("docker_chains")["plan"] == planned
+    if point == "before Stop":
+        assert machine.run("systemctl", "show", "docker", "--property=MainPID") == daemon
+        machine.done("docker_chains", restart=True)
+    assert set(machine.docker("ps", "--format", "{{.Names}}").split()) == {"web", "desk", "quiet", "inner", "only"}
+    assert machine.done("docker_info")["damage"] == []
+    assert machine.outside_asks(8080) == "web"
+    assert machine.run("sh", "-c", "ls /var/lib/hostwire/*.steps", check=False) == ""
