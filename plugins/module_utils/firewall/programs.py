@@ -20,8 +20,7 @@ from ..netns import inside
 from ..program import Done, run, run_all
 from ..search_path import search_path
 from . import matches, nfnetlink
-from .rules import DEVGROUP
-from .tables import OWN_CHAIN, Ruleset, Tables, choose, incompatible, is_complete, parse
+from .tables import DEVGROUP, OWN_CHAIN, Ruleset, Tables, choose, incompatible, is_complete, parse
 
 BACKENDS = ("nft", "legacy")
 _BASE = {4: "iptables", 6: "ip6tables"}

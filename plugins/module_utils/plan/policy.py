@@ -7,12 +7,12 @@ one that leads to a table may find nothing there.
 
 from __future__ import annotations
 
-from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..document.prefix import known_prefix
 from ..document.routes import DEFAULTS
 from ..firewall.want import overlap, within
-from ..model import TABLE_MAIN, Bridge, End, HostView, KernelRoute, NamespaceView, PolicyRule, Topology
+from ..model import TABLE_MAIN, HostView, KernelRoute, NamespaceView, PolicyRule, Topology
 from ..rtnetlink.constants import (
     FR_ACT_BLACKHOLE,
     FR_ACT_PROHIBIT,
@@ -21,6 +21,7 @@ from ..rtnetlink.constants import (
     RT_TABLE_LOCAL,
 )
 from ..visible import visible
+from .misled import networks_of
 from .sheet import place
 
 _TAKEN = {FR_ACT_BLACKHOLE: "blackhole", FR_ACT_UNREACHABLE: "unreachable", FR_ACT_PROHIBIT: "prohibit"}
@@ -85,14 +86,6 @@ def _in_room(topology: Topology, room: NamespaceView, rules: Sequence[PolicyRule
 def _leads_all(rule: PolicyRule, table: int) -> bool:
     """Whether this rule has every packet looked for in that table, as the kernel's own does."""
     return rule == PolicyRule(rule.family, rule.priority, table=table)
-
-
-def networks_of(topology: Topology, netns: Optional[str]) -> Tuple[str, ...]:
-    """The networks of the addresses that a document gives to links of its own in a namespace; not those of a LAN."""
-    links: List[Union[Bridge, End]] = [bridge for bridge in topology.bridges if bridge.uplink is None]
-    links += [end for veth in topology.veths for end in veth]
-    held = [text for link in links if link.netns == netns for text in link.addresses]
-    return tuple(dict.fromkeys(known_prefix(text).network for text in held))
 
 
 def _trust(topology: Topology, netns: Optional[str], family: int) -> _Trust:
