@@ -24,7 +24,7 @@ from ..model import (
     NamespaceView,
     Topology,
 )
-from ..rtnetlink.constants import IFA_F_PERMANENT, RT_SCOPE_LINK, RTPROT_KERNEL, RTPROT_RA, RTPROT_REDIRECT
+from ..rtnetlink import constants as nl
 from ..visible import visible
 from .actions import AddressAdd, AddressDelete
 from .owned import UPLINK, owner_of
@@ -32,7 +32,7 @@ from .sheet import Sheet, by_device, devices, is_our_route, kind_words, place
 
 _SHOWN = 5  # of each kind; the rest is counted
 _LOOPBACK = ("127.0.0.1/8", "::1/128")
-_BY_ITSELF = (RTPROT_KERNEL, RTPROT_RA, RTPROT_REDIRECT)  # the kernel made these routes, and makes them again
+_BY_ITSELF = (nl.RTPROT_KERNEL, nl.RTPROT_RA, nl.RTPROT_REDIRECT)  # the kernel made these routes, and makes them again
 
 
 class _Room:
@@ -159,7 +159,7 @@ class Hangers:
     def _held(self, netns: Optional[str], name: str) -> List[str]:
         view = self._sheet.view.views[netns]
         there = view.addresses.get(view.links[name].index, ()) if name in view.links else ()
-        return [_ip(entry.address) for entry in there if entry.scope != RT_SCOPE_LINK]
+        return [_ip(entry.address) for entry in there if entry.scope != nl.RT_SCOPE_LINK]
 
     def _ipv4(self, netns: Optional[str], name: str) -> Set[str]:
         link = self._sheet.link(netns, name)
@@ -237,8 +237,8 @@ class Hangers:
         return [
             entry.address
             for entry in there
-            if entry.flags & IFA_F_PERMANENT
-            and entry.scope != RT_SCOPE_LINK
+            if entry.flags & nl.IFA_F_PERMANENT
+            and entry.scope != nl.RT_SCOPE_LINK
             and entry.address not in given
             and (netns, link.name, entry.address) not in self._sheet.owned.addresses
             and not (link.name == "lo" and entry.address in _LOOPBACK)
