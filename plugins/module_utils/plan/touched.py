@@ -6,18 +6,7 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, Iterable, NamedTuple, Optional, Set, Type
 
 from ..model import LinkKey
-from .actions import (
-    Action,
-    FileSet,
-    FlowsForget,
-    NetnsAdd,
-    NetnsDelete,
-    RouteAdd,
-    RouteDelete,
-    SysctlSet,
-    TableSet,
-    VethAdd,
-)
+from . import actions as act
 
 _FILES = "/etc/netns/"  # of namespaces, each in a directory of its name
 
@@ -33,7 +22,7 @@ class Touched(NamedTuple):
         return (netns, name) in self.links or netns in self.rooms
 
 
-def touched_by(actions: Iterable[Action]) -> Touched:
+def touched_by(actions: Iterable[act.Action]) -> Touched:
     """What these actions touch, the links that go along with a deleted one's end left to whoever knows its peer."""
     found = Touched(set(), set())
     for action in actions:
@@ -48,7 +37,7 @@ def _on_links(found: Touched, action: Any) -> None:
             found.links.add((action.netns, name))
 
 
-def _on_cable(found: Touched, action: VethAdd) -> None:
+def _on_cable(found: Touched, action: act.VethAdd) -> None:
     found.links.update(((action.netns, action.name), (action.peer_netns, action.peer)))
 
 
@@ -56,7 +45,7 @@ def _on_room(found: Touched, action: Any) -> None:
     found.rooms.add(action.netns)
 
 
-def _on_file(found: Touched, action: FileSet) -> None:
+def _on_file(found: Touched, action: act.FileSet) -> None:
     if action.path.startswith(_FILES):
         found.rooms.add(action.path[len(_FILES) :].partition("/")[0])
 
@@ -66,13 +55,13 @@ def _on_no_link(_found: Touched, _action: Any) -> None:
 
 
 _HANDS: Dict[Type[Any], Callable[[Touched, Any], None]] = {
-    FileSet: _on_file,
-    FlowsForget: _on_no_link,
-    NetnsAdd: _on_room,
-    NetnsDelete: _on_room,
-    RouteAdd: _on_no_link,
-    RouteDelete: _on_no_link,
-    SysctlSet: _on_room,
-    TableSet: _on_no_link,
-    VethAdd: _on_cable,
+    act.FileSet: _on_file,
+    act.FlowsForget: _on_no_link,
+    act.NetnsAdd: _on_room,
+    act.NetnsDelete: _on_room,
+    act.RouteAdd: _on_no_link,
+    act.RouteDelete: _on_no_link,
+    act.SysctlSet: _on_room,
+    act.TableSet: _on_no_link,
+    act.VethAdd: _on_cable,
 }
