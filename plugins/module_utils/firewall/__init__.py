@@ -50,10 +50,10 @@ __all__ = [
 
 
 def installed() -> bool:
-    """Whether this host has iptables at all; see :mod:`.programs`."""
-    from . import programs
+    """Whether this host has iptables at all; see :mod:`.iptables`."""
+    from . import iptables
 
-    return programs.installed()
+    return iptables.installed()
 
 
 def observe(netns: Optional[str], families: Sequence[int] = (4, 6)) -> Tables:

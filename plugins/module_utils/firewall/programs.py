@@ -1,36 +1,42 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The iptables programs: which are there, running them, and saying in words what went wrong.
+"""The iptables programs: running them, and saying in words what went wrong.
 
-All that runs one is here; what to write, and until when, is in :mod:`.writing`.
+Which there are is in :mod:`.iptables`; what to write, and until when, in :mod:`.writing`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import functools
 import os
 import re
-import shutil
-import tempfile
 from typing import Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..errors import Conflict, HostwireError, KernelRefused, MissingOnHost
 from ..netns import inside
 from ..program import Done, run, run_all
-from ..search_path import search_path
 from . import matches, nfnetlink
+from .iptables import BASE, default_backend, environment, find, legacy_tables, required
 from .tables import DEVGROUP, OWN_CHAIN, Ruleset, Tables, choose, incompatible, is_complete, parse
 
-BACKENDS = ("nft", "legacy")
-_BASE = {4: "iptables", 6: "ip6tables"}
-# The tables of legacy iptables that exist in a namespace (linux/net/ipv4/netfilter/ip_tables.c). thread-self: the
-# namespace of the calling thread, which may be another one than the process began in. Reading loads no module.
-_LEGACY_NAMES = {4: "/proc/thread-self/net/ip_tables_names", 6: "/proc/thread-self/net/ip6_tables_names"}
-_MULTI = re.compile(r"xtables-(nft|legacy)-multi")  # what all the names lead to, since iptables 1.8
+__all__ = [
+    "READ_SECONDS",
+    "blank",
+    "complaint",
+    "default_backend",
+    "find",
+    "give",
+    "legacy_tables",
+    "observe",
+    "read_back",
+    "rules_of",
+    "saved",
+    "where",
+    "words",
+]
+
 _BRIDGED = "/proc/sys/net/bridge/bridge-nf-call-iptables"  # exists once br_netfilter is loaded
 _OWN_TABLES = ("raw", "mangle", "nat", "filter")
-_LOCK = "/run/xtables.lock"  # XT_LOCK_NAME, iptables/xshared.h
 READ_SECONDS = 10.0  # for what only reads: tens of thousands of rules take two or three
 _WRITE_SECONDS = 20.0  # for what writes, the wait for the lock included
 
@@ -38,74 +44,6 @@ _WRITE_SECONDS = 20.0  # for what writes, the wait for the lock included
 def where(netns: Optional[str]) -> str:
     """A namespace in words."""
     return "host" if netns is None else f"namespace {netns}"
-
-
-def _environment() -> Dict[str, str]:
-    environment = {"LC_ALL": "C", "PATH": search_path()}
-    lock = os.environ.get("XTABLES_LOCKFILE")
-    if lock is None and not os.access(_LOCK if os.path.exists(_LOCK) else os.path.dirname(_LOCK), os.W_OK):
-        # A user namespace sees /run but may not write there.
-        lock = os.path.join(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir(), f"xtables.{os.getuid()}.lock")
-    if lock is not None:
-        environment["XTABLES_LOCKFILE"] = lock
-    return environment
-
-
-@functools.cache
-def _backend_of(program: str) -> str:
-    found = _MULTI.fullmatch(os.path.basename(os.path.realpath(program)))
-    if found is not None:
-        return found.group(1)
-    version = run([program, "--version"], READ_SECONDS, environment=_environment())
-    return "nft" if "nf_tables" in version.output else "legacy"
-
-
-def _plain_program() -> Optional[str]:
-    return shutil.which("iptables", path=search_path())
-
-
-def installed() -> bool:
-    """Whether this host has iptables at all."""
-    return _plain_program() is not None
-
-
-def default_backend() -> str:
-    """The backend of the program that is plainly called ``iptables``. Raises MissingOnHost without one."""
-    program = _plain_program()
-    if program is None:
-        raise MissingOnHost(
-            "iptables: no such program on this host; masquerading, published ports, guests and protected networks need"
-            " it (on most distributions the package is called iptables)"
-        )
-    return _backend_of(program)
-
-
-def find(backend: str, family: int, verb: str) -> Optional[str]:
-    """The path of e.g. ``iptables-nft-save``, or of ``iptables-save`` where that is the same; None if there is none."""
-    path = search_path()
-    exact = shutil.which(f"{_BASE[family]}-{backend}-{verb}", path=path)
-    if exact is None and default_backend() == backend:
-        exact = shutil.which(f"{_BASE[family]}-{verb}", path=path)
-    return exact
-
-
-def required(backend: str, family: int, verb: str) -> str:
-    """What :func:`find` finds. Raises MissingOnHost."""
-    program = find(backend, family, verb)
-    if program is None:
-        raise MissingOnHost(f"{_BASE[family]}-{backend}-{verb}: no such program on this host (package iptables)")
-    return program
-
-
-def legacy_tables(family: int) -> Optional[List[str]]:
-    """The legacy tables that exist here; None if the kernel doesn't let us see (a user namespace)."""
-    try:
-        with open(_LEGACY_NAMES[family], encoding="ascii") as names:
-            return names.read().split()
-    except FileNotFoundError:
-        return []
-    except PermissionError:
-        return None
 
 
 def _save_commands(family: int) -> Dict[str, List[List[str]]]:
@@ -152,7 +90,7 @@ def _save(netns: Optional[str], families: Sequence[int]) -> _Saved:
         for command in commands
     ]
     found = _Saved({}, {})
-    for (key, command), done in zip(asked, run_all([command for _key, command in asked], READ_SECONDS, _environment())):
+    for (key, command), done in zip(asked, run_all([command for _key, command in asked], READ_SECONDS, environment())):
         failure = _unread(netns, key, command, done)
         if failure is None:
             found.texts[key] = found.texts.get(key, "") + done.output
@@ -191,7 +129,7 @@ def complaint(done: Done) -> str:
 def saved(backend: str, family: int, *options: str) -> str:
     """What one backend's save program prints, in the namespace that the thread is in. Raises as observe does."""
     command = [required(backend, family, "save"), *options]
-    done = run(command, READ_SECONDS, environment=_environment())
+    done = run(command, READ_SECONDS, environment=environment())
     failure = _unread(None, (backend, family), command, done)
     if failure is not None:
         raise failure
@@ -236,14 +174,14 @@ def _refuse_native(texts: Dict[Tuple[str, int], str], netns: Optional[str]) -> N
         ours = [table for table in incompatible(text) if table in _OWN_TABLES]
         if ours:
             raise Conflict(
-                f"{where(netns)}: native nft rules stand in {_BASE[family]}'s table {', '.join(ours)}, which iptables"
+                f"{where(netns)}: native nft rules stand in {BASE[family]}'s table {', '.join(ours)}, which iptables"
                 " can no longer read; move them to a table of another name"
             )
 
 
 def give(command: Sequence[str], text: str) -> Done:
     """Have a restore program read one transaction, in the namespace that the thread is in."""
-    return run(command, _WRITE_SECONDS, text=text, environment=_environment())
+    return run(command, _WRITE_SECONDS, text=text, environment=environment())
 
 
 def rules_of(netns: Optional[str], backend: str, family: int) -> Ruleset:
@@ -255,9 +193,9 @@ def rules_of(netns: Optional[str], backend: str, family: int) -> Ruleset:
 def read_back(backend: str, family: int) -> Ruleset:
     """The rules where the thread is; a program that fails is asked once more."""
     commands = _save_commands(family).get(backend, [])
-    answers = run_all(commands, READ_SECONDS, _environment())
+    answers = run_all(commands, READ_SECONDS, environment())
     if any(_unread(None, (backend, family), command, done) for command, done in zip(commands, answers)):
-        answers = run_all(commands, READ_SECONDS, _environment())
+        answers = run_all(commands, READ_SECONDS, environment())
     for command, done in zip(commands, answers):
         failure = _unread(None, (backend, family), command, done)
         if failure is not None:

@@ -12,7 +12,8 @@ from ..errors import HostwireError, VerificationFailed
 from ..netns import inside
 from ..program import TimedOut
 from .difference import UNDO, applicable, is_done
-from .programs import complaint, give, read_back, required, where, words
+from .iptables import required
+from .programs import complaint, give, read_back, where, words
 from .tables import Ruleset
 
 if TYPE_CHECKING:
