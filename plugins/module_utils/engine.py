@@ -15,7 +15,6 @@ from typing import (
     Iterator,
     List,
     Mapping,
-    NamedTuple,
     Optional,
     Sequence,
     Set,
@@ -42,6 +41,7 @@ from .plan.owned import Owned, SysctlKey, living
 from .plan.planner import Plan, Wish, make_plan
 from .plan.uplinks import attachments
 from .recall import recalled, recollected
+from .rows import NamedTuple
 from .state_directory import STATE_DIRECTORY
 from .stopwatch import Stopwatch
 from .task import (
