@@ -9,7 +9,17 @@ from .. import sysctl
 from ..document.prefix import known_prefix
 from ..errors import HostwireError
 from ..model import Address, HostView, Link, NamespaceView
-from ..plan import actions as act
+from ..plan.actions import (
+    Action,
+    AddressAdd,
+    AddressDelete,
+    LinkChange,
+    PortChange,
+    Step,
+    SysctlSet,
+    UplinkAttach,
+    UplinkDetach,
+)
 from ..plan.owned import nothing
 from ..plan.sheet import Sheet, devices
 from ..rtnetlink.constants import IFA_F_SECONDARY, RTPROT_KERNEL
@@ -18,7 +28,7 @@ from .executor import Executor, Work
 
 
 def take_back(
-    steps: Sequence[act.Step], positions: Iterable[int], lines: Sequence[str], go_home: Callable[[], None]
+    steps: Sequence[Step], positions: Iterable[int], lines: Sequence[str], go_home: Callable[[], None]
 ) -> Dict[int, List[str]]:
     """Undo the steps at these positions, in this order; those of which a part could not be undone, and why.
 
@@ -37,13 +47,13 @@ def take_back(
         words = do_tolerantly([Work(_at_once(action), subject) for action in step.inverse])
         if words:
             failures[position] = words
-            barred = isinstance(step.action, (act.UplinkAttach, act.UplinkDetach))
+            barred = isinstance(step.action, (UplinkAttach, UplinkDetach))
     return failures
 
 
-def _at_once(action: act.Action) -> act.Action:
+def _at_once(action: Action) -> Action:
     """An IPv6 address that was there before needn't be checked again, and its neighbours are to know it at once."""
-    return action._replace(unchecked=True) if isinstance(action, act.AddressAdd) and ":" in action.address else action
+    return action._replace(unchecked=True) if isinstance(action, AddressAdd) and ":" in action.address else action
 
 
 def do_tolerantly(work: Sequence[Work]) -> List[str]:
@@ -63,13 +73,13 @@ def do_tolerantly(work: Sequence[Work]) -> List[str]:
     return []
 
 
-def mend(before: HostView, after: HostView, steps: Sequence[act.Step]) -> List[act.Action]:
+def mend(before: HostView, after: HostView, steps: Sequence[Step]) -> List[Action]:
     """What puts back what the undone steps took along without naming it: a link's routes that went with its last
     address or its state, addresses that went with a primary one, settings that a switch drags along.
 
     Only of links that the steps touched: what other people changed meanwhile stays changed.
     """
-    actions: List[act.Action] = []
+    actions: List[Action] = []
     touched = touched_links(steps, before)
     names = {netns for netns, _name in touched} | {step.action.netns for step in steps}
     sheet = Sheet(before, nothing(""), "")
@@ -89,43 +99,41 @@ def mend(before: HostView, after: HostView, steps: Sequence[act.Step]) -> List[a
                 actions.append(sheet.remake_route(netns, route))
         for path, value in then.sysctls.items():
             if value is not None and now.sysctls.get(path) not in (None, value):
-                actions.append(act.SysctlSet(netns, path, value))
+                actions.append(SysctlSet(netns, path, value))
     return actions
 
 
-def _mend_link(then: NamespaceView, now: NamespaceView, link: Link) -> List[act.Action]:
+def _mend_link(then: NamespaceView, now: NamespaceView, link: Link) -> List[Action]:
     netns, there = then.netns, now.links[link.name]
-    actions: List[act.Action] = []
+    actions: List[Action] = []
     if (link.up, link.mtu, link.alias, link.group) != (there.up, there.mtu, there.alias, there.group):
-        actions.append(act.LinkChange(netns, link.name, link.up, mtu=link.mtu, alias=link.alias, group=link.group))
+        actions.append(LinkChange(netns, link.name, link.up, mtu=link.mtu, alias=link.alias, group=link.group))
     if None not in (link.accept_ra, there.accept_ra) and link.accept_ra != there.accept_ra:
         # IPv6 went and came back, with the settings of a new link.
-        actions.append(act.SysctlSet(netns, sysctl.accept_ra(link.name), str(link.accept_ra)))
+        actions.append(SysctlSet(netns, sysctl.accept_ra(link.name), str(link.accept_ra)))
     as_port = link.isolated, link.hairpin
     if None not in (*as_port, there.isolated) and as_port != (there.isolated, there.hairpin):
-        actions.append(act.PortChange(netns, link.name, *as_port))
+        actions.append(PortChange(netns, link.name, *as_port))
     present = {address.address for address in now.addresses.get(there.index, ())}
     for address in then.addresses.get(link.index, ()):
         if is_made(address) and address.address not in present:
-            actions.append(_at_once(act.AddressAdd(netns, link.name, address.address)))
+            actions.append(_at_once(AddressAdd(netns, link.name, address.address)))
     return actions + _mend_primaries(
         netns, link.name, then.addresses.get(link.index, ()), now.addresses.get(there.index, ())
     )
 
 
-def _mend_primaries(
-    netns: Optional[str], link: str, then: Sequence[Address], now: Sequence[Address]
-) -> List[act.Action]:
+def _mend_primaries(netns: Optional[str], link: str, then: Sequence[Address], now: Sequence[Address]) -> List[Action]:
     """Within a subnet the first IPv4 address is the primary one: another comes first only if it is given first."""
     primaries = {_network(entry): entry.address for entry in now if not entry.flags & IFA_F_SECONDARY}
-    actions: List[act.Action] = []
+    actions: List[Action] = []
     for entry in then:
         network = _network(entry)
         if ":" in entry.address or entry.flags & IFA_F_SECONDARY or primaries.get(network) in (None, entry.address):
             continue
         members = [other.address for other in then if _network(other) == network]
-        actions += [act.AddressDelete(netns, link, address) for address in reversed(members)]
-        actions += [act.AddressAdd(netns, link, address) for address in members]
+        actions += [AddressDelete(netns, link, address) for address in reversed(members)]
+        actions += [AddressAdd(netns, link, address) for address in members]
     return actions
 
 
