@@ -15,7 +15,6 @@ from typing import (
     Iterator,
     List,
     Mapping,
-    NamedTuple,
     Optional,
     Sequence,
     Set,
@@ -26,9 +25,7 @@ from . import document as documents
 from . import others, privilege
 from .apply import debris
 from .apply.disk import Memory, Records
-from .apply.executor import Executor, Hook, Started, Work
 from .apply.probing import probed
-from .apply.runner import attempted
 from .apply.verify import DAD_SECONDS, await_addresses, number_owned
 from .elsewhere import needed_elsewhere
 from .errors import Conflict, InvalidValue, KernelRefused, VerificationFailed
@@ -44,6 +41,7 @@ from .plan.owned import Owned, SysctlKey, living
 from .plan.planner import Plan, Wish, make_plan
 from .plan.uplinks import attachments
 from .recall import recalled, recollected
+from .rows import NamedTuple
 from .state_directory import STATE_DIRECTORY
 from .stopwatch import Stopwatch
 from .task import (
@@ -60,6 +58,7 @@ from .task import (
 from .whereabouts import machine_id
 
 if TYPE_CHECKING:
+    from .apply.executor import Hook, Started
     from .probe import ProbeResult
 
 SETTLING_ROUNDS = 2  # times that what one of our own changes took along is put back before it counts as an error
@@ -249,6 +248,8 @@ class Run:
         if not plan.steps and not task.target.probes:
             self.remember(task, memory, plan.owned)
             return ()
+        from .apply.runner import attempted  # loaded when it is needed: most runs change nothing
+
         return attempted(
             lambda started: self._attempt(task, memory, picture, started),
             lambda started, go_home: self._undo(task, memory, picture, started, go_home),
@@ -271,6 +272,8 @@ class Run:
         return reachability
 
     def _carry_out(self, plan: Plan, started: List[Started]) -> None:
+        from .apply.executor import Executor, Started, Work
+
         with Executor(hook=self._hook, check=self._check) as executor:
             started.append(Started(plan, executor))
             executor.run([Work(step.action, _subject(plan.lines, step.line)) for step in plan.steps])

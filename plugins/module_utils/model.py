@@ -9,7 +9,9 @@ cheap to make by the thousand, hashable, and equal by content.
 
 from __future__ import annotations
 
-from typing import Dict, NamedTuple, Optional, Set, Tuple
+from typing import Dict, Optional, Set, Tuple
+
+from .rows import NamedTuple
 
 LinkKey = Tuple[Optional[str], str]  # namespace, link
 CONTAINER = "container:"  # with a container's name behind it: its namespace; no named namespace has a ":" in its name

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 from typing import Dict, Iterable, Mapping, NamedTuple, Optional, Tuple
 
-from . import files, sysctl, tap
+from . import files, model, sysctl, tap
 from . import netns as namespaces
 from .errors import MissingOnHost
-from .model import TABLE_MAIN, Baggage, HostView, KernelRoute, Link, NamespaceView, PolicyRule
 from .peers import find_peers
 from .rtnetlink.channel import Channel
 from .rtnetlink.links import read_links
@@ -22,7 +21,7 @@ class Question(NamedTuple):
     In ``sysctls`` a ``*`` stands for each link. ``beyond``: whether the routes in other tables matter, too.
     """
 
-    tables: Tuple[int, ...] = (TABLE_MAIN,)
+    tables: Tuple[int, ...] = (model.TABLE_MAIN,)
     sysctls: Tuple[str, ...] = ()
     carriers: Tuple[str, ...] = ()  # links whose work another takes over, or may
     beyond: bool = False
@@ -30,14 +29,14 @@ class Question(NamedTuple):
 
 def observe(
     questions: Mapping[Optional[str], Question], paths: Iterable[str] = (), users: Iterable[str] = ()
-) -> HostView:
+) -> model.HostView:
     """Read these namespaces (None is the host), files and users' ids.
 
     A namespace that doesn't exist has no view, nor has one that somebody removes in this moment.
     """
     named = namespaces.inodes()
     inodes = {**named, **namespaces.lent_inodes()}
-    views: Dict[Optional[str], NamespaceView] = {}
+    views: Dict[Optional[str], model.NamespaceView] = {}
     here = namespaces.inode_of(None)
     with namespaces.Tour() as tour:
         for netns, question in questions.items():
@@ -51,16 +50,16 @@ def observe(
                 continue
             views[netns] = _view(netns, here if netns is None else inodes[netns], question)
     texts = {path: files.read(path) for path in paths}
-    return HostView(tuple(sorted(named)), views, texts, find_peers(views), tap.user_ids(users))
+    return model.HostView(tuple(sorted(named)), views, texts, find_peers(views), tap.user_ids(users))
 
 
-def _view(netns: Optional[str], inode: int, question: Question) -> NamespaceView:
+def _view(netns: Optional[str], inode: int, question: Question) -> model.NamespaceView:
     with Channel() as channel:
         links = read_links(channel)
         addresses, forwarding, rules = read_beside(channel)
         routes, others = _routes(channel, question, rules)
         baggage = _baggage(channel, links, question.carriers) if question.carriers else {}
-    return NamespaceView(
+    return model.NamespaceView(
         netns,
         inode,
         links,
@@ -75,8 +74,8 @@ def _view(netns: Optional[str], inode: int, question: Question) -> NamespaceView
 
 
 def _routes(
-    channel: Channel, question: Question, rules: Optional[Tuple[PolicyRule, ...]]
-) -> Tuple[Tuple[KernelRoute, ...], Tuple[KernelRoute, ...]]:
+    channel: Channel, question: Question, rules: Optional[Tuple[model.PolicyRule, ...]]
+) -> Tuple[Tuple[model.KernelRoute, ...], Tuple[model.KernelRoute, ...]]:
     """The routes of the tables that are asked for, table by table, and those beyond if these matter.
 
     These do, too, where somebody's rules may lead there. The kernel's own routes to a namespace's addresses matter to
@@ -89,7 +88,7 @@ def _routes(
     return asked, tuple(route for route in every if route.table not in question.tables)
 
 
-def _baggage(channel: Channel, links: Mapping[str, Link], carriers: Iterable[str]) -> Dict[str, Baggage]:
+def _baggage(channel: Channel, links: Mapping[str, model.Link], carriers: Iterable[str]) -> Dict[str, model.Baggage]:
     from . import uplink  # loaded when it is needed: few bridges have one
 
     return {name: uplink.read_baggage(channel, links[name]) for name in carriers if name in links}

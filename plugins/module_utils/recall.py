@@ -135,10 +135,11 @@ def _with_marked_rules(owned: Owned, task: Task, view: HostView) -> Owned:
 
 def _is_overtaken(owned: Owned, view: HostView) -> bool:
     """Whether something has the document's mark that its record knows not of: somebody has put back an older one."""
+    mark = owned.mark
     for netns, room in view.views.items():
         for link in room.links.values():
             known = netns in owned.namespaces if link.name == "lo" else (netns, link.name) in owned.links
-            if link.alias == owned.mark and not known:
+            if link.alias == mark and not known:
                 return True
     return False
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import AbstractSet, Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple, Union
 
 from . import document as documents
-from . import firewall
+from . import firewall, model
 from .apply.disk import Memory, Records
 from .document import Reading, identity
 from .document.containers import cables
@@ -14,17 +14,6 @@ from .document.prefix import has_ipv6
 from .document.published import ANY
 from .elsewhere import elsewhere
 from .firewall import FirewallWant, leads_loopback_out
-from .model import (
-    CONTAINER,
-    TABLE_MAIN,
-    Bridge,
-    End,
-    Forwarding,
-    HostView,
-    Interface,
-    PublishedPort,
-    Topology,
-)
 from .observe import Question
 from .plan.addresses import leased_ends
 from .plan.around import Elsewhere
@@ -59,11 +48,11 @@ class Task(NamedTuple):
     target goes too. ``elsewhere``: what other documents say that concerns this one.
     """
 
-    target: Topology
-    taken: Topology
-    stored: Topology
+    target: model.Topology
+    taken: model.Topology
+    stored: model.Topology
     document: Dict[str, Any]
-    previous: Topology
+    previous: model.Topology
     wants: Dict[Optional[str], FirewallWant]
     wants_before: Dict[Optional[str], FirewallWant]
     whole: bool
@@ -73,7 +62,7 @@ class Task(NamedTuple):
 def make_task(reading: Reading, memory: Memory, fragment: bool, records: Records) -> Task:
     """A whole document replaces the last one; a fragment is merged into it, or cut out of it."""
     topology = reading.topology
-    nothing = Topology(name=topology.name)
+    nothing = model.Topology(name=topology.name)
     if not fragment:
         target = topology if topology.present else nothing
         document = documents.dump(target)
@@ -92,25 +81,27 @@ def make_task(reading: Reading, memory: Memory, fragment: bool, records: Records
     return Task(_wired(target), _wired(taken), stored, document, previous, wants, before, False, around)
 
 
-def _wired(topology: Topology) -> Topology:
+def _wired(topology: model.Topology) -> model.Topology:
     return topology._replace(veths=cables(topology), containers=()) if topology.containers else topology
 
 
-def containers_wanted(topology: Topology) -> List[str]:
+def containers_wanted(topology: model.Topology) -> List[str]:
     """The containers that are to have cables, each as ``container:NAME``."""
     return [entry.netns for entry in topology.containers] if topology.present else []
 
 
 def containers_remembered(owned: Owned) -> List[str]:
     """The containers in which there may be something of ours."""
-    return sorted({*owned.containers, *(key for key in namespaces_in(owned) if key and key.startswith(CONTAINER))})
+    return sorted(
+        {*owned.containers, *(key for key in namespaces_in(owned) if key and key.startswith(model.CONTAINER))}
+    )
 
 
-def _previous(memory: Memory, nothing: Topology) -> Topology:
+def _previous(memory: Memory, nothing: model.Topology) -> model.Topology:
     return documents.read(memory.document, rules=False).topology if memory.document is not None else nothing
 
 
-def merged(whole: Topology, part: Topology) -> Topology:
+def merged(whole: model.Topology, part: model.Topology) -> model.Topology:
     """``whole`` with the objects of ``part`` added or put in the place of what they are now."""
     lists: Dict[str, Any] = {
         section: identity.merged(section, getattr(whole, section), entries)
@@ -119,7 +110,7 @@ def merged(whole: Topology, part: Topology) -> Topology:
     old, new = whole.forwarding, part.forwarding
     return whole._replace(
         present=True,
-        forwarding=Forwarding(
+        forwarding=model.Forwarding(
             old.ipv4 if new.ipv4 is None else new.ipv4,
             old.ipv6 if new.ipv6 is None else new.ipv6,
             new.networks or old.networks,
@@ -129,7 +120,7 @@ def merged(whole: Topology, part: Topology) -> Topology:
     )
 
 
-def named_by(part: Topology, whole: Topology, owned: Owned) -> Topology:
+def named_by(part: model.Topology, whole: model.Topology, owned: Owned) -> model.Topology:
     """What the entries of ``part``, with state absent, mean of a document and of what it owns."""
     lists: Dict[str, Any] = {
         section: identity.meant(section, getattr(whole, section), entries)
@@ -147,7 +138,7 @@ def named_by(part: Topology, whole: Topology, owned: Owned) -> Topology:
     return part._replace(**meant)
 
 
-def cut(whole: Topology, part: Topology) -> Topology:
+def cut(whole: model.Topology, part: model.Topology) -> model.Topology:
     """``whole`` without the objects that ``part`` means, and without what goes along with a namespace of them."""
     rooms = {namespace.name for namespace in part.namespaces}
     lists: Dict[str, Any] = {}
@@ -155,7 +146,7 @@ def cut(whole: Topology, part: Topology) -> Topology:
         gone = {id(entry) for entry in identity.meant(section, entries, getattr(part, section))}
         kept = (entry for entry in entries if id(entry) not in gone)
         lists[section] = tuple(entry for entry in kept if not identity.standing_on(rooms, entry))
-    forwarding = Forwarding(
+    forwarding = model.Forwarding(
         whole.forwarding.ipv4 if part.forwarding.ipv4 is None else None,
         whole.forwarding.ipv6 if part.forwarding.ipv6 is None else None,
         tuple(network for network in whole.forwarding.networks if network not in part.forwarding.networks),
@@ -181,14 +172,14 @@ def questions(task: Task, memory: Memory) -> Dict[Optional[str], Question]:
     paths: Dict[Optional[str], Dict[str, None]] = {}
     for netns, path in _settings_to_read(task, memory):
         paths.setdefault(netns, {})[path] = None
-    main = (TABLE_MAIN,)
+    main = (model.TABLE_MAIN,)
     links: Dict[Optional[str], Dict[str, None]] = {}
     for netns, name in carriers(task.target, memory.owned):
         links.setdefault(netns, {})[name] = None
     going = _where_links_may_go(task, memory.owned)
     return {
         netns: Question(
-            tuple(sorted({TABLE_MAIN, *extra})) if extra else main,
+            tuple(sorted({model.TABLE_MAIN, *extra})) if extra else main,
             tuple(paths.get(netns, ())),
             tuple(links.get(netns, ())),
             netns in going,
@@ -223,7 +214,7 @@ def _settings_to_read(task: Task, memory: Memory) -> Iterable[SysctlKey]:
     for namespace in (*task.target.namespaces, *task.previous.namespaces):
         if namespace.forwarding.ipv4:
             yield namespace.name, ACCEPT_REDIRECTS
-    links: List[Union[Bridge, End, Interface]] = [*task.target.bridges, *task.target.interfaces]
+    links: List[Union[model.Bridge, model.End, model.Interface]] = [*task.target.bridges, *task.target.interfaces]
     links += [end for veth in task.target.veths for end in veth]
     for link in links:
         if has_ipv6(link.addresses):
@@ -238,7 +229,7 @@ def _settings_to_read(task: Task, memory: Memory) -> Iterable[SysctlKey]:
         yield netns, f"net/ipv4/conf/{name}/promote_secondaries"
 
 
-def _places(topology: Topology) -> Iterable[Optional[str]]:
+def _places(topology: model.Topology) -> Iterable[Optional[str]]:
     for namespace in topology.namespaces:
         yield namespace.name
     for veth in topology.veths:
@@ -314,9 +305,9 @@ def claimed_elsewhere(task: Task, records: Records) -> List[str]:
     return found
 
 
-def _published_elsewhere(ports: Iterable[PublishedPort], other: Topology) -> Iterator[str]:
+def _published_elsewhere(ports: Iterable[model.PublishedPort], other: model.Topology) -> Iterator[str]:
     """A port of an address leads to one place; ``any`` is each address of the target's family."""
-    taken: Dict[Tuple[Optional[str], str, bool, int], List[PublishedPort]] = {}
+    taken: Dict[Tuple[Optional[str], str, bool, int], List[model.PublishedPort]] = {}
     for port in other.published_ports:
         for key in _each_port(port):
             taken.setdefault(key, []).append(port)
@@ -331,12 +322,12 @@ def _published_elsewhere(ports: Iterable[PublishedPort], other: Topology) -> Ite
             )
 
 
-def _each_port(port: PublishedPort) -> Iterator[Tuple[Optional[str], str, bool, int]]:
+def _each_port(port: model.PublishedPort) -> Iterator[Tuple[Optional[str], str, bool, int]]:
     for number in range(port.port, port.port_last + 1):
         yield port.netns, port.protocol, ":" in port.to_address, number
 
 
-def namespaces_that_go(task: Task, memory: Memory, view: HostView) -> List[str]:
+def namespaces_that_go(task: Task, memory: Memory, view: model.HostView) -> List[str]:
     """Those of ours that are there and that the plan takes away."""
     kept, taken = ({namespace.name for namespace in one.namespaces} for one in (task.target, task.taken))
     going = [name for name in memory.owned.namespaces if (name not in kept if task.whole else name in taken)]
@@ -345,7 +336,7 @@ def namespaces_that_go(task: Task, memory: Memory, view: HostView) -> List[str]:
 
 
 def make_wish(
-    task: Task, view: HostView, memory: Memory, inherited: Iterable[SysctlKey], elsewhere: AbstractSet[int]
+    task: Task, view: model.HostView, memory: Memory, inherited: Iterable[SysctlKey], elsewhere: AbstractSet[int]
 ) -> Wish:
     """The task in the planner's terms; ``elsewhere`` are the families of switched_on_elsewhere."""
     kept_for_others = frozenset(inherited)

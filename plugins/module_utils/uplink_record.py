@@ -9,7 +9,9 @@ forgets all of that. Pure.
 from __future__ import annotations
 
 import json
-from typing import Any, Iterable, List, NamedTuple, Optional, Tuple
+from typing import Any, Iterable, List, Optional, Tuple
+
+from .rows import NamedTuple
 
 LONGEST_NAME = 127  # ALTIFNAMSIZ - 1, linux/if.h
 ADDRESS, ROUTE, NEIGHBOUR = "address", "route", "neighbour"

@@ -24,7 +24,7 @@ def main() -> None:
         from ansible_collections.hostwire.linux.plugins.module_utils import rehearsal
 
     # The engine loads these only where something changes, and the others only where a document needs them.
-    from ansible_collections.hostwire.linux.plugins.module_utils.apply import announcing  # noqa: F401
+    from ansible_collections.hostwire.linux.plugins.module_utils.apply import announcing, runner  # noqa: F401
     from ansible_collections.hostwire.linux.plugins.module_utils.plan import present  # noqa: F401
 
     if any(document.get("published_ports") or document.get("masquerade") for document in documents):

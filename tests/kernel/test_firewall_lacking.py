@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.hostwire.linux.plugins.module_utils import firewall
 from ansible_collections.hostwire.linux.plugins.module_utils.firewall import FirewallWant, SwitchPolicy, Tables
-from ansible_collections.hostwire.linux.plugins.module_utils.firewall.rules import DEVGROUP, RPFILTER
+from ansible_collections.hostwire.linux.plugins.module_utils.firewall.tables import DEVGROUP, RPFILTER
 from ansible_collections.hostwire.linux.plugins.module_utils.netns import inside
 from ansible_collections.hostwire.linux.tests.kernel import firewall_world
 from ansible_collections.hostwire.linux.tests.kernel.firewall_world import (

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.hostwire.linux.plugins.module_utils import firewall
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict, KernelRefused, MissingOnHost
-from ansible_collections.hostwire.linux.plugins.module_utils.firewall import FirewallWant, GuestNetwork, programs
+from ansible_collections.hostwire.linux.plugins.module_utils.firewall import FirewallWant, GuestNetwork, iptables
 from ansible_collections.hostwire.linux.plugins.module_utils.firewall.difference import FirewallChange
 from ansible_collections.hostwire.linux.plugins.module_utils.model import Masquerade, PublishedPort
 from ansible_collections.hostwire.linux.tests.kernel.firewall_world import GUESTS, apply, port, saved, wanted
@@ -206,7 +206,7 @@ def test_hazard_35_a_held_lock_is_waited_for(private_host: object) -> None:
 
 
 def test_hazard_36_looking_makes_no_legacy_table(private_host: object) -> None:
-    assert firewall.observe(None).backend in programs.BACKENDS
+    assert firewall.observe(None).backend in iptables.BACKENDS
     assert not Path("/proc/thread-self/net/ip_tables_names").read_text(encoding="ascii")
 
 
@@ -329,7 +329,7 @@ def test_describe_tells_ours_from_others(backend: str) -> None:
 
 
 def test_without_iptables_the_error_names_the_program(private_host: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(programs, "search_path", lambda: "/nowhere")
+    monkeypatch.setattr(iptables, "search_path", lambda: "/nowhere")
     with pytest.raises(MissingOnHost, match="iptables: no such program"):
         firewall.observe(None)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.hostwire.linux.plugins.module_utils import engine
-from ansible_collections.hostwire.linux.plugins.module_utils.firewall import programs
+from ansible_collections.hostwire.linux.plugins.module_utils.firewall import iptables
 from ansible_collections.hostwire.linux.plugins.module_utils.netns import inside
 from ansible_collections.hostwire.linux.tests.kernel import world
 from ansible_collections.hostwire.linux.tests.kernel.firewall_world import batch, blocked, call, listening, sysctl
@@ -116,7 +116,7 @@ def test_a_network_of_which_nothing_is_said_is_closed_whoever_makes_the_host_for
 def test_a_host_that_forwards_and_has_no_packet_filter_is_told_of(
     forwarding: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(programs, "search_path", lambda: "/nowhere")
+    monkeypatch.setattr(iptables, "search_path", lambda: "/nowhere")
     if forwarding is not None:
         sysctl(forwarding, 1)
     silent = network("quiet", 3, "eth0")

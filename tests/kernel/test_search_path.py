@@ -13,7 +13,7 @@ from ansible_collections.hostwire.linux.plugins.module_utils import engine
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd import info, service
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.rules import listing
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import MissingOnHost
-from ansible_collections.hostwire.linux.plugins.module_utils.firewall import natives, programs
+from ansible_collections.hostwire.linux.plugins.module_utils.firewall import iptables, natives
 from ansible_collections.hostwire.linux.plugins.module_utils.search_path import search_path
 
 USUAL = "/usr/sbin:/usr/bin"
@@ -66,7 +66,7 @@ def careless(monkeypatch: pytest.MonkeyPatch, path: Optional[str]) -> None:
 def test_no_rule_is_made_by_a_program_from_here(
     trap: Path, monkeypatch: pytest.MonkeyPatch, path: Optional[str]
 ) -> None:
-    programs._backend_of.cache_clear()
+    iptables._backend_of.cache_clear()
     careless(monkeypatch, path)
     assert engine.run(DOCUMENT).changed
     assert engine.run(DOCUMENT).plan == ()

@@ -16,7 +16,7 @@ LONGEST_FILE = 400  # lines
 
 # A layer may import itself and the layers above it in this table, nothing else. This table is the architecture.
 LAYERS = (
-    ("visible", "search_path"),
+    ("visible", "search_path", "rows"),
     ("errors", "model", "bytecode", "suggestion", "stopwatch", "uplink_record", "whereabouts"),
     ("rtnetlink", "document", "docker_api", "zip_source", "directories", "interruption"),
     ("parameters",),

@@ -15,7 +15,7 @@ from ..announce import Claim, Held, announce
 from ..errors import HostwireError
 from ..model import HostView, Link, LinkKey
 from ..netns import Tour
-from ..plan.actions import Action, AddressAdd, LinkChange, UplinkAttach, UplinkDetach, VethAdd
+from ..plan import actions as act
 from ..rtnetlink.channel import Channel
 from ..rtnetlink.constants import NUD_NOARP, NUD_PERMANENT, RT_SCOPE_HOST
 from ..rtnetlink.neighbours import delete_neighbour, read_neighbours
@@ -35,7 +35,7 @@ class News(NamedTuple):
 
 
 def tell(
-    actions: Sequence[Action],
+    actions: Sequence[act.Action],
     before: HostView,
     view: HostView,
     look: Callable[[], HostView],
@@ -59,20 +59,20 @@ def tell(
         _forget_and_announce(news)
 
 
-def touched_by(actions: Iterable[Action]) -> Set[LinkKey]:
+def touched_by(actions: Iterable[act.Action]) -> Set[LinkKey]:
     """The links that actions gave an address, another MAC address, another place or life."""
     found: Set[LinkKey] = set()
     for action in actions:
-        if isinstance(action, AddressAdd):
+        if isinstance(action, act.AddressAdd):
             found.add((action.netns, action.link))
-        elif isinstance(action, LinkChange):
+        elif isinstance(action, act.LinkChange):
             if action.up or action.mac is not None or action.bridge:
                 found.add((action.netns, action.name))
-        elif isinstance(action, VethAdd):
+        elif isinstance(action, act.VethAdd):
             found.update(((action.netns, action.name), (action.peer_netns, action.peer)))
-        elif isinstance(action, UplinkAttach):
+        elif isinstance(action, act.UplinkAttach):
             found.add((action.netns, action.name))
-        elif isinstance(action, UplinkDetach):
+        elif isinstance(action, act.UplinkDetach):
             found.update(((action.netns, action.name), (action.netns, action.link)))
     return found
 

@@ -7,21 +7,7 @@ from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ..firewall.tables import Tables, own_lines
 from ..model import Address, HostView, KernelRoute, Link, LinkKey, NamespaceView
-from ..plan.actions import (
-    Action,
-    AddressAdd,
-    BridgeAdd,
-    NetnsAdd,
-    NetnsDelete,
-    RouteAdd,
-    RouteDelete,
-    Step,
-    SysctlSet,
-    TapAdd,
-    UplinkAttach,
-    UplinkDetach,
-    VethAdd,
-)
+from ..plan import actions as act
 from ..plan.hands import DISABLE_IPV6
 from ..plan.settings import link_in
 from ..plan.sheet import devices, place
@@ -31,14 +17,14 @@ from ..sysctl import accept_ra
 _Fact = Tuple[Optional[str], str]  # namespace, what it is about
 
 
-def differences(before: HostView, after: HostView, steps: Sequence[Step]) -> List[str]:
+def differences(before: HostView, after: HostView, steps: Sequence[act.Step]) -> List[str]:
     """What these steps touched and is not as it was, in words.
 
     Kernel-made addresses and routes, counters and indexes don't count.
     """
     done = [step.action for step in steps]
-    made = {action.netns for action in done if isinstance(action, NetnsAdd)}
-    taken = {action.netns for action in done if isinstance(action, NetnsDelete)}
+    made = {action.netns for action in done if isinstance(action, act.NetnsAdd)}
+    taken = {action.netns for action in done if isinstance(action, act.NetnsDelete)}
     found = [f"namespace {name}: is gone" for name in before.names if name in taken and name not in after.names]
     found += [f"namespace {name}: is left over" for name in after.names if name in made and name not in before.names]
     links, things = touched_links(steps, before), {thing for action in done for thing in _made_by(action, before)}
@@ -69,13 +55,13 @@ def rule_differences(before: Mapping[Optional[str], Tables], after: Mapping[Opti
     return found
 
 
-def touched_links(steps: Iterable[Step], view: HostView) -> Set[LinkKey]:
+def touched_links(steps: Iterable[act.Step], view: HostView) -> Set[LinkKey]:
     """The links that steps, or what undoes them, speak of; ``view``: from before them."""
     return {link for step in steps for action in (step.action, *step.inverse) for link in _links_of(action, view)}
 
 
-def _links_of(action: Action, view: HostView) -> List[LinkKey]:
-    if isinstance(action, SysctlSet):  # one that takes a link's addresses and routes along, or those of each link
+def _links_of(action: act.Action, view: HostView) -> List[LinkKey]:
+    if isinstance(action, act.SysctlSet):  # one that takes a link's addresses and routes along, or those of each link
         room = view.views.get(action.netns)
         if room is None or not action.path.endswith(DISABLE_IPV6):
             return []
@@ -83,22 +69,22 @@ def _links_of(action: Action, view: HostView) -> List[LinkKey]:
         return [(action.netns, name) for name in room.links if link in (name, "all")]
     names = [getattr(action, field, None) for field in ("name", "link", "dev")]
     found = [(action.netns, name) for name in names if name]
-    if isinstance(action, VethAdd):
+    if isinstance(action, act.VethAdd):
         found.append((action.peer_netns, action.peer))
     return found
 
 
-def _made_by(action: Action, before: HostView) -> List[_Fact]:
-    if isinstance(action, VethAdd):
+def _made_by(action: act.Action, before: HostView) -> List[_Fact]:
+    if isinstance(action, act.VethAdd):
         return [(action.netns, f"link {action.name}"), (action.peer_netns, f"link {action.peer}")]
-    if isinstance(action, (BridgeAdd, TapAdd)):
+    if isinstance(action, (act.BridgeAdd, act.TapAdd)):
         return [(action.netns, f"link {action.name}")]
-    if isinstance(action, AddressAdd):
+    if isinstance(action, act.AddressAdd):
         return [(action.netns, f"address {action.address} on {action.link}")]
-    if isinstance(action, (RouteAdd, RouteDelete)):
+    if isinstance(action, (act.RouteAdd, act.RouteDelete)):
         return [(action.netns, _route_subject(action.to, action.table, action.metric))]
-    if isinstance(action, (UplinkAttach, UplinkDetach)):
-        attach = isinstance(action, UplinkAttach)
+    if isinstance(action, (act.UplinkAttach, act.UplinkDetach)):
+        attach = isinstance(action, act.UplinkAttach)
         source, target = (action.link, action.name) if attach else (action.name, action.link)
         room = before.views.get(action.netns)
         held = room.addresses.get(room.links[source].index, ()) if room and source in room.links else ()

@@ -5,35 +5,20 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, Union
 
-from ..model import (
-    TABLE_MAIN,
-    Bridge,
-    Container,
-    End,
-    Forwarding,
-    Interface,
-    Masquerade,
-    Namespace,
-    Probe,
-    PublishedPort,
-    Route,
-    Tap,
-    Topology,
-    Veth,
-)
+from .. import model
 from .published import DEFAULT_ADDRESS
 from .routes import TABLE_ANY
 
 Entry = Dict[str, Any]
 
 
-def canonical(topology: Topology) -> Topology:
+def canonical(topology: model.Topology) -> model.Topology:
     """The same topology with each list in the order that dump writes it: equal for documents that mean the same."""
     lists: Dict[str, Any] = {name: tuple(sorted(getattr(topology, name), key=key)) for name, key in _ORDER.items()}
     return topology._replace(**lists)
 
 
-def dump(topology: Topology) -> Entry:
+def dump(topology: model.Topology) -> Entry:
     """The document of a topology, with plain values only; read gives canonical(topology) back."""
     ordered = canonical(topology)
     document: Entry = {"name": topology.name}
@@ -43,7 +28,7 @@ def dump(topology: Topology) -> Entry:
         objects = getattr(ordered, section)
         if objects:
             document[section] = [entry(value) for value in objects]
-    _add(document, "forwarding", _forwarding(topology.forwarding, Forwarding()))
+    _add(document, "forwarding", _forwarding(topology.forwarding, model.Forwarding()))
     _add(document, "sysctls", dict(topology.sysctls))
     _add(document, "probes", [_probe(value) for value in ordered.probes])
     return document
@@ -55,7 +40,7 @@ def _add(entry: Entry, key: str, value: Any) -> None:
         entry[key] = value
 
 
-def _forwarding(value: Forwarding, default: Forwarding) -> Entry:
+def _forwarding(value: model.Forwarding, default: model.Forwarding) -> Entry:
     entry: Entry = {}
     _add(entry, "ipv4", value.ipv4 if value.ipv4 != default.ipv4 else None)
     _add(entry, "ipv6", value.ipv6 if value.ipv6 != default.ipv6 else None)
@@ -63,16 +48,16 @@ def _forwarding(value: Forwarding, default: Forwarding) -> Entry:
     return entry
 
 
-def _namespace(value: Namespace) -> Entry:
+def _namespace(value: model.Namespace) -> Entry:
     entry: Entry = {"name": value.name}
-    _add(entry, "forwarding", _forwarding(value.forwarding, Forwarding(False, False)))
+    _add(entry, "forwarding", _forwarding(value.forwarding, model.Forwarding(False, False)))
     _add(entry, "sysctls", dict(value.sysctls))
     _add(entry, "nameservers", list(value.nameservers))
     _add(entry, "hosts", dict(value.hosts))
     return entry
 
 
-def _bridge(value: Bridge) -> Entry:
+def _bridge(value: model.Bridge) -> Entry:
     entry = _port(value)
     for flag in ("stp", "vlan_filtering"):
         if getattr(value, flag):
@@ -87,37 +72,37 @@ def _bridge(value: Bridge) -> Entry:
     return entry
 
 
-def _port(value: Union[End, Bridge, Tap]) -> Entry:
+def _port(value: Union[model.End, model.Bridge, model.Tap]) -> Entry:
     """What an end of a cable, a bridge and a tap have in common."""
     entry: Entry = {"name": value.name}
     _add(entry, "netns", value.netns)
-    if not isinstance(value, Bridge):
+    if not isinstance(value, model.Bridge):
         _add(entry, "bridge", value.bridge)
-    if not isinstance(value, Tap):
+    if not isinstance(value, model.Tap):
         _add(entry, "addresses", list(value.addresses))
     _add(entry, "mac", value.mac)
     _add(entry, "mtu", value.mtu)
     if not value.up:
         entry["up"] = False
-    if isinstance(value, End) and value.leased:
+    if isinstance(value, model.End) and value.leased:
         entry["leased"] = True
     return entry
 
 
-def _veth(value: Veth) -> Entry:
+def _veth(value: model.Veth) -> Entry:
     entry = _port(value.a)
     if value.b.name:  # a document with state absent may leave the peer out
         entry["peer"] = _port(value.b)
     return entry
 
 
-def _tap(value: Tap) -> Entry:
+def _tap(value: model.Tap) -> Entry:
     entry = _port(value)
     _add(entry, "owner", value.owner)
     return entry
 
 
-def _container(value: Container) -> Entry:
+def _container(value: model.Container) -> Entry:
     entry: Entry = {"container": value.container, "name": value.name}
     _add(entry, "bridge", value.bridge)
     _add(entry, "addresses", list(value.addresses))
@@ -128,7 +113,7 @@ def _container(value: Container) -> Entry:
     return entry
 
 
-def _interface(value: Interface) -> Entry:
+def _interface(value: model.Interface) -> Entry:
     entry: Entry = {"name": value.name}
     _add(entry, "netns", value.netns)
     _add(entry, "bridge", value.bridge)
@@ -138,14 +123,14 @@ def _interface(value: Interface) -> Entry:
     return entry
 
 
-def _route(value: Route) -> Entry:
+def _route(value: model.Route) -> Entry:
     entry: Entry = {}
     _add(entry, "netns", value.netns)
     entry["to"] = value.to
     _add(entry, "via", value.via)
     _add(entry, "dev", value.dev)
     _add(entry, "metric", value.metric)
-    _add(entry, "table", value.table if value.table not in (TABLE_MAIN, TABLE_ANY) else None)
+    _add(entry, "table", value.table if value.table not in (model.TABLE_MAIN, TABLE_ANY) else None)
     _add(entry, "type", value.type if value.type != "unicast" else None)
     nexthops: List[Entry] = []
     for hop in value.nexthops:
@@ -158,7 +143,7 @@ def _route(value: Route) -> Entry:
     return entry
 
 
-def _masquerade(value: Masquerade) -> Entry:
+def _masquerade(value: model.Masquerade) -> Entry:
     entry: Entry = {}
     _add(entry, "netns", value.netns)
     entry["source"] = value.source
@@ -167,7 +152,7 @@ def _masquerade(value: Masquerade) -> Entry:
     return entry
 
 
-def _published_port(value: PublishedPort) -> Entry:
+def _published_port(value: model.PublishedPort) -> Entry:
     entry: Entry = {}
     _add(entry, "netns", value.netns)
     _add(entry, "protocol", value.protocol or None)
@@ -185,7 +170,7 @@ def _ports(first: int, last: int) -> Union[int, str]:
     return first if first == last else f"{first}-{last}"
 
 
-def _probe(value: Probe) -> Entry:
+def _probe(value: model.Probe) -> Entry:
     entry: Entry = {}
     _add(entry, "from", value.source)
     entry["to"] = value.to

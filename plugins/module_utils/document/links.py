@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from typing import Dict, Generic, Iterable, Iterator, List, NamedTuple, Optional, Tuple, TypeVar
+from typing import Dict, Generic, Iterable, Iterator, List, Optional, Tuple, TypeVar
 
 from ..model import CONTAINER, Route, Topology, Veth
+from ..rows import NamedTuple
 from .containers import cable
 from .prefix import WIDTH, Prefix, known_prefix
 from .where import Where

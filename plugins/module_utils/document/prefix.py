@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 import socket
 from functools import lru_cache
-from typing import Iterable, NamedTuple, Optional
+from typing import Iterable, Optional
+
+from ..rows import NamedTuple
 
 WIDTH = {4: 32, 6: 128}
 _FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}

@@ -4,19 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Callable, Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, FrozenSet, List, Optional, Sequence, Set, Tuple
 
-from ..model import (
-    CONTAINER,
-    Bridge,
-    End,
-    Forwarding,
-    Interface,
-    Masquerade,
-    Namespace,
-    Topology,
-    Veth,
-)
+from .. import model
+from ..rows import NamedTuple
 from .containers import container
 from .fields import (
     DOCUMENT_NAME,
@@ -54,7 +45,7 @@ class Reading(NamedTuple):
     not there.
     """
 
-    topology: Topology
+    topology: model.Topology
     problems: Tuple[str, ...]
     where: Where
 
@@ -70,7 +61,7 @@ def read(document: Mapping[str, Any], rules: bool = True) -> Reading:
     problems: List[str] = []
     top = open_mapping(document, "", KEYS, problems)
     if top is None:
-        return Reading(Topology(), tuple(problems), Where({}, frozenset(), True))
+        return Reading(model.Topology(), tuple(problems), Where({}, frozenset(), True))
     absent = top.choice("state", ("present", "absent"), "present") == "absent"
     found: Dict[str, Tuple[Any, ...]] = {}
     paths: Dict[str, Tuple[str, ...]] = {}
@@ -85,10 +76,10 @@ def read(document: Mapping[str, Any], rules: bool = True) -> Reading:
             rooms = _namespaces_of(entry, "peer" in section.keys)
             doubtful.update(rooms)
             everywhere |= not rooms
-    topology = Topology(
+    topology = model.Topology(
         name=_document_name(top),
         present=not absent,
-        forwarding=_forwarding(top, "forwarding", Forwarding(), ("ipv4", "ipv6", "networks")),
+        forwarding=_forwarding(top, "forwarding", model.Forwarding(), ("ipv4", "ipv6", "networks")),
         sysctls=sysctls(top),
         **found,
     )
@@ -148,7 +139,7 @@ def _namespaces_of(entry: object, has_peer: bool) -> Set[Optional[str]]:
     if not isinstance(entry, Mapping):
         return set()
     if isinstance(entry.get("container"), str):
-        return {CONTAINER + entry["container"]}
+        return {model.CONTAINER + entry["container"]}
     rooms = {entry.get("netns")} if isinstance(entry.get("netns"), (str, type(None))) else set()
     if has_peer:
         others = _namespaces_of(entry.get("peer"), False)
@@ -165,7 +156,7 @@ def _document_name(top: Fields) -> str:
     return "main"
 
 
-def _forwarding(fields: Fields, key: str, default: Forwarding, keys: Sequence[str]) -> Forwarding:
+def _forwarding(fields: Fields, key: str, default: model.Forwarding, keys: Sequence[str]) -> model.Forwarding:
     value = fields.values.get(key)
     if value is None:
         return default
@@ -173,14 +164,14 @@ def _forwarding(fields: Fields, key: str, default: Forwarding, keys: Sequence[st
     if inner is None:
         return default
     ipv4, ipv6 = inner.boolean("ipv4"), inner.boolean("ipv6")
-    return Forwarding(
+    return model.Forwarding(
         default.ipv4 if ipv4 is None else ipv4,
         default.ipv6 if ipv6 is None else ipv6,
         inner.networks("networks") if "networks" in keys else (),
     )
 
 
-def _namespace(fields: Fields, absent: bool) -> Optional[Namespace]:
+def _namespace(fields: Fields, absent: bool) -> Optional[model.Namespace]:
     if not fields.required("name", "how the namespace is called"):
         return None
     name = fields.netns("name")
@@ -188,10 +179,10 @@ def _namespace(fields: Fields, absent: bool) -> Optional[Namespace]:
     if name is None:
         return None
     if len(values) == 1:
-        return Namespace(name)
-    return Namespace(
+        return model.Namespace(name)
+    return model.Namespace(
         name,
-        _forwarding(fields, "forwarding", Forwarding(False, False), ("ipv4", "ipv6")),
+        _forwarding(fields, "forwarding", model.Forwarding(False, False), ("ipv4", "ipv6")),
         sysctls(fields),
         _nameservers(fields),
         _hosts(fields),
@@ -235,12 +226,12 @@ def _hosts(fields: Fields) -> Tuple[Tuple[str, str], ...]:
     return tuple(sorted(found.items()))
 
 
-def _bridge(fields: Fields, absent: bool) -> Optional[Bridge]:
+def _bridge(fields: Fields, absent: bool) -> Optional[model.Bridge]:
     before = len(fields.problems)
     fields.required("name", "how the bridge is called")
     name, netns = fields.interface("name"), fields.netns()
     readable = name is not None and len(fields.problems) == before
-    bridge = Bridge(
+    bridge = model.Bridge(
         name or "",
         netns,
         fields.link_addresses(),
@@ -255,12 +246,12 @@ def _bridge(fields: Fields, absent: bool) -> Optional[Bridge]:
     return bridge if readable else None
 
 
-def _end(fields: Fields) -> Optional[End]:
+def _end(fields: Fields) -> Optional[model.End]:
     before = len(fields.problems)
     fields.required("name", "how this end of the cable is called")
     name, netns = fields.interface("name"), fields.netns()
     readable = name is not None and len(fields.problems) == before
-    end = End(
+    end = model.End(
         name or "",
         netns,
         fields.interface("bridge"),
@@ -273,20 +264,20 @@ def _end(fields: Fields) -> Optional[End]:
     return end if readable else None
 
 
-def _veth(fields: Fields, absent: bool) -> Optional[Veth]:
+def _veth(fields: Fields, absent: bool) -> Optional[model.Veth]:
     a = _end(fields)
     peer = fields.values.get("peer")
     if peer is None:
         if absent:
-            return Veth(a, End("")) if a else None
+            return model.Veth(a, model.End("")) if a else None
         fields.missing("peer", "the cable's other end, like {name: veth-red, netns: red}")
         return None
     inner = open_mapping(peer, fields.path + ".peer", _PEER, fields.problems)
     b = _end(inner) if inner else None
-    return Veth(a, b) if a and b else None
+    return model.Veth(a, b) if a and b else None
 
 
-def _interface(fields: Fields, absent: bool) -> Optional[Interface]:
+def _interface(fields: Fields, absent: bool) -> Optional[model.Interface]:
     before = len(fields.problems)
     fields.required("name", "how the interface is called")
     name, netns = fields.interface("name", EXCEPT_LO), fields.netns()
@@ -299,10 +290,10 @@ def _interface(fields: Fields, absent: bool) -> Optional[Interface]:
         fields.problem("bridge", "lo can't be a port of a bridge")
     addresses = fields.link_addresses(loopback=is_lo)
     mtu = fields.integer("mtu", MTU_LOWEST, MTU_HIGHEST_LO if is_lo else MTU_HIGHEST)
-    return Interface(name or "", netns, addresses, mtu, up, bridge) if readable else None
+    return model.Interface(name or "", netns, addresses, mtu, up, bridge) if readable else None
 
 
-def _masquerade(fields: Fields, absent: bool) -> Optional[Masquerade]:
+def _masquerade(fields: Fields, absent: bool) -> Optional[model.Masquerade]:
     before = len(fields.problems)
     if not fields.required("source", "the network whose packets are to leave with another address"):
         return None
@@ -321,7 +312,7 @@ def _masquerade(fields: Fields, absent: bool) -> Optional[Masquerade]:
             fields.problem("to_source", f"{to_source.text} is of the other family than {source.text}")
     if source is None or len(fields.problems) > before:
         return None
-    return Masquerade(netns, source.text, except_to, to_source.text if to_source else None)
+    return model.Masquerade(netns, source.text, except_to, to_source.text if to_source else None)
 
 
 SECTIONS: Dict[str, _Section] = {

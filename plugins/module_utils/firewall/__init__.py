@@ -50,10 +50,10 @@ __all__ = [
 
 
 def installed() -> bool:
-    """Whether this host has iptables at all; see :mod:`.programs`."""
-    from . import programs
+    """Whether this host has iptables at all; see :mod:`.iptables`."""
+    from . import iptables
 
-    return programs.installed()
+    return iptables.installed()
 
 
 def observe(netns: Optional[str], families: Sequence[int] = (4, 6)) -> Tables:
@@ -78,17 +78,17 @@ def blank(netns: Optional[str], families: Sequence[int]) -> Tables:
 
 
 def restore(netns: Optional[str], backend: str, family: int, text: str) -> None:
-    """Write one transaction; see :mod:`.programs`."""
-    from . import programs
+    """Write one transaction; see :mod:`.writing`."""
+    from . import writing
 
-    programs.restore(netns, backend, family, text)
+    writing.restore(netns, backend, family, text)
 
 
 def lead(netns: Optional[str], backend: str, family: int, before: Chains, after: Chains) -> None:
-    """Change chains that may be others' too; see :mod:`.programs`."""
-    from . import programs
+    """Change chains that may be others' too; see :mod:`.writing`."""
+    from . import writing
 
-    programs.lead(netns, backend, family, before, after)
+    writing.lead(netns, backend, family, before, after)
 
 
 def rules_of(netns: Optional[str], backend: str, family: int) -> Ruleset:

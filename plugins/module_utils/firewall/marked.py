@@ -11,7 +11,8 @@ from typing import Iterable, Iterator, Optional, Tuple
 
 from ..errors import HostwireError
 from ..netns import inside
-from . import nfnetlink, programs
+from . import nfnetlink
+from .iptables import find, installed, legacy_tables
 from .tables import OWN_CHAIN
 
 _NUMBER = {"ip": 4, "ip6": 6}
@@ -20,7 +21,7 @@ _NUMBER = {"ip": 4, "ip6": 6}
 def families(netns: Optional[str], name: str, among: Iterable[int]) -> Tuple[int, ...]:
     """The families, of those ``among`` which it is asked, in which a rule of the document of this name stands."""
     wanted = tuple(among)
-    if not (wanted and programs.installed()):
+    if not (wanted and installed()):
         return ()
     mark = f"hostwire:{name}:"
     with inside(netns):
@@ -29,7 +30,7 @@ def families(netns: Optional[str], name: str, among: Iterable[int]) -> Tuple[int
 
 
 def _nft(mark: str) -> Iterator[int]:
-    if programs.find("nft", 4, "save") is None:  # a host without the programs for it is not made to load it
+    if find("nft", 4, "save") is None:  # a host without the programs for it is not made to load it
         return
     with contextlib.suppress(OSError):  # a kernel without it, or no right to ask
         yield from (_NUMBER[name] for name in nfnetlink.families_with(mark.encode(), OWN_CHAIN) if name in _NUMBER)
@@ -37,7 +38,9 @@ def _nft(mark: str) -> Iterator[int]:
 
 def _legacy(mark: str, wanted: Iterable[int]) -> Iterator[int]:
     for family in wanted:
-        if programs.legacy_tables(family):
+        if legacy_tables(family):
+            from . import programs  # loaded when it is needed: few hosts have legacy tables
+
             with contextlib.suppress(HostwireError):  # who may not read may not write either, and there it is told
                 if mark in programs.saved("legacy", family):
                     yield family

@@ -11,8 +11,9 @@ from typing import Dict, FrozenSet, Optional, Tuple
 
 from ..netns import inside
 from . import nfnetlink
+from .tables import DEVGROUP, RPFILTER
 
-NAMES = ("devgroup", "rpfilter")  # what the rules need beside the matches that every iptables host has
+NAMES = (DEVGROUP, RPFILTER)  # what the rules need beside the matches that every iptables host has
 # IPT_SO_GET_REVISION_MATCH (IPT_BASE_CTL + 2) and IP6T_SO_GET_REVISION_MATCH (IP6T_BASE_CTL + 4), and the protocol
 # whose options these are: linux/netfilter_ipv4/ip_tables.h, linux/netfilter_ipv6/ip6_tables.h
 _OPTIONS = {4: (socket.AF_INET, socket.IPPROTO_IP, 66), 6: (socket.AF_INET6, socket.IPPROTO_IPV6, 68)}

@@ -9,6 +9,7 @@ from typing import Dict, FrozenSet, Iterable, List, NamedTuple, Tuple
 
 from ..errors import InvalidValue
 from ..model import Masquerade
+from .tables import DEVGROUP, RPFILTER
 from .want import (
     ANY,
     FirewallWant,
@@ -31,7 +32,6 @@ ESTABLISHED = "-m conntrack --ctstate RELATED,ESTABLISHED"
 NEW = "-m conntrack ! --ctstate RELATED,ESTABLISHED"
 # The state DNAT holds in both directions of a connection (net/netfilter/xt_conntrack.c looks at its status).
 DNATED = "-m conntrack --ctstate DNAT"
-DEVGROUP, RPFILTER = "devgroup", "rpfilter"  # matches that a small kernel may lack
 
 
 class Rule(NamedTuple):

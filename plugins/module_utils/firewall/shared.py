@@ -20,7 +20,8 @@ import socket
 from typing import Dict, FrozenSet, Iterator, NamedTuple, Tuple
 
 from . import groups
-from .rules import DEVGROUP, DNATED, ESTABLISHED, NEW, RPFILTER, SHARED, Jump, Rule, make_rule
+from .rules import DNATED, ESTABLISHED, NEW, SHARED, Jump, Rule, make_rule
+from .tables import DEVGROUP, RPFILTER
 from .want import GUESTS_BRIDGES
 
 SOURCE = "HOSTWIRE-SOURCE"

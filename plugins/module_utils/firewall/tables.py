@@ -11,6 +11,8 @@ from ..errors import Conflict
 # table -> chain -> its rules, each as the line that iptables-save prints ("-A CHAIN ...")
 Ruleset = Dict[str, Dict[str, List[str]]]
 
+DEVGROUP, RPFILTER = "devgroup", "rpfilter"  # matches that a small kernel may lack
+
 OWN_CHAIN = re.compile(r"(?:HW-[A-Z]+|HOSTWIRE)-[A-Za-z0-9_.~-]+")
 MARK = re.compile(r"hostwire:([A-Za-z0-9_.-]+:[0-9a-f]{10})\b")
 _RANK = re.compile(r"hostwire:[A-Za-z0-9_.-]+:[0-9a-f]{10}:(\d+)")

@@ -6,9 +6,10 @@ from __future__ import annotations
 import bisect
 import functools
 import socket
-from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
+from typing import Dict, Iterable, List, Optional, Set, Tuple
 
 from ..model import Masquerade, PublishedPort
+from ..rows import NamedTuple
 
 ANY = "any"  # PublishedPort.address: every local address
 _LOOPBACK = "127.0.0.0/8"

@@ -9,24 +9,14 @@ from typing import Dict, Optional, Tuple
 
 from ..document.prefix import WIDTH, is_link_local, known_prefix
 from ..model import TABLE_MAIN, Address, Link
-from ..rtnetlink.constants import (
-    IFA_F_DEPRECATED,
-    IFA_F_GIVEN,
-    IFA_F_NOPREFIXROUTE,
-    IFA_F_PERMANENT,
-    IFA_F_TENTATIVE,
-    RT_SCOPE_LINK,
-    RT_SCOPE_UNIVERSE,
-    RTN_UNICAST,
-    RTPROT_KERNEL,
-)
+from ..rtnetlink import constants as nl
 from .actions import AddressRenew, RouteAdd, RouteDelete
 from .sheet import ADDRESS, ROUTE, Sheet, place
 
-_PLAIN = IFA_F_PERMANENT  # of the flags below, those of an address as it is given
-_JUDGED = IFA_F_PERMANENT | IFA_F_DEPRECATED | IFA_F_TENTATIVE
+_PLAIN = nl.IFA_F_PERMANENT  # of the flags below, those of an address as it is given
+_JUDGED = nl.IFA_F_PERMANENT | nl.IFA_F_DEPRECATED | nl.IFA_F_TENTATIVE
 _METRIC = {4: 0, 6: 256}  # IP6_RT_PRIO_ADDRCONF, net/ip6_route.h
-_SCOPE = {4: RT_SCOPE_LINK, 6: RT_SCOPE_UNIVERSE}
+_SCOPE = {4: nl.RT_SCOPE_LINK, 6: nl.RT_SCOPE_UNIVERSE}
 
 
 def plan_connected(
@@ -40,8 +30,8 @@ def plan_connected(
         entry = judged.get(address)
         if entry is None:
             continue
-        if entry.flags & _JUDGED != _PLAIN or (entry.flags & IFA_F_NOPREFIXROUTE and ":" in address):
-            if entry.flags & IFA_F_TENTATIVE:
+        if entry.flags & _JUDGED != _PLAIN or (entry.flags & nl.IFA_F_NOPREFIXROUTE and ":" in address):
+            if entry.flags & nl.IFA_F_TENTATIVE:
                 continue
             _let_last(sheet, netns, have.name, entry)
             if ":" in address:
@@ -62,12 +52,12 @@ def _subnet(address: str) -> Tuple[Optional[str], str, int]:
 
 
 def _let_last(sheet: Sheet, netns: Optional[str], link: str, entry: Address) -> None:
-    words = "not deprecated" if entry.flags & IFA_F_DEPRECATED else "for good"
-    if entry.flags & IFA_F_PERMANENT and not entry.flags & IFA_F_DEPRECATED:
+    words = "not deprecated" if entry.flags & nl.IFA_F_DEPRECATED else "for good"
+    if entry.flags & nl.IFA_F_PERMANENT and not entry.flags & nl.IFA_F_DEPRECATED:
         words = "with the route to its subnet"
     line = sheet.line(f"{place(netns)}: {link}: address {entry.address}: {words}")
     was = entry.lifetimes or AddressRenew(netns, link, entry.address).lifetimes
-    undo = AddressRenew(netns, link, entry.address, was, entry.flags & IFA_F_GIVEN)
+    undo = AddressRenew(netns, link, entry.address, was, entry.flags & nl.IFA_F_GIVEN)
     sheet.do(ADDRESS, line, AddressRenew(netns, link, entry.address), undo)
 
 
@@ -75,6 +65,7 @@ def _lead_there(sheet: Sheet, netns: Optional[str], link: str, network: str, ip:
     line = sheet.line(f"{place(netns)}: {link}: the route to {network}: add")
     source = ip if family == 4 else None
     add = RouteAdd(
-        netns, network, None, link, _METRIC[family], TABLE_MAIN, RTN_UNICAST, (), RTPROT_KERNEL, source, _SCOPE[family]
-    )
+        netns, network, None, link, _METRIC[family], TABLE_MAIN, nl.RTN_UNICAST, (), nl.RTPROT_KERNEL, source,
+        _SCOPE[family],
+    )  # fmt: skip
     sheet.do(ROUTE, line, add, RouteDelete(*add[:9]))

@@ -7,7 +7,7 @@ from typing import Mapping, Optional, Tuple
 
 from ..firewall import FirewallWant, Tables, changes, families, held_chains, link_groups
 from ..firewall.groups import is_ours, narrower
-from ..firewall.rules import DEVGROUP
+from ..firewall.tables import DEVGROUP
 from ..model import PublishedPort
 from .actions import FlowsForget, LinkChange, TableSet
 from .sheet import FILES, GROUP, PROTECT, UNGROUP, UNPROTECT, Sheet, place

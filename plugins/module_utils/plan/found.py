@@ -5,28 +5,11 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Set, Tuple, Union
 
+from .. import model
 from ..document import identity
 from ..document.containers import cable, cables
 from ..document.identity import RouteKey, link_key, route_key
 from ..document.links import same_mtu
-from ..model import (
-    Bridge,
-    Container,
-    End,
-    Forwarding,
-    GuestPolicy,
-    HostView,
-    Interface,
-    KernelRoute,
-    Link,
-    LinkKey,
-    Namespace,
-    Nexthop,
-    Route,
-    Tap,
-    Topology,
-    Veth,
-)
 from ..rtnetlink.constants import IFA_F_PERMANENT, RT_SCOPE_LINK, RTN_UNICAST
 from ..rtnetlink.routes import TYPES
 from .links import VETH_MTU
@@ -73,7 +56,12 @@ class Finder:
     """
 
     def __init__(
-        self, view: HostView, owned: Owned, previous: Topology, stored: Topology, touched: Optional[Touched]
+        self,
+        view: model.HostView,
+        owned: Owned,
+        previous: model.Topology,
+        stored: model.Topology,
+        touched: Optional[Touched],
     ) -> None:
         self._touched = touched
         self._sheet = Sheet(view, owned, "")
@@ -82,7 +70,7 @@ class Finder:
         self._documents = (previous, stored)
         self._unnamed = self._marked() if touched is not None else []
 
-    def _marked(self) -> List[Tuple[LinkKey, Link]]:
+    def _marked(self) -> List[Tuple[model.LinkKey, model.Link]]:
         """Links of ours that neither document names."""
         known = {link_key(value) for one in self._documents for value in (*one.bridges, *one.taps)}
         known |= {link_key(end) for one in self._documents for veth in cables(one) for end in veth}
@@ -104,9 +92,9 @@ class Finder:
         for value in more:
             yield _Named((value,))
 
-    def namespaces(self) -> Iterator[Namespace]:
+    def namespaces(self) -> Iterator[model.Namespace]:
         """Those that were made, with what their files say."""
-        more = [Namespace(name) for name in self._owned.namespaces]
+        more = [model.Namespace(name) for name in self._owned.namespaces]
         done = set()
         for named in self._named("namespaces", more):
             name = named.first().name
@@ -116,7 +104,7 @@ class Finder:
             if self._touched is not None and name not in self._touched.rooms and named.stays():
                 yield named.first()
                 continue
-            yield Namespace(
+            yield model.Namespace(
                 name,
                 self.forwarding(name, [value.forwarding for value in named.several]),
                 self.sysctls(name, [value.sysctls for value in named.several]),
@@ -135,12 +123,12 @@ class Finder:
             if len(words) == 2 and not line.startswith("#"):
                 yield words[0], words[1]
 
-    def forwarding(self, netns: Optional[str], said: List[Forwarding]) -> Forwarding:
+    def forwarding(self, netns: Optional[str], said: List[model.Forwarding]) -> model.Forwarding:
         """The switches of which a document says something."""
         view = self._view.views.get(netns)
         if view is None:
-            return Forwarding()
-        return Forwarding(
+            return model.Forwarding()
+        return model.Forwarding(
             view.forwarding_ipv4 if any(value.ipv4 is not None for value in said) else None,
             bool(view.forwarding_ipv6) if any(value.ipv6 is not None for value in said) else None,
         )
@@ -152,9 +140,9 @@ class Finder:
         values = [(path, current(view, path)) for path in paths]
         return tuple((path, value) for path, value in values if value is not None)
 
-    def bridges(self, labels: Mapping[str, bool]) -> Iterator[Bridge]:
+    def bridges(self, labels: Mapping[str, bool]) -> Iterator[model.Bridge]:
         """Switches; ``labels``: which of the host's rules stand."""
-        more = [Bridge(name, netns) for (netns, name), link in self._unnamed if link.kind == "bridge"]
+        more = [model.Bridge(name, netns) for (netns, name), link in self._unnamed if link.kind == "bridge"]
         for named in self._named("bridges", more):
             bridge = named.first()
             link = self._ours(bridge.netns, bridge.name, "bridge")
@@ -163,7 +151,7 @@ class Finder:
                 carried = any(value.uplink is not None for value in named.several)
                 said = named.together("addresses")
                 found = self._addresses(bridge.netns, link, said)
-                yield Bridge(
+                yield model.Bridge(
                     bridge.name,
                     bridge.netns,
                     # Of one that does an uplink's work only those that a document names: others are the uplink's.
@@ -177,11 +165,11 @@ class Finder:
                     uplink,
                 )
 
-    def _is_uplink(self, bridge: Bridge, link: Link) -> bool:
+    def _is_uplink(self, bridge: model.Bridge, link: model.Link) -> bool:
         nic = self._sheet.link(bridge.netns, bridge.uplink) if bridge.uplink is not None else None
         return nic is not None and nic.master == link.index
 
-    def _guests(self, bridge: Bridge, labels: Mapping[str, bool]) -> Optional[GuestPolicy]:
+    def _guests(self, bridge: model.Bridge, labels: Mapping[str, bool]) -> Optional[model.GuestPolicy]:
         """What is said of the guests on a switch, as far as its rules stand and its ports are isolated."""
         policy, name = bridge.guests, bridge.name
         if policy is None:
@@ -194,7 +182,7 @@ class Finder:
         apart = closed(f"keep guests on {name} from each other") and not any(
             link.isolated is False for link in self._ports(bridge)
         )
-        return GuestPolicy(
+        return model.GuestPolicy(
             policy.to_host or not closed(f"keep guests on {name} from the host"),
             policy.from_host or not closed(f"keep the host from guests on {name}"),
             policy.among or not apart,
@@ -203,22 +191,22 @@ class Finder:
             policy.from_others and bool(labels.get(f"let guests of other networks call those on {name}")),
         )
 
-    def _ports(self, bridge: Bridge) -> Iterator[Link]:
+    def _ports(self, bridge: model.Bridge) -> Iterator[model.Link]:
         """The ports that the last document, or this one, plugs into a switch, as far as they are there."""
         (document, *_same) = (one for one in self._documents if bridge in one.bridges)
-        ports: List[Union[End, Tap]] = [end for veth in cables(document) for end in veth]
+        ports: List[Union[model.End, model.Tap]] = [end for veth in cables(document) for end in veth]
         for port in (*ports, *document.taps):
             link = self._sheet.link(*link_key(port)) if (port.netns, port.bridge) == link_key(bridge) else None
             if link is not None:
                 yield link
 
-    def veths(self) -> Iterator[Veth]:
+    def veths(self) -> Iterator[model.Veth]:
         """Cables, between whatever ends."""
-        more: Dict[LinkKey, Veth] = {}
+        more: Dict[model.LinkKey, model.Veth] = {}
         for (netns, name), link in self._unnamed:
             peer = self._view.peers.get((netns, name)) if link.kind == "veth" else None
             if peer is not None and peer not in more:
-                more[netns, name] = Veth(End(name, netns), End(peer[1], peer[0]))
+                more[netns, name] = model.Veth(model.End(name, netns), model.End(peer[1], peer[0]))
         done = set()
         for named in self._named("veths", more.values()):
             if named.stays() and self._is_untouched(named.first()):
@@ -232,21 +220,21 @@ class Finder:
                     done.add(frozenset(map(link_key, there)))
                     yield there
 
-    def _is_untouched(self, veth: Veth) -> bool:
+    def _is_untouched(self, veth: model.Veth) -> bool:
         return self._touched is not None and not any(self._touched.has_link(*link_key(end)) for end in veth)
 
-    def _veth(self, veth: Veth, same: List[Veth]) -> Optional[Veth]:
-        ends: List[End] = []
+    def _veth(self, veth: model.Veth, same: List[model.Veth]) -> Optional[model.Veth]:
+        ends: List[model.End] = []
         for end, whole in zip(veth, same_mtu(veth)):
             link = self._ours(end.netns, end.name, "veth")
             if link is not None:
                 said = _Named(tuple(one for value in same for one in value if link_key(one) == link_key(end)))
                 ends.append(self._end(end, link, said, whole.mtu or VETH_MTU))
         if len(ends) == 2 and self._view.peers.get(link_key(veth.a)) == link_key(veth.b):
-            return Veth(ends[0], ends[1])
+            return model.Veth(ends[0], ends[1])
         return None
 
-    def _end(self, end: End, link: Link, named: _Named, usual_mtu: int) -> End:
+    def _end(self, end: model.End, link: model.Link, named: _Named, usual_mtu: int) -> model.End:
         said = named.together("addresses")
         addresses = self._addresses(end.netns, link, said)
         return end._replace(
@@ -257,7 +245,7 @@ class Finder:
             up=link.up,
         )
 
-    def containers(self) -> Iterator[Container]:
+    def containers(self) -> Iterator[model.Container]:
         """Cables into containers."""
         for named in self._named("containers"):
             container = named.first()
@@ -268,9 +256,9 @@ class Finder:
                     bridge=host.bridge, addresses=guest.addresses, mac=guest.mac, mtu=guest.mtu, leased=guest.leased
                 )
 
-    def taps(self) -> Iterator[Tap]:
+    def taps(self) -> Iterator[model.Tap]:
         """Sockets for virtual machines."""
-        more = [Tap(name, netns) for (netns, name), link in self._unnamed if link.kind == "tun"]
+        more = [model.Tap(name, netns) for (netns, name), link in self._unnamed if link.kind == "tun"]
         for named in self._named("taps", more):
             tap = named.first()
             link = self._ours(tap.netns, tap.name, "tun")
@@ -284,14 +272,14 @@ class Finder:
                     owner=None if link.owner is None else owners[0] if owners else str(link.owner),
                 )
 
-    def interfaces(self) -> Iterator[Interface]:
+    def interfaces(self) -> Iterator[model.Interface]:
         """What a document says of interfaces that aren't ours."""
         for named in self._named("interfaces"):
             netns, name = link_key(named.first())
             link = self._sheet.link(netns, name)
             if link is not None:
                 said = named.together("addresses")
-                yield Interface(
+                yield model.Interface(
                     name,
                     netns,
                     tuple(address for address in self._addresses(netns, link, said) if address in said),
@@ -300,13 +288,13 @@ class Finder:
                     self._master(netns, link) if named.says("bridge") else None,
                 )
 
-    def routes(self) -> Iterator[Route]:
+    def routes(self) -> Iterator[model.Route]:
         """Routes of ours, wherever they lead."""
-        named: Dict[RouteKey, List[Route]] = {key: [] for key in self._owned.routes}
+        named: Dict[RouteKey, List[model.Route]] = {key: [] for key in self._owned.routes}
         for document in self._documents:
             for route in document.routes:
                 named.setdefault(route_key(route), []).append(route)
-        there: Dict[RouteKey, KernelRoute] = {}
+        there: Dict[RouteKey, model.KernelRoute] = {}
         for netns, view in self._view.views.items():
             for one in view.routes:
                 if is_our_route(one):
@@ -315,7 +303,7 @@ class Finder:
             if key in there:
                 yield self._route(key, there[key], said)
 
-    def _route(self, key: RouteKey, there: KernelRoute, said: List[Route]) -> Route:
+    def _route(self, key: RouteKey, there: model.KernelRoute, said: List[model.Route]) -> model.Route:
         """As the kernel has it; the links of gateways only where a document says them."""
         netns, to, table, metric = key
         names = self._sheet.names(netns)
@@ -324,20 +312,22 @@ class Finder:
             dev = None
         devs = any(hop.dev for route in said for hop in route.nexthops)
         hops = tuple(
-            Nexthop(via, names.get(index or 0) if devs or via is None else None, weight)
+            model.Nexthop(via, names.get(index or 0) if devs or via is None else None, weight)
             for via, index, weight in there.nexthops
         )
-        plain = route_key(Route(netns, to))[3] == metric
-        return Route(netns, to, there.via, dev, None if plain else metric, table, _TYPES.get(there.type, ""), hops)
+        plain = route_key(model.Route(netns, to))[3] == metric
+        return model.Route(
+            netns, to, there.via, dev, None if plain else metric, table, _TYPES.get(there.type, ""), hops
+        )
 
-    def _ours(self, netns: Optional[str], name: str, kind: str) -> Optional[Link]:
+    def _ours(self, netns: Optional[str], name: str, kind: str) -> Optional[model.Link]:
         link = self._sheet.link(netns, name)
         return link if link is not None and link.kind == kind and self._sheet.is_ours(netns, link) else None
 
-    def _master(self, netns: Optional[str], link: Link) -> Optional[str]:
+    def _master(self, netns: Optional[str], link: model.Link) -> Optional[str]:
         return self._sheet.names(netns).get(link.master or 0)
 
-    def _addresses(self, netns: Optional[str], link: Link, said: Tuple[str, ...]) -> Tuple[str, ...]:
+    def _addresses(self, netns: Optional[str], link: model.Link, said: Tuple[str, ...]) -> Tuple[str, ...]:
         """Those that a document says, in its order, and what else is there for good."""
         entries = self._view.views[netns].addresses.get(link.index, ())
         there = {entry.address for entry in entries}

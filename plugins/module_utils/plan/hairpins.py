@@ -25,6 +25,9 @@ class _Ports(NamedTuple):
 def lead_elsewhere(topology: Topology, ours: Iterable[PublishedPort], theirs: Iterable[PublishedPort]) -> bool:
     """Whether the bridges of other documents matter: where one of its own ports may lead there, or somebody else's port
     to a guest here of whom nothing is known, so that it matters who is known there."""
+    ours, theirs = tuple(ours), tuple(theirs)
+    if not (ours or theirs):
+        return False
     ports = _ports(topology)
     asked = [*ours, *(theirs if ports.unknown else ())]
     return any((port.netns, port.to_address) not in ports.holders for port in asked)

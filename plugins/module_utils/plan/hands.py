@@ -17,11 +17,12 @@ of them comes first. Forwarding has a field of its own, and redirects follow it 
 
 from __future__ import annotations
 
-from typing import Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Union
+from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, Union
 
 from ..document.containers import cables
 from ..document.prefix import has_ipv6
 from ..model import Bridge, End, Interface, LinkKey, Topology
+from ..rows import NamedTuple
 from .owned import SysctlKey
 from .sheet import place
 

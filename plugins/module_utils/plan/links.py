@@ -9,16 +9,7 @@ from .. import sysctl
 from ..document.links import same_mtu
 from ..document.prefix import has_ipv6
 from ..model import CONTAINER, Bridge, End, Interface, Link, Namespace, Tap, Veth
-from .actions import (
-    BridgeAdd,
-    BridgeChange,
-    LinkChange,
-    LinkDelete,
-    NetnsAdd,
-    NetnsDelete,
-    SysctlSet,
-    VethAdd,
-)
+from . import actions as act
 from .addresses import plan_addresses, plan_foreign_addresses
 from .hands import ALL_LINKS, DISABLE_IPV6, NEW_LINKS
 from .owned import UNKNOWN, Change, owner_of
@@ -38,8 +29,8 @@ def plan_namespaces(sheet: Sheet, wanted: Iterable[Namespace]) -> None:
         view = sheet.namespace(name)
         if view is None:
             line = sheet.line(f"namespace {name}: create")
-            sheet.do(MAKE_NAMESPACES, line, NetnsAdd(name), NetnsDelete(name))
-            sheet.do(LINK, line, LinkChange(name, "lo", up=True, alias=sheet.owned.mark))
+            sheet.do(MAKE_NAMESPACES, line, act.NetnsAdd(name), act.NetnsDelete(name))
+            sheet.do(LINK, line, act.LinkChange(name, "lo", up=True, alias=sheet.owned.mark))
             sheet.after.namespaces[name] = UNKNOWN
             continue
         lo = view.links.get("lo")
@@ -54,8 +45,8 @@ def plan_namespaces(sheet: Sheet, wanted: Iterable[Namespace]) -> None:
         sheet.after.namespaces[name] = view.inode
         if lo is not None and not (lo.up and lo.alias == sheet.owned.mark):
             line = sheet.line(f"{name}: lo: up")
-            undo = LinkChange(name, "lo", up=lo.up, alias=lo.alias)
-            sheet.do(LINK, line, LinkChange(name, "lo", up=True, alias=sheet.owned.mark), undo)
+            undo = act.LinkChange(name, "lo", up=lo.up, alias=lo.alias)
+            sheet.do(LINK, line, act.LinkChange(name, "lo", up=True, alias=sheet.owned.mark), undo)
 
 
 def plan_bridges(sheet: Sheet, wanted: Iterable[Bridge]) -> None:
@@ -78,19 +69,19 @@ def _make_bridge(sheet: Sheet, bridge: Bridge) -> None:
     netns, name = bridge.netns, bridge.name
     line = sheet.line(f"{place(netns)}: bridge {name}: create")
     mac = bridge.mac or sheet.stable_mac(netns, name)
-    add = BridgeAdd(netns, name, mac, bridge.stp, bridge.vlan_filtering)
-    sheet.do(MAKE_LINKS, line, add, LinkDelete(netns, name))
+    add = act.BridgeAdd(netns, name, mac, bridge.stp, bridge.vlan_filtering)
+    sheet.do(MAKE_LINKS, line, add, act.LinkDelete(netns, name))
     narrow = (netns, name) in sheet.narrow
     # Its ports take IPv6 from it: those that are born on it, and those that join it.
     for stage in (BEFORE_UP, ADDRESS) if narrow and bridge.mtu is not None and bridge.mtu >= IPV6_MTU else ():
-        sheet.do(stage, line, LinkChange(netns, name, mtu=bridge.mtu))
+        sheet.do(stage, line, act.LinkChange(netns, name, mtu=bridge.mtu))
         refuse_advertisements(sheet, netns, name, line, stage=stage)
     if not narrow:
         refuse_advertisements(sheet, netns, name, line)
     if _needs_ipv6_allowed(sheet, bridge):
-        sheet.do(BEFORE_UP, line, SysctlSet(netns, no_ipv6(bridge), "0"))
+        sheet.do(BEFORE_UP, line, act.SysctlSet(netns, no_ipv6(bridge), "0"))
     # The MTU comes behind the ports: each port that joins pulls a bridge's MTU down to its own (hazard 21).
-    sheet.do(LINK, line, LinkChange(netns, name, up=bridge.up, mtu=bridge.mtu, alias=sheet.owned.mark))
+    sheet.do(LINK, line, act.LinkChange(netns, name, up=bridge.up, mtu=bridge.mtu, alias=sheet.owned.mark))
     sheet.after.links[(netns, name)] = UNKNOWN
 
 
@@ -101,18 +92,20 @@ def refuse_advertisements(
     if sheet.view.views[None].forwarding_ipv6 is None:  # a kernel without IPv6
         return
     path = sysctl.accept_ra(name)
-    sheet.do(stage, line, SysctlSet(netns, path, sheet.word(netns, path) or (HEED if heed else "0")))
+    sheet.do(stage, line, act.SysctlSet(netns, path, sheet.word(netns, path) or (HEED if heed else "0")))
 
 
 def _mend_bridge_options(sheet: Sheet, bridge: Bridge, have: Link) -> None:
     netns, name = bridge.netns, bridge.name
     if bridge.stp != have.stp:
         line = sheet.line(f"{place(netns)}: bridge {name}: stp {'on' if bridge.stp else 'off'}")
-        sheet.do(LINK, line, BridgeChange(netns, name, bridge.stp, None), BridgeChange(netns, name, have.stp, None))
+        sheet.do(
+            LINK, line, act.BridgeChange(netns, name, bridge.stp, None), act.BridgeChange(netns, name, have.stp, None)
+        )
     if bridge.vlan_filtering != bool(have.vlan_filtering):
         line = sheet.line(f"{place(netns)}: bridge {name}: vlan_filtering {'on' if bridge.vlan_filtering else 'off'}")
-        undo = BridgeChange(netns, name, None, have.vlan_filtering)
-        sheet.do(LINK, line, BridgeChange(netns, name, None, bridge.vlan_filtering), undo)
+        undo = act.BridgeChange(netns, name, None, have.vlan_filtering)
+        sheet.do(LINK, line, act.BridgeChange(netns, name, None, bridge.vlan_filtering), undo)
 
 
 def plan_veths(sheet: Sheet, wanted: Iterable[Veth]) -> None:
@@ -153,15 +146,15 @@ def describe(veth: Veth) -> str:
 def _make_veth(sheet: Sheet, veth: Veth, a: End, b: End) -> None:
     line = sheet.line(_words_of_making(veth))
     macs = [end.mac or sheet.stable_mac(end.netns, end.name) for end in (a, b)]
-    add = VethAdd(a.netns, a.name, macs[0], a.mtu, a.bridge, b.netns, b.name, macs[1], b.mtu)
-    sheet.do(MAKE_LINKS, line, add, LinkDelete(a.netns, a.name))
+    add = act.VethAdd(a.netns, a.name, macs[0], a.mtu, a.bridge, b.netns, b.name, macs[1], b.mtu)
+    sheet.do(MAKE_LINKS, line, add, act.LinkDelete(a.netns, a.name))
     mark = sheet.owned.mark
     for end, bridge in ((a, None), (b, b.bridge)):
         if not end.bridge and (end.mtu or VETH_MTU) >= IPV6_MTU:
             refuse_advertisements(sheet, end.netns, end.name, line, _takes_advertisements(end))
         if _needs_ipv6_allowed(sheet, end):
-            sheet.do(BEFORE_UP, line, SysctlSet(end.netns, no_ipv6(end), "0"))
-        join(sheet, line, LinkChange(end.netns, end.name, up=end.up, bridge=bridge, alias=mark), end)
+            sheet.do(BEFORE_UP, line, act.SysctlSet(end.netns, no_ipv6(end), "0"))
+        join(sheet, line, act.LinkChange(end.netns, end.name, up=end.up, bridge=bridge, alias=mark), end)
         sheet.after.links[(end.netns, end.name)] = UNKNOWN
 
 
@@ -198,7 +191,7 @@ def _allow_ipv6(sheet: Sheet, end: Union[Bridge, End]) -> None:
     path = no_ipv6(end)
     if sheet.view.views[end.netns].sysctls.get(path) == "1":
         line = sheet.line(f"{place(end.netns)}: {end.name}: disable_ipv6 1 -> 0")
-        sheet.do(BEFORE_UP, line, SysctlSet(end.netns, path, "0"), SysctlSet(end.netns, path, "1"))
+        sheet.do(BEFORE_UP, line, act.SysctlSet(end.netns, path, "0"), act.SysctlSet(end.netns, path, "1"))
 
 
 def _way_out(have: Link, netns: Optional[str], kind: str) -> str:
@@ -242,7 +235,7 @@ def mend(sheet: Sheet, want: Union[End, Tap], have: Link, hears_routers: bool = 
     """Bring one of our links into agreement. ``hears_routers``: it does as its uplink did."""
     netns, name = want.netns, want.name
     words: List[str] = []
-    change = undo = LinkChange(netns, name)
+    change = undo = act.LinkChange(netns, name)
     if want.up != have.up:
         words.append("up" if want.up else "down")
         change, undo = change._replace(up=want.up), undo._replace(up=have.up)
@@ -274,7 +267,9 @@ def mend(sheet: Sheet, want: Union[End, Tap], have: Link, hears_routers: bool = 
     path = sysctl.accept_ra(name)
     if sheet.word(netns, path) is None:
         line = sheet.line(f"{place(netns)}: {name}: accept_ra {have.accept_ra} -> {heeded}")
-        sheet.do(BEFORE_UP, line, SysctlSet(netns, path, str(heeded)), SysctlSet(netns, path, str(have.accept_ra)))
+        sheet.do(
+            BEFORE_UP, line, act.SysctlSet(netns, path, str(heeded)), act.SysctlSet(netns, path, str(have.accept_ra))
+        )
 
 
 def _master_name(sheet: Sheet, netns: Optional[str], link: Link) -> str:
@@ -340,7 +335,7 @@ def _dress_new_loopback(sheet: Sheet, interface: Interface) -> None:
     netns = interface.netns
     if interface.mtu is not None or interface.up is not None:
         line = sheet.line(f"{place(netns)}: lo: as the document has it")
-        sheet.do(LINK, line, LinkChange(netns, "lo", up=interface.up, mtu=interface.mtu))
+        sheet.do(LINK, line, act.LinkChange(netns, "lo", up=interface.up, mtu=interface.mtu))
     plan_addresses(sheet, netns, "lo", interface.addresses, None)
     for address in interface.addresses:
         sheet.after.addresses[(netns, "lo", address)] = None
@@ -349,7 +344,7 @@ def _dress_new_loopback(sheet: Sheet, interface: Interface) -> None:
 def _set_foreign(sheet: Sheet, have: Link, netns: Optional[str], field: str, now: Any, want: Any) -> None:
     name = have.name
     line = sheet.line(f"{place(netns)}: {name}: {field} {_word(now)} -> {_word(want)}")
-    blank = LinkChange(netns, name)
+    blank = act.LinkChange(netns, name)
     again = port_again(netns, have) if field == "bridge" else []
     sheet.do(LINK, line, blank._replace(**{field: want}), blank._replace(**{field: now}), *again)
     if field == "up" and not want:

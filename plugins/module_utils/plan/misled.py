@@ -4,13 +4,13 @@ interface by which nothing is let on. Pure."""
 
 from __future__ import annotations
 
-from typing import Dict, List, Mapping, Optional, Sequence, Set, Union
+from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
+from ..document.prefix import known_prefix
 from ..firewall.want import within
 from ..model import Address, Bridge, End, HostView, NamespaceView, Topology
 from ..rtnetlink.neighbours import Neighbour
 from ..visible import visible
-from .policy import networks_of
 from .sheet import place
 from .ways import LOOPBACK
 
@@ -68,6 +68,14 @@ def kept_warnings(topology: Topology, view: HostView) -> List[str]:
         for network in networks_of(topology, netns)
         if within(entry.address.partition("/")[0], network)
     ]
+
+
+def networks_of(topology: Topology, netns: Optional[str]) -> Tuple[str, ...]:
+    """The networks of the addresses that a document gives to links of its own in a namespace; not those of a LAN."""
+    links: List[Union[Bridge, End]] = [bridge for bridge in topology.bridges if bridge.uplink is None]
+    links += [end for veth in topology.veths for end in veth]
+    held = [text for link in links if link.netns == netns for text in link.addresses]
+    return tuple(dict.fromkeys(known_prefix(text).network for text in held))
 
 
 def _on_loopback(room: NamespaceView) -> Sequence[Address]:

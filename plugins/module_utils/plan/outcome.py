@@ -12,16 +12,7 @@ from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Set,
 from .. import sysctl
 from ..document.prefix import WIDTH, is_link_local, known_ip, known_prefix
 from ..model import TABLE_MAIN, Address, Baggage, HostView, KernelRoute, Link, LinkKey, NamespaceView
-from ..rtnetlink.constants import (
-    IFA_F_DEPRECATED,
-    IFA_F_GIVEN,
-    IFA_F_PERMANENT,
-    IFA_F_SECONDARY,
-    RT_SCOPE_LINK,
-    RT_SCOPE_UNIVERSE,
-    RTN_UNICAST,
-    RTPROT_KERNEL,
-)
+from ..rtnetlink import constants as nl
 from ..uplink_record import ADDRESS, ROUTE, mark_on, marks_among, notes_of
 from . import actions as act
 from .actions import Step
@@ -65,7 +56,7 @@ class _Room:
         self._lowest = min((link.index for link in view.links.values()), default=0)
 
     def finished(self) -> NamespaceView:
-        kept = [r for r in self.routes if r.protocol != RTPROT_KERNEL or r.dev not in self.touched]
+        kept = [r for r in self.routes if r.protocol != nl.RTPROT_KERNEL or r.dev not in self.touched]
         connected = [r for link in self.links.values() if link.index in self.touched for r in self._connected(link)]
         return self._view._replace(
             links=self.links,
@@ -133,9 +124,9 @@ class _Room:
         """The routes that the kernel makes of a link's addresses."""
         for address in self.addresses.get(link.index, ()) if link.up else ():
             own = known_prefix(address.address)
-            if own.length < WIDTH[own.family] and address.scope != RT_SCOPE_LINK:
+            if own.length < WIDTH[own.family] and address.scope != nl.RT_SCOPE_LINK:
                 metric = _KERNEL_METRIC[own.family]
-                yield KernelRoute(own.network, None, link.index, metric, TABLE_MAIN, RTN_UNICAST, RTPROT_KERNEL)
+                yield KernelRoute(own.network, None, link.index, metric, TABLE_MAIN, nl.RTN_UNICAST, nl.RTPROT_KERNEL)
 
 
 class _Draft:
@@ -239,8 +230,8 @@ def _address_add(draft: _Draft, action: act.AddressAdd) -> None:
     held = room.held(action.link)
     if all(address.address != action.address for address in held):
         beside = own.family == 4 and any(known_prefix(address.address).network == own.network for address in held)
-        flags = IFA_F_PERMANENT | (IFA_F_SECONDARY if beside else 0)
-        scope = RT_SCOPE_LINK if is_link_local(own.family, own.number) else RT_SCOPE_UNIVERSE
+        flags = nl.IFA_F_PERMANENT | (nl.IFA_F_SECONDARY if beside else 0)
+        scope = nl.RT_SCOPE_LINK if is_link_local(own.family, own.number) else nl.RT_SCOPE_UNIVERSE
         room.hold(action.link, _listed(held, Address(0, action.address, scope, flags)))
 
 
@@ -248,7 +239,7 @@ def _listed(held: Sequence[Address], new: Address) -> List[Address]:
     """In the kernel's order: primary IPv4 addresses, secondary ones, and IPv6 ones, of which the newest comes first."""
     ipv4 = [address for address in held if ":" not in address.address]
     if ":" not in new.address:
-        ipv4.insert(sum(address.flags & IFA_F_SECONDARY <= new.flags & IFA_F_SECONDARY for address in ipv4), new)
+        ipv4.insert(sum(address.flags & nl.IFA_F_SECONDARY <= new.flags & nl.IFA_F_SECONDARY for address in ipv4), new)
         return [*ipv4, *(address for address in held if ":" in address.address)]
     return [*ipv4, new, *(address for address in held if ":" in address.address)]
 
@@ -256,7 +247,7 @@ def _listed(held: Sequence[Address], new: Address) -> List[Address]:
 def _address_renew(draft: _Draft, action: act.AddressRenew) -> None:
     room = draft.room(action.netns)
     lasting = action.lifetimes == act.AddressRenew._field_defaults["lifetimes"]
-    set_, cleared = (IFA_F_PERMANENT, IFA_F_DEPRECATED | IFA_F_GIVEN) if lasting else (0, IFA_F_PERMANENT)
+    set_, cleared = (nl.IFA_F_PERMANENT, nl.IFA_F_DEPRECATED | nl.IFA_F_GIVEN) if lasting else (0, nl.IFA_F_PERMANENT)
     for address in room.held(action.link):
         if address.address == action.address:
             renewed = address._replace(flags=address.flags & ~cleared | set_ | action.flags, lifetimes=None)
@@ -277,7 +268,7 @@ def _route_add(draft: _Draft, action: act.RouteAdd) -> None:
     room.routes.append(
         KernelRoute(
             action.to, action.via, dev, action.metric, action.table, action.type, action.protocol, hops,
-            action.prefsrc, action.scope or RT_SCOPE_UNIVERSE,
+            action.prefsrc, action.scope or nl.RT_SCOPE_UNIVERSE,
         )
     )  # fmt: skip
 
@@ -329,11 +320,11 @@ def _uplink_return(draft: _Draft, action: act.UplinkReturn) -> None:
     room, name = draft.room(action.netns), action.link
     link, notes = room.links[name], notes_of(action.addresses)
     given = [note for note in notes if note.kind == ADDRESS]
-    ways = [note for note in notes if note.kind == ROUTE and note.protocol != RTPROT_KERNEL]
-    lasting = [Address(0, note.name, RT_SCOPE_UNIVERSE, 0 if note.ends else IFA_F_PERMANENT) for note in given]
+    ways = [note for note in notes if note.kind == ROUTE and note.protocol != nl.RTPROT_KERNEL]
+    lasting = [Address(0, note.name, nl.RT_SCOPE_UNIVERSE, 0 if note.ends else nl.IFA_F_PERMANENT) for note in given]
     room.hold(name, [*room.held(name), *lasting])
     room.routes += [
-        KernelRoute(way.name, way.via, link.index, way.metric, way.table, RTN_UNICAST, way.protocol) for way in ways
+        KernelRoute(way.name, way.via, link.index, way.metric, way.table, nl.RTN_UNICAST, way.protocol) for way in ways
     ]
     mine = room.baggage.get(name, _NOTHING)
     room.baggage[name] = together(mine, baggage_in(action.addresses))
@@ -350,13 +341,13 @@ def _move(room: _Room, source: str, target: str, stay: Set[str], doomed: Set[Tup
     """What one link holds goes to another, but for addresses that ``stay`` and routes that go altogether."""
     first, second = room.links[source].index, room.links[target].index
     held = room.held(source)
-    moving = [a for a in held if a.address not in stay and a.scope != RT_SCOPE_LINK]
+    moving = [a for a in held if a.address not in stay and a.scope != nl.RT_SCOPE_LINK]
     there = {address.address for address in moving}
     room.hold(target, [*(a for a in room.held(target) if a.address not in there), *moving])
     room.hold(source, [address for address in held if address not in moving])
     routes = [r for r in room.routes if r.dev != first or (r.to, r.table, r.metric) not in doomed]
     room.routes = [
-        route._replace(dev=second) if route.dev == first and route.protocol != RTPROT_KERNEL else route
+        route._replace(dev=second) if route.dev == first and route.protocol != nl.RTPROT_KERNEL else route
         for route in routes
     ]
     mine, its = room.baggage.get(source, _NOTHING), room.baggage.get(target, _NOTHING)

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
 
 from ..document.links import Placed, PrefixTable
 from ..document.prefix import Prefix, is_link_local, is_loopback, is_multicast
 from ..document.rules import makes_no_subnet
+from ..rows import NamedTuple
 
 # A route this short stands for everything: the default, its two halves (0.0.0.0/1), all that is assigned (2000::/3).
 _LENGTH_OF_EVERYTHING = {4: 1, 6: 3}

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Container, Dict, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Container, Dict, Mapping, Optional, Tuple
 
 from ..document.identity import RouteKey
 from ..model import Life, LinkKey
+from ..rows import NamedTuple
 from ..uplink_record import Record, record_of
 
 AddressKey = Tuple[Optional[str], str, str]  # namespace, link, address

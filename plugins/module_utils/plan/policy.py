@@ -7,24 +7,19 @@ one that leads to a table may find nothing there.
 
 from __future__ import annotations
 
-from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..document.prefix import known_prefix
 from ..document.routes import DEFAULTS
 from ..firewall.want import overlap, within
-from ..model import TABLE_MAIN, Bridge, End, HostView, KernelRoute, NamespaceView, PolicyRule, Topology
-from ..rtnetlink.constants import (
-    FR_ACT_BLACKHOLE,
-    FR_ACT_PROHIBIT,
-    FR_ACT_TO_TBL,
-    FR_ACT_UNREACHABLE,
-    RT_TABLE_LOCAL,
-)
+from ..model import TABLE_MAIN, HostView, KernelRoute, NamespaceView, PolicyRule, Topology
+from ..rtnetlink import constants as nl
 from ..visible import visible
+from .misled import networks_of
 from .sheet import place
 
-_TAKEN = {FR_ACT_BLACKHOLE: "blackhole", FR_ACT_UNREACHABLE: "unreachable", FR_ACT_PROHIBIT: "prohibit"}
-_KERNELS = {RT_TABLE_LOCAL: "local", TABLE_MAIN: "main"}
+_TAKEN = {nl.FR_ACT_BLACKHOLE: "blackhole", nl.FR_ACT_UNREACHABLE: "unreachable", nl.FR_ACT_PROHIBIT: "prohibit"}
+_KERNELS = {nl.RT_TABLE_LOCAL: "local", TABLE_MAIN: "main"}
 _THROW = 9  # RTN_THROW, linux/rtnetlink.h: look on in the next table
 _SHOWN = 3  # of what one rule takes; the rest is counted
 
@@ -60,7 +55,7 @@ def _in_room(topology: Topology, room: NamespaceView, rules: Sequence[PolicyRule
             yield (
                 f"{where}: no policy rule leads {name} packets to the table {called}: the document's addresses and"
                 f" routes there aren't asked; make it again (ip -{family} rule add"
-                f" priority {'0' if table == RT_TABLE_LOCAL else '32766'} table {called})"
+                f" priority {'0' if table == nl.RT_TABLE_LOCAL else '32766'} table {called})"
             )
             return
     own = {route.table for route in topology.routes if route.netns == room.netns}
@@ -70,7 +65,7 @@ def _in_room(topology: Topology, room: NamespaceView, rules: Sequence[PolicyRule
     for rule in sorted(mine, key=lambda one: one.priority):
         if _leads_all(rule, TABLE_MAIN):
             return
-        if rule.action == FR_ACT_TO_TBL and rule.table == TABLE_MAIN and rule.suppressed is not None:
+        if rule.action == nl.FR_ACT_TO_TBL and rule.table == TABLE_MAIN and rule.suppressed is not None:
             trust = trust._replace(networks=())  # what main has of these comes first
         taken = [] if rule.table in own else _taken(rule, trust, tables.get(rule.table, ()), family)
         if taken:
@@ -85,14 +80,6 @@ def _in_room(topology: Topology, room: NamespaceView, rules: Sequence[PolicyRule
 def _leads_all(rule: PolicyRule, table: int) -> bool:
     """Whether this rule has every packet looked for in that table, as the kernel's own does."""
     return rule == PolicyRule(rule.family, rule.priority, table=table)
-
-
-def networks_of(topology: Topology, netns: Optional[str]) -> Tuple[str, ...]:
-    """The networks of the addresses that a document gives to links of its own in a namespace; not those of a LAN."""
-    links: List[Union[Bridge, End]] = [bridge for bridge in topology.bridges if bridge.uplink is None]
-    links += [end for veth in topology.veths for end in veth]
-    held = [text for link in links if link.netns == netns for text in link.addresses]
-    return tuple(dict.fromkeys(known_prefix(text).network for text in held))
 
 
 def _trust(topology: Topology, netns: Optional[str], family: int) -> _Trust:
@@ -120,7 +107,7 @@ def _taken(rule: PolicyRule, trust: _Trust, routes: Iterable[KernelRoute], famil
         return []
     if rule.action in _TAKEN:
         return _named(rule, trust, {rule.destination})
-    if rule.action != FR_ACT_TO_TBL or rule.table in _KERNELS:
+    if rule.action != nl.FR_ACT_TO_TBL or rule.table in _KERNELS:
         return []
     ways = {route.to for route in routes if (":" in route.to) == (family == 6) and not _is_passed_over(rule, route)}
     if rule.destination is not None:

@@ -11,7 +11,7 @@ from ..document.links import BRIDGE, FOREIGN, Key, Placed, WantedLink, place, pl
 from ..document.prefix import is_link_local, known_ip, known_prefix
 from ..document.rules import IPV6_LEAST_MTU
 from ..model import CONTAINER, Bridge, HostView, Link, NamespaceView, Topology
-from ..rtnetlink.constants import IFA_F_PERMANENT, ROUTE_PROTOCOL, RT_SCOPE_LINK, RTN_UNICAST, RTPROT_KERNEL
+from ..rtnetlink import constants as nl
 from ..suggestion import suggestion
 from .claims import claimed_links
 from .hands import DISABLE_IPV6, words_of
@@ -137,8 +137,8 @@ def _without_ipv6(topology: Topology, host: HostView) -> Iterator[str]:
         for name, link in view.links.items():
             if which not in (name, "all") or name == "lo" or (netns, name) in made:
                 continue
-            there = [entry for entry in view.addresses.get(link.index, ()) if entry.flags & IFA_F_PERMANENT]
-            lost = [entry.address for entry in there if ":" in entry.address and entry.scope != RT_SCOPE_LINK]
+            there = [entry for entry in view.addresses.get(link.index, ()) if entry.flags & nl.IFA_F_PERMANENT]
+            lost = [entry.address for entry in there if ":" in entry.address and entry.scope != nl.RT_SCOPE_LINK]
             if lost:
                 yield f"sysctl {path}: {value} takes IPv6 from {name}, which loses {', '.join(lost)} for good"
 
@@ -332,10 +332,10 @@ def _foreign_routes(scene: _Scene, view: NamespaceView, with_ours: bool = False)
     return [
         ForeignRoute(known_prefix(route.to), route.via, names.get(route.dev or 0))
         for route in view.routes
-        if route.type == RTN_UNICAST
-        and (with_ours or route.protocol != ROUTE_PROTOCOL)
+        if route.type == nl.RTN_UNICAST
+        and (with_ours or route.protocol != nl.ROUTE_PROTOCOL)
         and route.dev not in ours
-        and not (route.dev in told and route.protocol == RTPROT_KERNEL)
+        and not (route.dev in told and route.protocol == nl.RTPROT_KERNEL)
     ]
 
 

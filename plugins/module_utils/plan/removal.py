@@ -9,7 +9,7 @@ from ..firewall import Tables, written_again
 from ..model import Link, LinkKey, NamespaceView
 from ..netns import Process
 from ..rtnetlink.constants import RTN_BLACKHOLE, RTN_PROHIBIT, RTN_UNREACHABLE, RTPROT_KERNEL
-from .actions import Action, AddressAdd, LinkChange, NetnsAdd, NetnsDelete, SysctlSet, TableSet
+from . import actions as act
 from .owned import UPLINK, SettingKey
 from .redirects import ACCEPT_REDIRECTS
 from .settings import current
@@ -78,7 +78,7 @@ def take_namespaces(
         ours = [link.name for link in namespace.links.values() if link.name != "lo" and sheet.is_ours(name, link)]
         take_links(sheet, [(name, link) for link in ours if (name, link) not in sheet.gone])
         line = sheet.line(f"namespace {name}: remove")
-        sheet.do(TAKE_NAMESPACES, line, NetnsDelete(name), *_remake(sheet, name, namespace, tables.get(name)))
+        sheet.do(TAKE_NAMESPACES, line, act.NetnsDelete(name), *_remake(sheet, name, namespace, tables.get(name)))
         sheet.gone_namespaces.add(name)
         sheet.after.namespaces.pop(name, None)
         for part in sheet.after.keyed:
@@ -95,24 +95,24 @@ def _is_stranger(sheet: Sheet, netns: str, link: Link) -> bool:
     )
 
 
-def _remake(sheet: Sheet, name: str, namespace: NamespaceView, tables: Optional[Tables]) -> List[Action]:
+def _remake(sheet: Sheet, name: str, namespace: NamespaceView, tables: Optional[Tables]) -> List[act.Action]:
     """A namespace as it was, but for its links, which their own inverses make.
 
     What protects stands before it forwards.
     """
-    actions: List[Action] = [NetnsAdd(name)]
+    actions: List[act.Action] = [act.NetnsAdd(name)]
     lo = namespace.links.get("lo")
     if lo is not None:
-        actions.append(LinkChange(name, "lo", up=lo.up, alias=lo.alias or None))
+        actions.append(act.LinkChange(name, "lo", up=lo.up, alias=lo.alias or None))
         for address in namespace.addresses.get(lo.index, ()):
             if address.address not in ("127.0.0.1/8", "::1/128"):
-                actions.append(AddressAdd(name, "lo", address.address))
+                actions.append(act.AddressAdd(name, "lo", address.address))
     if tables is not None:
-        actions += [TableSet(name, *again) for again in written_again(tables)]
+        actions += [act.TableSet(name, *again) for again in written_again(tables)]
     for path in ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding", *namespace.sysctls):
         value = current(namespace, path)
         if value not in (None, "0") or (value == "0" and path == ACCEPT_REDIRECTS):  # the others begin with 0
-            actions.append(SysctlSet(name, path, str(value)))
+            actions.append(act.SysctlSet(name, path, str(value)))
     return actions + [
         sheet.remake_route(name, route)
         for route in namespace.routes
@@ -133,7 +133,7 @@ def take_interface_settings(sheet: Sheet, unwanted: Iterable[SettingKey]) -> Non
         if not change.explains(now):
             continue
         line = sheet.line(f"{place(netns)}: {name}: {field} {now} -> {change.before}")
-        blank = LinkChange(netns, name)
+        blank = act.LinkChange(netns, name)
         back = blank._replace(**{field: _value(field, change.before)})
         sheet.do(LINK, line, back, blank._replace(**{field: _value(field, now)}))
 

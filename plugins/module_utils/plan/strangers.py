@@ -9,22 +9,10 @@ from __future__ import annotations
 
 from typing import Dict, Iterable, Iterator, List, Optional, Set, Tuple, Union
 
+from .. import model
 from ..document.containers import cables
 from ..document.routes import DEFAULTS
-from ..model import (
-    CONTAINER,
-    TABLE_MAIN,
-    Address,
-    Bridge,
-    End,
-    Interface,
-    KernelRoute,
-    Link,
-    LinkKey,
-    NamespaceView,
-    Topology,
-)
-from ..rtnetlink.constants import IFA_F_PERMANENT, RT_SCOPE_LINK, RTPROT_KERNEL, RTPROT_RA, RTPROT_REDIRECT
+from ..rtnetlink import constants as nl
 from ..visible import visible
 from .actions import AddressAdd, AddressDelete
 from .owned import UPLINK, owner_of
@@ -32,15 +20,15 @@ from .sheet import Sheet, by_device, devices, is_our_route, kind_words, place
 
 _SHOWN = 5  # of each kind; the rest is counted
 _LOOPBACK = ("127.0.0.1/8", "::1/128")
-_BY_ITSELF = (RTPROT_KERNEL, RTPROT_RA, RTPROT_REDIRECT)  # the kernel made these routes, and makes them again
+_BY_ITSELF = (nl.RTPROT_KERNEL, nl.RTPROT_RA, nl.RTPROT_REDIRECT)  # the kernel made these routes, and makes them again
 
 
 class _Room:
     """What hangs on each link of a namespace, by the link's index."""
 
-    def __init__(self, view: NamespaceView) -> None:
-        self.ports: Dict[int, List[Link]] = {}
-        self.above: Dict[int, List[Link]] = {}  # VLANs, macvlans and the like
+    def __init__(self, view: model.NamespaceView) -> None:
+        self.ports: Dict[int, List[model.Link]] = {}
+        self.above: Dict[int, List[model.Link]] = {}  # VLANs, macvlans and the like
         self.beyond = by_device(view.beyond)
         for link in view.links.values():
             if link.master is not None:
@@ -56,10 +44,10 @@ class Hangers:
     to be there: a port that it moves to another bridge isn't cut off.
     """
 
-    def __init__(self, sheet: Sheet, previous: Topology, remembered: bool, wanted: Topology) -> None:
+    def __init__(self, sheet: Sheet, previous: model.Topology, remembered: bool, wanted: model.Topology) -> None:
         self._sheet = sheet
         self._moved = {(one.netns, one.name) for one in wanted.interfaces if one.bridge is not None}
-        self._given: Dict[LinkKey, Set[str]] = {}
+        self._given: Dict[model.LinkKey, Set[str]] = {}
         self._rooms: Dict[Optional[str], _Room] = {}
         ends = [end for veth in cables(previous) for end in veth]
         # What was moved to a bridge goes back, and what somebody gets by lease is got anew.
@@ -69,9 +57,9 @@ class Hangers:
         if remembered:
             self._remember(previous, ends)
 
-    def _remember(self, document: Topology, ends: List[End]) -> None:
+    def _remember(self, document: model.Topology, ends: List[model.End]) -> None:
         """Note which addresses are the document's."""
-        values: List[Union[Bridge, End, Interface]] = [*document.bridges, *ends, *document.interfaces]
+        values: List[Union[model.Bridge, model.End, model.Interface]] = [*document.bridges, *ends, *document.interfaces]
         for value in values:
             self._given.setdefault((value.netns, value.name), set()).update(value.addresses)
         for namespace in document.namespaces:
@@ -108,9 +96,9 @@ class Hangers:
                 told = _listed(map(_words, routes))
                 yield f"{what} can't {words}: routes that aren't ours lead through it: {told}; delete them first"
 
-    def _bare(self) -> List[LinkKey]:
+    def _bare(self) -> List[model.LinkKey]:
         """The links that are left without an IPv4 address."""
-        left: Dict[LinkKey, Set[str]] = {}
+        left: Dict[model.LinkKey, Set[str]] = {}
         actions = [step.action for step in self._sheet.steps]
         if not any(isinstance(action, AddressDelete) for action in actions):
             return []
@@ -127,7 +115,7 @@ class Hangers:
         for netns, leaving in self._leaving().items():
             view = self._sheet.view.views[netns]
             gone = {view.links[name].index for where, name in self._sheet.gone if where == netns and name in view.links}
-            told: Dict[str, List[KernelRoute]] = {}
+            told: Dict[str, List[model.KernelRoute]] = {}
             for route in (*view.routes, *view.beyond):
                 if route.prefsrc in leaving and not devices(route) & gone and self._is_foreign(netns, route):
                     told.setdefault(route.prefsrc or "", []).append(route)
@@ -159,25 +147,25 @@ class Hangers:
     def _held(self, netns: Optional[str], name: str) -> List[str]:
         view = self._sheet.view.views[netns]
         there = view.addresses.get(view.links[name].index, ()) if name in view.links else ()
-        return [_ip(entry.address) for entry in there if entry.scope != RT_SCOPE_LINK]
+        return [_ip(entry.address) for entry in there if entry.scope != nl.RT_SCOPE_LINK]
 
     def _ipv4(self, netns: Optional[str], name: str) -> Set[str]:
         link = self._sheet.link(netns, name)
         there = self._sheet.view.views[netns].addresses.get(link.index, ()) if link is not None else ()
         return {entry.address for entry in there if ":" not in entry.address}
 
-    def _through(self, view: NamespaceView, link: Link) -> List[KernelRoute]:
+    def _through(self, view: model.NamespaceView, link: model.Link) -> List[model.KernelRoute]:
         """The routes of others that lead through a link."""
         every = (*self._sheet.through(view.netns, link), *self._room(view).beyond.get(link.index, ()))
         return [route for route in every if self._is_foreign(view.netns, route)]
 
-    def _of_link(self, view: NamespaceView, link: Link) -> Iterator[str]:
+    def _of_link(self, view: model.NamespaceView, link: model.Link) -> Iterator[str]:
         """A line for each kind of thing that hangs on a link which is to go."""
         for thing, hangers, deed in self._hanging(view, link):
             what = f"{kind_words(link.kind)} {link.name} ({place(view.netns)}) can't be removed"
             yield f"{what}: {thing}: {_listed(hangers)}; {deed}"
 
-    def _hanging(self, view: NamespaceView, link: Link) -> Iterator[Tuple[str, List[str], str]]:
+    def _hanging(self, view: model.NamespaceView, link: model.Link) -> Iterator[Tuple[str, List[str], str]]:
         """What hangs on the link, and what is to be done with it."""
         netns = view.netns
         room = self._room(view)
@@ -187,7 +175,7 @@ class Hangers:
         above = [self._called(one) for one in room.above.get(link.index, ()) if not self._goes_along(netns, one)]
         if above:
             yield "links that aren't ours are built on it", above, "delete them first"
-        if (netns, link.name) in self._sees_to_itself or (netns or "").startswith(CONTAINER):
+        if (netns, link.name) in self._sees_to_itself or (netns or "").startswith(model.CONTAINER):
             return  # what a container has on a cable of ours is its own
         routes = self._through(view, link)
         if routes:
@@ -196,7 +184,7 @@ class Hangers:
         if addresses:
             yield "addresses that aren't ours are on it", addresses, "take them from it first"
 
-    def _of_namespace(self, view: NamespaceView) -> Iterator[str]:
+    def _of_namespace(self, view: model.NamespaceView) -> Iterator[str]:
         what = f"namespace {view.netns} can't be removed"
         ways = {link.index for link in view.links.values() if link.name != "lo"}
         every = (*view.routes, *view.beyond)
@@ -208,28 +196,28 @@ class Hangers:
         if addresses:
             yield f"{what}: addresses that aren't ours are on its lo: {_listed(addresses)}; take them from it first"
 
-    def _room(self, view: NamespaceView) -> _Room:
+    def _room(self, view: model.NamespaceView) -> _Room:
         if view.netns not in self._rooms:
             self._rooms[view.netns] = _Room(view)
         return self._rooms[view.netns]
 
-    def _is_stranger_port(self, netns: Optional[str], port: Link) -> bool:
+    def _is_stranger_port(self, netns: Optional[str], port: model.Link) -> bool:
         """Whether it is somebody else's who plugged it in, and is cut off."""
         key = (netns, port.name)
         if self._goes_along(netns, port) or key in self._moved:
             return False
         return not any((*key, field) in self._sheet.owned.settings for field in ("bridge", UPLINK))
 
-    def _goes_along(self, netns: Optional[str], link: Link) -> bool:
+    def _goes_along(self, netns: Optional[str], link: model.Link) -> bool:
         return (netns, link.name) in self._sheet.gone or self._sheet.is_ours(netns, link)
 
-    def _is_foreign(self, netns: Optional[str], route: KernelRoute) -> bool:
+    def _is_foreign(self, netns: Optional[str], route: model.KernelRoute) -> bool:
         if is_our_route(route):
             mine = (netns, route.to, route.table, route.metric) in self._sheet.owned.routes
             return not mine and (netns is None or not self._sheet.is_our_namespace(netns))
         return route.protocol not in _BY_ITSELF
 
-    def _addresses(self, netns: Optional[str], link: Link, there: Iterable[Address]) -> List[str]:
+    def _addresses(self, netns: Optional[str], link: model.Link, there: Iterable[model.Address]) -> List[str]:
         """Those that stay until somebody takes them away. Where it isn't known what we gave, none."""
         given = self._given.get((netns, link.name))
         if given is None or not self._sheet.certain:
@@ -237,14 +225,14 @@ class Hangers:
         return [
             entry.address
             for entry in there
-            if entry.flags & IFA_F_PERMANENT
-            and entry.scope != RT_SCOPE_LINK
+            if entry.flags & nl.IFA_F_PERMANENT
+            and entry.scope != nl.RT_SCOPE_LINK
             and entry.address not in given
             and (netns, link.name, entry.address) not in self._sheet.owned.addresses
             and not (link.name == "lo" and entry.address in _LOOPBACK)
         ]
 
-    def _called(self, link: Link) -> str:
+    def _called(self, link: model.Link) -> str:
         owner = owner_of(link.alias)
         name = visible(link.name)
         return name if owner is None else f"{name} (of the document {owner!r})"
@@ -254,9 +242,9 @@ def _ip(address: str) -> str:
     return address.partition("/")[0]
 
 
-def _words(route: KernelRoute) -> str:
+def _words(route: model.KernelRoute) -> str:
     to = "default" if route.to in DEFAULTS else route.to
-    table = f" (table {route.table})" if route.table != TABLE_MAIN else ""
+    table = f" (table {route.table})" if route.table != model.TABLE_MAIN else ""
     return f"{to} via {route.via}{table}" if route.via else to + table
 
 

@@ -16,7 +16,7 @@ from ..firewall.want import within
 from ..model import CONTAINER, TABLE_MAIN, HostView, KernelRoute, NamespaceView, Route, Topology
 from ..rtnetlink.constants import RTN_UNICAST
 from ..rtnetlink.routes import TYPES, default_metric
-from .policy import networks_of
+from .misled import networks_of
 from .sheet import is_by_hand, place
 
 _WORDS = {**{number: name for name, number in TYPES.items()}, 9: "throw"}

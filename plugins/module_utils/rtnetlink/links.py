@@ -8,57 +8,8 @@ import struct
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from ..model import Link
+from . import constants as nl
 from .channel import BATCH, Channel
-from .constants import (
-    DEVCONF_ACCEPT_RA,
-    IF_READY,
-    IFF_NOARP,
-    IFF_RUNNING,
-    IFF_UP,
-    IFLA_ADDRESS,
-    IFLA_AF_SPEC,
-    IFLA_ALT_IFNAME,
-    IFLA_BR_STP_STATE,
-    IFLA_BR_VLAN_FILTERING,
-    IFLA_BRPORT_BCAST_FLOOD,
-    IFLA_BRPORT_ISOLATED,
-    IFLA_BRPORT_LEARNING,
-    IFLA_BRPORT_LOCKED,
-    IFLA_BRPORT_MCAST_FLOOD,
-    IFLA_BRPORT_MODE,
-    IFLA_BRPORT_PROXYARP,
-    IFLA_BRPORT_STATE,
-    IFLA_BRPORT_UNICAST_FLOOD,
-    IFLA_EXT_MASK,
-    IFLA_GROUP,
-    IFLA_IFALIAS,
-    IFLA_IFNAME,
-    IFLA_INET6_CONF,
-    IFLA_INET6_FLAGS,
-    IFLA_INFO_DATA,
-    IFLA_INFO_KIND,
-    IFLA_INFO_SLAVE_DATA,
-    IFLA_INFO_SLAVE_KIND,
-    IFLA_LINK,
-    IFLA_LINK_NETNSID,
-    IFLA_LINKINFO,
-    IFLA_MASTER,
-    IFLA_MTU,
-    IFLA_NET_NS_FD,
-    IFLA_PROP_LIST,
-    IFLA_TARGET_NETNSID,
-    IFLA_TUN_OWNER,
-    NLA_F_NESTED,
-    NLM_F_CREATE,
-    NLM_F_EXCL,
-    RTEXT_FILTER_SKIP_STATS,
-    RTM_DELLINK,
-    RTM_DELLINKPROP,
-    RTM_GETLINK,
-    RTM_NEWLINK,
-    RTM_NEWLINKPROP,
-    VETH_INFO_PEER,
-)
 from .shapes import Shapes
 from .wire import (
     Message,
@@ -75,54 +26,54 @@ _IFINFO = struct.Struct("=BxHiII")  # struct ifinfomsg: family, device type, ind
 _AF_INET6 = 10
 # What else a port of a bridge is: its name, its number, and what the kernel makes it on a new one.
 PORT_FLAGS = (
-    ("learning", IFLA_BRPORT_LEARNING, True),
-    ("flood", IFLA_BRPORT_UNICAST_FLOOD, True),
-    ("mcast_flood", IFLA_BRPORT_MCAST_FLOOD, True),
-    ("bcast_flood", IFLA_BRPORT_BCAST_FLOOD, True),
-    ("proxy_arp", IFLA_BRPORT_PROXYARP, False),
-    ("locked", IFLA_BRPORT_LOCKED, False),
+    ("learning", nl.IFLA_BRPORT_LEARNING, True),
+    ("flood", nl.IFLA_BRPORT_UNICAST_FLOOD, True),
+    ("mcast_flood", nl.IFLA_BRPORT_MCAST_FLOOD, True),
+    ("bcast_flood", nl.IFLA_BRPORT_BCAST_FLOOD, True),
+    ("proxy_arp", nl.IFLA_BRPORT_PROXYARP, False),
+    ("locked", nl.IFLA_BRPORT_LOCKED, False),
 )
 _SHAPES = Shapes(
     {
-        IFLA_IFNAME: "s",
-        IFLA_MTU: "I",
-        IFLA_ADDRESS: "s",
-        IFLA_LINKINFO: {
-            IFLA_INFO_KIND: "s",
-            IFLA_INFO_DATA: "s",
-            IFLA_INFO_SLAVE_KIND: "s",
+        nl.IFLA_IFNAME: "s",
+        nl.IFLA_MTU: "I",
+        nl.IFLA_ADDRESS: "s",
+        nl.IFLA_LINKINFO: {
+            nl.IFLA_INFO_KIND: "s",
+            nl.IFLA_INFO_DATA: "s",
+            nl.IFLA_INFO_SLAVE_KIND: "s",
             # Of a bridge's port.
-            IFLA_INFO_SLAVE_DATA: {
-                IFLA_BRPORT_ISOLATED: "s",
-                IFLA_BRPORT_MODE: "s",
-                IFLA_BRPORT_STATE: "s",
+            nl.IFLA_INFO_SLAVE_DATA: {
+                nl.IFLA_BRPORT_ISOLATED: "s",
+                nl.IFLA_BRPORT_MODE: "s",
+                nl.IFLA_BRPORT_STATE: "s",
                 **{number: "s" for _name, number, _usual in PORT_FLAGS},
             },
         },
-        IFLA_AF_SPEC: {_AF_INET6: {IFLA_INET6_FLAGS: "I", IFLA_INET6_CONF: "s"}},
-        IFLA_MASTER: "I",
-        IFLA_LINK: "I",
-        IFLA_LINK_NETNSID: "I",
-        IFLA_IFALIAS: "s",
-        IFLA_PROP_LIST | NLA_F_NESTED: "s",  # the only one of these that the kernel flags
-        IFLA_GROUP: "I",
+        nl.IFLA_AF_SPEC: {_AF_INET6: {nl.IFLA_INET6_FLAGS: "I", nl.IFLA_INET6_CONF: "s"}},
+        nl.IFLA_MASTER: "I",
+        nl.IFLA_LINK: "I",
+        nl.IFLA_LINK_NETNSID: "I",
+        nl.IFLA_IFALIAS: "s",
+        nl.IFLA_PROP_LIST | nl.NLA_F_NESTED: "s",  # the only one of these that the kernel flags
+        nl.IFLA_GROUP: "I",
     }
 )
 _PORTS = Shapes(
     {
-        IFLA_IFNAME: "s",
-        IFLA_MASTER: "I",
-        IFLA_LINKINFO: {IFLA_INFO_SLAVE_KIND: "s", IFLA_INFO_SLAVE_DATA: {IFLA_BRPORT_STATE: "s"}},
+        nl.IFLA_IFNAME: "s",
+        nl.IFLA_MASTER: "I",
+        nl.IFLA_LINKINFO: {nl.IFLA_INFO_SLAVE_KIND: "s", nl.IFLA_INFO_SLAVE_DATA: {nl.IFLA_BRPORT_STATE: "s"}},
     }
 )
 _USUAL = tuple(bytes([usual]) for _name, _number, usual in PORT_FLAGS)
 _BRIDGE = b"bridge\0"
-_ALL = _IFINFO.pack(0, 0, 0, 0, 0) + u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
+_ALL = _IFINFO.pack(0, 0, 0, 0, 0) + u32(nl.IFLA_EXT_MASK, nl.RTEXT_FILTER_SKIP_STATS)
 
 
 def read_links(channel: Channel) -> Dict[str, Link]:
     """Every link of the namespace by its name."""
-    return {link.name: link for link in channel.dump(RTM_GETLINK, _ALL, _parse)}
+    return {link.name: link for link in channel.dump(nl.RTM_GETLINK, _ALL, _parse)}
 
 
 def read_links_elsewhere(channel: Channel, places: Sequence[Tuple[int, int]]) -> List[Optional[Link]]:
@@ -133,7 +84,7 @@ def read_links_elsewhere(channel: Channel, places: Sequence[Tuple[int, int]]) ->
     found: List[Optional[Link]] = []
     for start in range(0, len(places), BATCH):
         messages = [
-            Message(RTM_GETLINK, 0, _IFINFO.pack(0, 0, index, 0, 0) + u32(IFLA_TARGET_NETNSID, number))
+            Message(nl.RTM_GETLINK, 0, _IFINFO.pack(0, 0, index, 0, 0) + u32(nl.IFLA_TARGET_NETNSID, number))
             for number, index in places[start : start + BATCH]
         ]
         for place in channel.ask(messages):
@@ -143,7 +94,7 @@ def read_links_elsewhere(channel: Channel, places: Sequence[Tuple[int, int]]) ->
 
 def read_port_states(channel: Channel) -> List[Tuple[str, int, int]]:
     """Each port of a bridge: its name, the bridge's index, and its state of linux/if_bridge.h, BR_STATE_DISABLED on."""
-    return [port for port in channel.dump(RTM_GETLINK, _ALL, _parse_port_state) if port is not None]
+    return [port for port in channel.dump(nl.RTM_GETLINK, _ALL, _parse_port_state) if port is not None]
 
 
 def _parse_port_state(buffer: bytearray, start: int, end: int) -> Optional[Tuple[str, int, int]]:
@@ -165,8 +116,8 @@ def _parse(buffer: bytearray, start: int, end: int) -> Link:
         index,
         _word(name),
         word,
-        flags & IFF_UP != 0,
-        flags & IFF_RUNNING != 0,
+        flags & nl.IFF_UP != 0,
+        flags & nl.IFF_RUNNING != 0,
         mtu,
         mac.hex(":") if mac else "",
         master,
@@ -174,15 +125,15 @@ def _parse(buffer: bytearray, start: int, end: int) -> Link:
         _parse_names(properties) if properties else (),
         peer,
         netnsid,
-        int(unpack_u32(inet6_conf, 4 * DEVCONF_ACCEPT_RA)[0]) if inet6_conf else None,
+        int(unpack_u32(inet6_conf, 4 * nl.DEVCONF_ACCEPT_RA)[0]) if inet6_conf else None,
         stp,
         vlan_filtering,
         owner,
         isolated == b"\1" if is_port else None,
         hairpin == b"\1" if is_port else None,
         group or 0,
-        inet6_flags is not None and inet6_flags & IF_READY != 0,
-        flags & IFF_NOARP != 0,
+        inet6_flags is not None and inet6_flags & nl.IF_READY != 0,
+        flags & nl.IFF_NOARP != 0,
         state[0] if is_port and state else None,
         () if of_port == _USUAL else _odd(of_port),
     )
@@ -213,11 +164,11 @@ def _parse_kind(
     buffer = bytearray(data or b"") if name in ("bridge", "tun") else bytearray()
     for option, begin, _stop in attributes(buffer, 0, len(buffer)):
         if name == "tun":
-            if option == IFLA_TUN_OWNER:
+            if option == nl.IFLA_TUN_OWNER:
                 owner = int(unpack_u32(buffer, begin)[0])
-        elif option == IFLA_BR_STP_STATE:
+        elif option == nl.IFLA_BR_STP_STATE:
             stp = unpack_u32(buffer, begin)[0] != 0
-        elif option == IFLA_BR_VLAN_FILTERING:
+        elif option == nl.IFLA_BR_VLAN_FILTERING:
             vlan_filtering = buffer[begin] != 0
     return name, stp, vlan_filtering, owner
 
@@ -225,25 +176,27 @@ def _parse_kind(
 def _parse_names(properties: bytes) -> Tuple[str, ...]:
     buffer = bytearray(properties)
     found = attributes(buffer, 0, len(buffer))
-    return tuple(c_string(buffer, begin, stop) for number, begin, stop in found if number == IFLA_ALT_IFNAME)
+    return tuple(c_string(buffer, begin, stop) for number, begin, stop in found if number == nl.IFLA_ALT_IFNAME)
 
 
 def _mac(value: str) -> bytes:
-    return attribute(IFLA_ADDRESS, bytes.fromhex(value.replace(":", "")))
+    return attribute(nl.IFLA_ADDRESS, bytes.fromhex(value.replace(":", "")))
 
 
 def _bridge_options(stp: Optional[bool], vlan_filtering: Optional[bool]) -> bytes:
     """Only what is asked for: a kernel without VLAN filtering refuses to hear of it at all."""
-    options = u32(IFLA_BR_STP_STATE, stp) if stp is not None else b""
+    options = u32(nl.IFLA_BR_STP_STATE, stp) if stp is not None else b""
     if vlan_filtering is not None:
-        options += attribute(IFLA_BR_VLAN_FILTERING, bytes([vlan_filtering]))
-    return nested(IFLA_LINKINFO, text(IFLA_INFO_KIND, "bridge"), nested(IFLA_INFO_DATA, options))
+        options += attribute(nl.IFLA_BR_VLAN_FILTERING, bytes([vlan_filtering]))
+    return nested(nl.IFLA_LINKINFO, text(nl.IFLA_INFO_KIND, "bridge"), nested(nl.IFLA_INFO_DATA, options))
 
 
 def add_bridge(name: str, mac: Optional[str], stp: bool, vlan_filtering: bool) -> Message:
     """A new bridge, down; EEXIST if the name is taken, by a link or as another link's altname."""
-    body = _IFINFO.pack(0, 0, 0, 0, 0) + text(IFLA_IFNAME, name) + (_mac(mac) if mac else b"")
-    return Message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body + _bridge_options(stp or None, vlan_filtering or None))
+    body = _IFINFO.pack(0, 0, 0, 0, 0) + text(nl.IFLA_IFNAME, name) + (_mac(mac) if mac else b"")
+    return Message(
+        nl.RTM_NEWLINK, nl.NLM_F_CREATE | nl.NLM_F_EXCL, body + _bridge_options(stp or None, vlan_filtering or None)
+    )
 
 
 def add_veth(
@@ -260,20 +213,22 @@ def add_veth(
 
     The first end can be a port of the bridge with index ``master`` at once.
     """
-    peer = _IFINFO.pack(0, 0, 0, 0, 0) + text(IFLA_IFNAME, peer_name)
+    peer = _IFINFO.pack(0, 0, 0, 0, 0) + text(nl.IFLA_IFNAME, peer_name)
     if peer_mac:
         peer += _mac(peer_mac)
     if peer_mtu:
-        peer += u32(IFLA_MTU, peer_mtu)
+        peer += u32(nl.IFLA_MTU, peer_mtu)
     if peer_netns_fd is not None:
-        peer += u32(IFLA_NET_NS_FD, peer_netns_fd)
-    info = nested(IFLA_LINKINFO, text(IFLA_INFO_KIND, "veth"), nested(IFLA_INFO_DATA, attribute(VETH_INFO_PEER, peer)))
-    body = _IFINFO.pack(0, 0, 0, 0, 0) + text(IFLA_IFNAME, name) + (_mac(mac) if mac else b"")
+        peer += u32(nl.IFLA_NET_NS_FD, peer_netns_fd)
+    info = nested(
+        nl.IFLA_LINKINFO, text(nl.IFLA_INFO_KIND, "veth"), nested(nl.IFLA_INFO_DATA, attribute(nl.VETH_INFO_PEER, peer))
+    )
+    body = _IFINFO.pack(0, 0, 0, 0, 0) + text(nl.IFLA_IFNAME, name) + (_mac(mac) if mac else b"")
     if mtu:
-        body += u32(IFLA_MTU, mtu)
+        body += u32(nl.IFLA_MTU, mtu)
     if master is not None:
-        body += u32(IFLA_MASTER, master)
-    return Message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body + info)
+        body += u32(nl.IFLA_MASTER, master)
+    return Message(nl.RTM_NEWLINK, nl.NLM_F_CREATE | nl.NLM_F_EXCL, body + info)
 
 
 def change_link(
@@ -287,26 +242,26 @@ def change_link(
     silent: Optional[bool] = None,
 ) -> Message:
     """Set properties of the link with this index; None leaves one alone, ``master`` 0 takes it off its bridge."""
-    flags, changed = (IFF_UP if up else 0, IFF_UP) if up is not None else (0, 0)
+    flags, changed = (nl.IFF_UP if up else 0, nl.IFF_UP) if up is not None else (0, 0)
     if silent is not None:
-        flags, changed = flags | (IFF_NOARP if silent else 0), changed | IFF_NOARP
+        flags, changed = flags | (nl.IFF_NOARP if silent else 0), changed | nl.IFF_NOARP
     body = _IFINFO.pack(0, 0, index, flags, changed)
     if mac is not None:
         body += _mac(mac)
     if mtu is not None:
-        body += u32(IFLA_MTU, mtu)
+        body += u32(nl.IFLA_MTU, mtu)
     if master is not None:
-        body += u32(IFLA_MASTER, master)
+        body += u32(nl.IFLA_MASTER, master)
     if alias is not None:
-        body += attribute(IFLA_IFALIAS, alias.encode() or b"\0")
+        body += attribute(nl.IFLA_IFALIAS, alias.encode() or b"\0")
     if group is not None:
-        body += u32(IFLA_GROUP, group)
-    return Message(RTM_NEWLINK, 0, body)
+        body += u32(nl.IFLA_GROUP, group)
+    return Message(nl.RTM_NEWLINK, 0, body)
 
 
 def change_bridge(index: int, stp: Optional[bool], vlan_filtering: Optional[bool]) -> Message:
     """Set options of the bridge with this index; None leaves one alone."""
-    return Message(RTM_NEWLINK, 0, _IFINFO.pack(0, 0, index, 0, 0) + _bridge_options(stp, vlan_filtering))
+    return Message(nl.RTM_NEWLINK, 0, _IFINFO.pack(0, 0, index, 0, 0) + _bridge_options(stp, vlan_filtering))
 
 
 def change_port(
@@ -323,41 +278,43 @@ def change_port(
     The link has to be a port already: the kernel looks for its bridge before it reads anything else of the message.
     """
     options = b""
-    for option, wanted in ((IFLA_BRPORT_ISOLATED, isolated), (IFLA_BRPORT_MODE, hairpin)):
+    for option, wanted in ((nl.IFLA_BRPORT_ISOLATED, isolated), (nl.IFLA_BRPORT_MODE, hairpin)):
         if wanted is not None:
             options += attribute(option, bytes([wanted]))
     if state is not None:
-        options += attribute(IFLA_BRPORT_STATE, bytes([state]))
+        options += attribute(nl.IFLA_BRPORT_STATE, bytes([state]))
     wanted_flags = dict(flags)
     for name, number, _usual in PORT_FLAGS if flags else ():
         if name in wanted_flags:
             options += attribute(number, bytes([wanted_flags[name]]))
-    info = nested(IFLA_LINKINFO, text(IFLA_INFO_SLAVE_KIND, "bridge"), nested(IFLA_INFO_SLAVE_DATA, options))
-    return Message(RTM_NEWLINK, 0, _IFINFO.pack(0, 0, index, 0, 0) + info)
+    info = nested(nl.IFLA_LINKINFO, text(nl.IFLA_INFO_SLAVE_KIND, "bridge"), nested(nl.IFLA_INFO_SLAVE_DATA, options))
+    return Message(nl.RTM_NEWLINK, 0, _IFINFO.pack(0, 0, index, 0, 0) + info)
 
 
 def delete_link(index: int) -> Message:
     """Delete the link with this index (a veth's other end goes with it, hazard 20)."""
-    return Message(RTM_DELLINK, 0, _IFINFO.pack(0, 0, index, 0, 0))
+    return Message(nl.RTM_DELLINK, 0, _IFINFO.pack(0, 0, index, 0, 0))
 
 
 def delete_group(group: int) -> Message:
     """Delete all links of a group at once: one wait for the kernel's readers instead of one per link."""
-    return Message(RTM_DELLINK, 0, _IFINFO.pack(0, 0, 0, 0, 0) + u32(IFLA_GROUP, group))
+    return Message(nl.RTM_DELLINK, 0, _IFINFO.pack(0, 0, 0, 0, 0) + u32(nl.IFLA_GROUP, group))
 
 
 def add_altname(index: int, name: str) -> Message:
     """Give the link with this index one more name; EEXIST if it is taken, and refused by kernels before 5.5."""
-    return Message(RTM_NEWLINKPROP, NLM_F_CREATE | NLM_F_EXCL, _IFINFO.pack(0, 0, index, 0, 0) + _altname(name))
+    return Message(
+        nl.RTM_NEWLINKPROP, nl.NLM_F_CREATE | nl.NLM_F_EXCL, _IFINFO.pack(0, 0, index, 0, 0) + _altname(name)
+    )
 
 
 def remove_altname(index: int, name: str) -> Message:
     """Take that name from the link again; the kernel refuses it if there is none such."""
-    return Message(RTM_DELLINKPROP, 0, _IFINFO.pack(0, 0, index, 0, 0) + _altname(name))
+    return Message(nl.RTM_DELLINKPROP, 0, _IFINFO.pack(0, 0, index, 0, 0) + _altname(name))
 
 
 def _altname(name: str) -> bytes:
-    return nested(IFLA_PROP_LIST, text(IFLA_ALT_IFNAME, name))
+    return nested(nl.IFLA_PROP_LIST, text(nl.IFLA_ALT_IFNAME, name))
 
 
 def ports_of(links: Dict[str, Link], bridge: Link) -> List[Link]:

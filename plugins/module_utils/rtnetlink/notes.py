@@ -8,17 +8,7 @@ import struct
 from typing import Dict, Tuple
 
 from ..uplink_record import ADDRESS, NEIGHBOUR, ROUTE, Note
-from .constants import (
-    IFA_CACHEINFO,
-    IFA_F_GIVEN,
-    IFA_FLAGS,
-    IFA_TARGET_NETNSID,
-    NDA_DST,
-    RTA_CACHEINFO,
-    RTA_GATEWAY,
-    RTA_PREFSRC,
-    RTNH_F_ONLINK,
-)
+from . import constants as nl
 from .replay import HeldAddress, HeldNeighbour, HeldRoute, Parts, devices_of, uses_nexthop_object
 from .wire import attribute, attributes
 
@@ -29,10 +19,10 @@ _ROUTE_TIMES = struct.Struct("=IIiIIII")  # struct rta_cacheinfo; its third is w
 
 def note_address(held: HeldAddress, link: str, index: int, now: int) -> Note:
     """An address of the link."""
-    preferred, valid = _LIFETIMES.unpack_from(held.parts.get(IFA_CACHEINFO, b"\xff" * _LIFETIMES.size))[:2]
+    preferred, valid = _LIFETIMES.unpack_from(held.parts.get(nl.IFA_CACHEINFO, b"\xff" * _LIFETIMES.size))[:2]
     family, length, _flags, scope, _index = held.header
-    header = (family, length, held.flags & IFA_F_GIVEN, scope, index)
-    body = _packed(held.parts, (IFA_FLAGS, IFA_CACHEINFO, IFA_TARGET_NETNSID))
+    header = (family, length, held.flags & nl.IFA_F_GIVEN, scope, index)
+    body = _packed(held.parts, (nl.IFA_FLAGS, nl.IFA_CACHEINFO, nl.IFA_TARGET_NETNSID))
     ends, until = (None if span == _FOREVER else now + span for span in (valid, preferred))
     return Note(ADDRESS, held.address, link, index, header, body, ends=ends, preferred=until)
 
@@ -41,27 +31,27 @@ def address_of(note: Note, now: int) -> HeldAddress:
     """The address of a note, with what is left of its life."""
     parts = _unpacked(note.body)
     spans = [_FOREVER if end is None else max(0, end - now) for end in (note.preferred, note.ends)]
-    parts[IFA_CACHEINFO] = _LIFETIMES.pack(*spans, 0, 0)
+    parts[nl.IFA_CACHEINFO] = _LIFETIMES.pack(*spans, 0, 0)
     return HeldAddress(note.name, note.header[3], note.header[2], note.header, parts)
 
 
 def note_route(held: HeldRoute, link: str, index: int, now: int) -> Note:
     """A route through the link."""
-    times, ends = held.parts.get(RTA_CACHEINFO, b""), None
+    times, ends = held.parts.get(nl.RTA_CACHEINFO, b""), None
     if held.is_ipv6 and len(times) >= _ROUTE_TIMES.size:
         hundredths = _ROUTE_TIMES.unpack_from(times)[2]
         ends = now + hundredths // 100 if hundredths > 0 else None
     gateway, source = (
         socket.inet_ntop(held.header[0], held.parts[number]) if number in held.parts else None
-        for number in (RTA_GATEWAY, RTA_PREFSRC)
+        for number in (nl.RTA_GATEWAY, nl.RTA_PREFSRC)
     )
     others = tuple(device for device in devices_of(held) if device != index)
-    header = (*held.header[:8], held.header[8] & RTNH_F_ONLINK)
+    header = (*held.header[:8], held.header[8] & nl.RTNH_F_ONLINK)
     return Note(
-        ROUTE, held.to, link, index, header, _packed(held.parts, (RTA_CACHEINFO,)),
+        ROUTE, held.to, link, index, header, _packed(held.parts, (nl.RTA_CACHEINFO,)),
         held.table, held.metric, held.protocol, gateway, ends,
         source=source, others=(*others, 0) if uses_nexthop_object(held) else others,
-        reaches=bool(header[8] & RTNH_F_ONLINK),
+        reaches=bool(header[8] & nl.RTNH_F_ONLINK),
     )  # fmt: skip
 
 
@@ -69,13 +59,13 @@ def route_of(note: Note, now: int) -> HeldRoute:
     """The route of a note; its way is still by the link with the note's index."""
     parts = _unpacked(note.body)
     if note.ends is not None:
-        parts[RTA_CACHEINFO] = _ROUTE_TIMES.pack(0, 0, max(1, note.ends - now) * 100, 0, 0, 0, 0)
+        parts[nl.RTA_CACHEINFO] = _ROUTE_TIMES.pack(0, 0, max(1, note.ends - now) * 100, 0, 0, 0, 0)
     return HeldRoute(note.name, note.table, note.metric, note.protocol, note.header, parts)
 
 
 def note_neighbour(held: HeldNeighbour, link: str, index: int) -> Note:
     """A neighbour of the link that was written down."""
-    name = socket.inet_ntop(held.header[0], held.parts[NDA_DST])
+    name = socket.inet_ntop(held.header[0], held.parts[nl.NDA_DST])
     return Note(NEIGHBOUR, name, link, index, held.header, _packed(held.parts, ()))
 
 

@@ -11,57 +11,8 @@ import socket
 import struct
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple, TypeVar
 
+from . import constants as nl
 from .channel import Channel
-from .constants import (
-    FRA_IIFNAME,
-    FRA_OIFNAME,
-    FRA_PRIORITY,
-    IFA_ADDRESS,
-    IFA_CACHEINFO,
-    IFA_F_DADFAILED,
-    IFA_F_GIVEN,
-    IFA_F_NODAD,
-    IFA_FLAGS,
-    IFA_LABEL,
-    IFA_LOCAL,
-    IFA_TARGET_NETNSID,
-    NDA_DST,
-    NDA_LLADDR,
-    NDA_PROTOCOL,
-    NLM_F_APPEND,
-    NLM_F_CREATE,
-    NLM_F_REPLACE,
-    NTF_PROXY,
-    NUD_PERMANENT,
-    RT_SCOPE_LINK,
-    RT_TABLE_LOCAL,
-    RT_TABLE_UNSPEC,
-    RTA_CACHEINFO,
-    RTA_DST,
-    RTA_EXPIRES,
-    RTA_GATEWAY,
-    RTA_MULTIPATH,
-    RTA_NH_ID,
-    RTA_OIF,
-    RTA_PRIORITY,
-    RTA_TABLE,
-    RTA_VIA,
-    RTM_DELADDR,
-    RTM_DELNEIGH,
-    RTM_DELROUTE,
-    RTM_F_CLONED,
-    RTM_GETADDR,
-    RTM_GETNEIGH,
-    RTM_GETROUTE,
-    RTM_GETRULE,
-    RTM_NEWADDR,
-    RTM_NEWNEIGH,
-    RTM_NEWROUTE,
-    RTN_UNICAST,
-    RTN_UNSPEC,
-    RTNH_F_ONLINK,
-    RTPROT_KERNEL,
-)
 from .wire import Message, attribute, attributes, c_string, u32
 
 _IFADDR = struct.Struct("=BBBBI")  # struct ifaddrmsg: family, prefix length, flags, scope, link index
@@ -94,12 +45,12 @@ class HeldAddress(NamedTuple):
     @property
     def home(self) -> str:
         """The address whose subnet the kernel makes a route to, with its length: the other end's where that is said."""
-        return f"{socket.inet_ntop(self.header[0], self.parts[IFA_ADDRESS])}/{self.header[1]}"
+        return f"{socket.inet_ntop(self.header[0], self.parts[nl.IFA_ADDRESS])}/{self.header[1]}"
 
     @property
     def is_link_local(self) -> bool:
         """Whether it is an IPv6 address that each link has for itself."""
-        return self.scope == RT_SCOPE_LINK and self.is_ipv6
+        return self.scope == nl.RT_SCOPE_LINK and self.is_ipv6
 
 
 class HeldRoute(NamedTuple):
@@ -148,12 +99,12 @@ def addresses_of(channel: Channel, index: int) -> List[HeldAddress]:
         if header[4] != index or header[0] not in _FAMILIES:
             return None
         parts = _parts(buffer, start + _IFADDR.size, end)
-        flags = _number(parts, IFA_FLAGS, header[2])
-        own = parts.get(IFA_LOCAL) or parts[IFA_ADDRESS]
+        flags = _number(parts, nl.IFA_FLAGS, header[2])
+        own = parts.get(nl.IFA_LOCAL) or parts[nl.IFA_ADDRESS]
         text = f"{socket.inet_ntop(header[0], own)}/{header[1]}"
-        return None if flags & IFA_F_DADFAILED else HeldAddress(text, header[3], flags, header, parts)
+        return None if flags & nl.IFA_F_DADFAILED else HeldAddress(text, header[3], flags, header, parts)
 
-    return _each(channel, RTM_GETADDR, _IFADDR.pack(0, 0, 0, 0, 0), read)
+    return _each(channel, nl.RTM_GETADDR, _IFADDR.pack(0, 0, 0, 0, 0), read)
 
 
 def give_address(held: HeldAddress, index: int, names: Tuple[str, str]) -> List[Message]:
@@ -163,28 +114,28 @@ def give_address(held: HeldAddress, index: int, names: Tuple[str, str]) -> List[
     be usable at once (hazard 28): it comes without a check, and the mark of that is taken off again.
     """
     family, length, _flags, scope, _old = held.header
-    left_out = (IFA_FLAGS, IFA_LABEL, IFA_TARGET_NETNSID)
+    left_out = (nl.IFA_FLAGS, nl.IFA_LABEL, nl.IFA_TARGET_NETNSID)
     parts = b"".join(attribute(number, part) for number, part in held.parts.items() if number not in left_out)
-    if IFA_LABEL in held.parts:
+    if nl.IFA_LABEL in held.parts:
         old, new = names
-        label = held.parts[IFA_LABEL][:-1].decode(errors="surrogateescape")
+        label = held.parts[nl.IFA_LABEL][:-1].decode(errors="surrogateescape")
         renamed = (new + label[len(old) :]) if label.startswith(old) else new
-        parts += attribute(IFA_LABEL, renamed[:15].encode(errors="surrogateescape") + b"\0")
+        parts += attribute(nl.IFA_LABEL, renamed[:15].encode(errors="surrogateescape") + b"\0")
     head = _IFADDR.pack(family, length, 0, scope, index)
-    given = held.flags & IFA_F_GIVEN
-    unchecked = (given | IFA_F_NODAD) if family == socket.AF_INET6 else given
+    given = held.flags & nl.IFA_F_GIVEN
+    unchecked = (given | nl.IFA_F_NODAD) if family == socket.AF_INET6 else given
     flags = dict.fromkeys((unchecked, given))
-    mode = NLM_F_CREATE | NLM_F_REPLACE
-    return [Message(RTM_NEWADDR, mode, head + parts + u32(IFA_FLAGS, value)) for value in flags]
+    mode = nl.NLM_F_CREATE | nl.NLM_F_REPLACE
+    return [Message(nl.RTM_NEWADDR, mode, head + parts + u32(nl.IFA_FLAGS, value)) for value in flags]
 
 
 def take_address(held: HeldAddress, index: int) -> Message:
     """Take the address from the link with this index; EADDRNOTAVAIL if it hasn't got it."""
     family, length, _flags, scope, _old = held.header
     parts = b"".join(
-        attribute(number, held.parts[number]) for number in (IFA_LOCAL, IFA_ADDRESS) if number in held.parts
+        attribute(number, held.parts[number]) for number in (nl.IFA_LOCAL, nl.IFA_ADDRESS) if number in held.parts
     )
-    return Message(RTM_DELADDR, 0, _IFADDR.pack(family, length, 0, scope, index) + parts)
+    return Message(nl.RTM_DELADDR, 0, _IFADDR.pack(family, length, 0, scope, index) + parts)
 
 
 def routes_of(channel: Channel, index: int) -> List[HeldRoute]:
@@ -192,26 +143,26 @@ def routes_of(channel: Channel, index: int) -> List[HeldRoute]:
 
     def read(buffer: bytearray, start: int, end: int) -> Optional[HeldRoute]:
         header = _RTMSG.unpack_from(buffer, start)
-        if header[0] not in _FAMILIES or header[7] != RTN_UNICAST or header[8] & RTM_F_CLONED:
+        if header[0] not in _FAMILIES or header[7] != nl.RTN_UNICAST or header[8] & nl.RTM_F_CLONED:
             return None
         parts = _parts(buffer, start + _RTMSG.size, end)
-        table = _number(parts, RTA_TABLE, header[4])
-        if table == RT_TABLE_LOCAL or index not in _devices(parts):
+        table = _number(parts, nl.RTA_TABLE, header[4])
+        if table == nl.RT_TABLE_LOCAL or index not in _devices(parts):
             return None
-        to = f"{socket.inet_ntop(header[0], parts[RTA_DST])}/{header[1]}" if RTA_DST in parts else _ANY[header[0]]
-        return HeldRoute(to, table, _number(parts, RTA_PRIORITY), header[5], header, parts)
+        to = f"{socket.inet_ntop(header[0], parts[nl.RTA_DST])}/{header[1]}" if nl.RTA_DST in parts else _ANY[header[0]]
+        return HeldRoute(to, table, _number(parts, nl.RTA_PRIORITY), header[5], header, parts)
 
-    found = _each(channel, RTM_GETROUTE, _RTMSG.pack(0, 0, 0, 0, RT_TABLE_UNSPEC, 0, 0, 0, 0), read)
+    found = _each(channel, nl.RTM_GETROUTE, _RTMSG.pack(0, 0, 0, 0, nl.RT_TABLE_UNSPEC, 0, 0, 0, 0), read)
     return sorted(found, key=_has_gateway)
 
 
 def _has_gateway(route: HeldRoute) -> bool:
-    return any(number in route.parts for number in (RTA_GATEWAY, RTA_VIA, RTA_MULTIPATH))
+    return any(number in route.parts for number in (nl.RTA_GATEWAY, nl.RTA_VIA, nl.RTA_MULTIPATH))
 
 
 def _devices(parts: Parts) -> List[int]:
-    found = [_number(parts, RTA_OIF)] if RTA_OIF in parts else []
-    multipath, start = parts.get(RTA_MULTIPATH, b""), 0
+    found = [_number(parts, nl.RTA_OIF)] if nl.RTA_OIF in parts else []
+    multipath, start = parts.get(nl.RTA_MULTIPATH, b""), 0
     while start + _NEXTHOP.size <= len(multipath):
         size, _flags, _weight, index = _NEXTHOP.unpack_from(multipath, start)
         found.append(index)
@@ -226,7 +177,7 @@ def devices_of(route: HeldRoute) -> List[int]:
 
 def uses_nexthop_object(route: HeldRoute) -> bool:
     """Whether the route's way is an object of its own (``ip nexthop``), which knows the link."""
-    return RTA_NH_ID in route.parts
+    return nl.RTA_NH_ID in route.parts
 
 
 def give_route(route: HeldRoute, old: int, new: int, metric: Optional[int] = None) -> Message:
@@ -235,11 +186,11 @@ def give_route(route: HeldRoute, old: int, new: int, metric: Optional[int] = Non
     An IPv6 route by a gateway takes the other's place at once: the kernel would take it for one more way of the same
     route. ``metric``: another one than it has.
     """
-    mode = NLM_F_CREATE | (NLM_F_REPLACE if takes_its_place(route, metric) else NLM_F_APPEND)
+    mode = nl.NLM_F_CREATE | (nl.NLM_F_REPLACE if takes_its_place(route, metric) else nl.NLM_F_APPEND)
     parts = dict(route.parts)
     if metric is not None:
-        parts[RTA_PRIORITY] = u32(0, metric)[4:]
-    return Message(RTM_NEWROUTE, mode, _route_body(route, parts, old, new, expires=True))
+        parts[nl.RTA_PRIORITY] = u32(0, metric)[4:]
+    return Message(nl.RTM_NEWROUTE, mode, _route_body(route, parts, old, new, expires=True))
 
 
 def takes_its_place(route: HeldRoute, metric: Optional[int]) -> bool:
@@ -249,24 +200,24 @@ def takes_its_place(route: HeldRoute, metric: Optional[int]) -> bool:
 
 def take_route(route: HeldRoute) -> Message:
     """Delete just this route; ESRCH if there is none."""
-    return Message(RTM_DELROUTE, 0, _route_body(route, route.parts, 0, 0, expires=False))
+    return Message(nl.RTM_DELROUTE, 0, _route_body(route, route.parts, 0, 0, expires=False))
 
 
 def _route_body(route: HeldRoute, parts: Parts, old: int, new: int, expires: bool) -> bytes:
-    header = (*route.header[:8], route.header[8] & RTNH_F_ONLINK)
+    header = (*route.header[:8], route.header[8] & nl.RTNH_F_ONLINK)
     body = _RTMSG.pack(*header)
     for number, part in parts.items():
-        if number == RTA_OIF:
-            index = _number(parts, RTA_OIF)
-            body += u32(RTA_OIF, new if index == old else index)
-        elif number == RTA_MULTIPATH:
-            body += attribute(RTA_MULTIPATH, _other_link(part, old, new))
-        elif number != RTA_CACHEINFO:
+        if number == nl.RTA_OIF:
+            index = _number(parts, nl.RTA_OIF)
+            body += u32(nl.RTA_OIF, new if index == old else index)
+        elif number == nl.RTA_MULTIPATH:
+            body += attribute(nl.RTA_MULTIPATH, _other_link(part, old, new))
+        elif number != nl.RTA_CACHEINFO:
             body += attribute(number, part)
-    if expires and route.is_ipv6 and len(parts.get(RTA_CACHEINFO, b"")) >= _EXPIRES.size:
-        (hundredths,) = _EXPIRES.unpack_from(parts[RTA_CACHEINFO])
+    if expires and route.is_ipv6 and len(parts.get(nl.RTA_CACHEINFO, b"")) >= _EXPIRES.size:
+        (hundredths,) = _EXPIRES.unpack_from(parts[nl.RTA_CACHEINFO])
         if hundredths > 0:
-            body += u32(RTA_EXPIRES, max(1, hundredths // 100))
+            body += u32(nl.RTA_EXPIRES, max(1, hundredths // 100))
     return body
 
 
@@ -274,7 +225,7 @@ def _other_link(multipath: bytes, old: int, new: int) -> bytes:
     changed, start = bytearray(multipath), 0
     while start + _NEXTHOP.size <= len(changed):
         size, flags, weight, index = _NEXTHOP.unpack_from(changed, start)
-        _NEXTHOP.pack_into(changed, start, size, flags & RTNH_F_ONLINK, weight, new if index == old else index)
+        _NEXTHOP.pack_into(changed, start, size, flags & nl.RTNH_F_ONLINK, weight, new if index == old else index)
         start += max((size + 3) & ~3, _NEXTHOP.size)
     return bytes(changed)
 
@@ -284,36 +235,36 @@ def is_the_kernels(route: HeldRoute) -> bool:
 
     One of IPv6 that ends one day doesn't go with its address, and there may be none: a router advertised the prefix.
     """
-    return route.protocol == RTPROT_KERNEL
+    return route.protocol == nl.RTPROT_KERNEL
 
 
 def neighbours_of(channel: Channel, index: int) -> List[HeldNeighbour]:
     """The neighbours on a link that were written down, and those that the host answers for there."""
     found: List[HeldNeighbour] = []
-    for flags in (0, NTF_PROXY):
+    for flags in (0, nl.NTF_PROXY):
 
         def read(buffer: bytearray, start: int, end: int) -> Optional[HeldNeighbour]:
             header = _NDMSG.unpack_from(buffer, start)
             family, _pad, link, state, marks, kind = header
-            if family not in _FAMILIES or link != index or not (state & NUD_PERMANENT or marks & NTF_PROXY):
+            if family not in _FAMILIES or link != index or not (state & nl.NUD_PERMANENT or marks & nl.NTF_PROXY):
                 return None
             parts = _parts(buffer, start + _NDMSG.size, end)
-            kept = {number: parts[number] for number in (NDA_DST, NDA_LLADDR, NDA_PROTOCOL) if number in parts}
-            by_hand = kind in (RTN_UNSPEC, RTN_UNICAST)  # the kernel's own are for broadcast and multicast
-            return HeldNeighbour(header, kept) if by_hand and NDA_DST in kept else None
+            kept = {number: parts[number] for number in (nl.NDA_DST, nl.NDA_LLADDR, nl.NDA_PROTOCOL) if number in parts}
+            by_hand = kind in (nl.RTN_UNSPEC, nl.RTN_UNICAST)  # the kernel's own are for broadcast and multicast
+            return HeldNeighbour(header, kept) if by_hand and nl.NDA_DST in kept else None
 
-        found += _each(channel, RTM_GETNEIGH, _NDMSG.pack(0, 0, 0, 0, flags, 0), read)
+        found += _each(channel, nl.RTM_GETNEIGH, _NDMSG.pack(0, 0, 0, 0, flags, 0), read)
     return found
 
 
 def give_neighbour(held: HeldNeighbour, index: int) -> Message:
     """The neighbour on the link with this index."""
-    return Message(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, _neighbour_body(held, index))
+    return Message(nl.RTM_NEWNEIGH, nl.NLM_F_CREATE | nl.NLM_F_REPLACE, _neighbour_body(held, index))
 
 
 def take_neighbour(held: HeldNeighbour, index: int) -> Message:
     """Forget the neighbour on the link with this index; ENOENT if it isn't known there."""
-    return Message(RTM_DELNEIGH, 0, _neighbour_body(held, index))
+    return Message(nl.RTM_DELNEIGH, 0, _neighbour_body(held, index))
 
 
 def _neighbour_body(held: HeldNeighbour, index: int) -> bytes:
@@ -327,13 +278,15 @@ def rules_that_name(channel: Channel, link: str) -> List[int]:
 
     def read(buffer: bytearray, start: int, end: int) -> Optional[int]:
         parts = _parts(buffer, start + _FIB_RULE.size, end)
-        named = {c_string(bytearray(parts[n]), 0, len(parts[n])) for n in (FRA_IIFNAME, FRA_OIFNAME) if n in parts}
-        return _number(parts, FRA_PRIORITY) if link in named else None
+        named = {
+            c_string(bytearray(parts[n]), 0, len(parts[n])) for n in (nl.FRA_IIFNAME, nl.FRA_OIFNAME) if n in parts
+        }
+        return _number(parts, nl.FRA_PRIORITY) if link in named else None
 
-    return _each(channel, RTM_GETRULE, _FIB_RULE.pack(0, 0, 0, 0, 0, 0, 0, 0, 0), read)
+    return _each(channel, nl.RTM_GETRULE, _FIB_RULE.pack(0, 0, 0, 0, 0, 0, 0, 0, 0), read)
 
 
 def is_lasting(held: HeldAddress) -> bool:
     """Whether the address has no end; one of a lease has."""
-    part = held.parts.get(IFA_CACHEINFO, b"\xff" * 8)
+    part = held.parts.get(nl.IFA_CACHEINFO, b"\xff" * 8)
     return part[4:8] == b"\xff" * 4  # struct ifa_cacheinfo: preferred, valid

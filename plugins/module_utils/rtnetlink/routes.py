@@ -10,52 +10,31 @@ import struct
 from typing import Iterable, List, Optional, Sequence, Tuple
 
 from ..model import KernelRoute
+from . import constants as nl
 from .channel import Channel
-from .constants import (
-    NLM_F_CREATE,
-    NLM_F_EXCL,
-    ROUTE_PROTOCOL,
-    RT_SCOPE_LINK,
-    RT_SCOPE_NOWHERE,
-    RT_SCOPE_UNIVERSE,
-    RT_TABLE_LOCAL,
-    RT_TABLE_UNSPEC,
-    RTA_DST,
-    RTA_GATEWAY,
-    RTA_MULTIPATH,
-    RTA_OIF,
-    RTA_PREFSRC,
-    RTA_PRIORITY,
-    RTA_TABLE,
-    RTA_VIA,
-    RTM_DELROUTE,
-    RTM_F_CLONED,
-    RTM_GETROUTE,
-    RTM_NEWROUTE,
-    RTN_BLACKHOLE,
-    RTN_PROHIBIT,
-    RTN_UNICAST,
-    RTN_UNREACHABLE,
-    RTPROT_KERNEL,
-)
 from .shapes import Shapes
 from .wire import Message, attribute, attributes, u32
 
-TYPES = {"unicast": RTN_UNICAST, "blackhole": RTN_BLACKHOLE, "unreachable": RTN_UNREACHABLE, "prohibit": RTN_PROHIBIT}
+TYPES = {
+    "unicast": nl.RTN_UNICAST,
+    "blackhole": nl.RTN_BLACKHOLE,
+    "unreachable": nl.RTN_UNREACHABLE,
+    "prohibit": nl.RTN_PROHIBIT,
+}
 
 # struct rtmsg: family, dst length, src length, tos, table, protocol, scope, type, flags
 _RTMSG = struct.Struct("=BBBBBBBBI")
 _NEXTHOP = struct.Struct("=HBBi")  # struct rtnexthop: length, flags, weight - 1, link index
 _SHAPES = Shapes(
     {
-        RTA_DST: "s",
-        RTA_GATEWAY: "s",
-        RTA_VIA: "s",
-        RTA_OIF: "I",
-        RTA_PRIORITY: "I",
-        RTA_TABLE: "I",
-        RTA_PREFSRC: "s",
-        RTA_MULTIPATH: "s",
+        nl.RTA_DST: "s",
+        nl.RTA_GATEWAY: "s",
+        nl.RTA_VIA: "s",
+        nl.RTA_OIF: "I",
+        nl.RTA_PRIORITY: "I",
+        nl.RTA_TABLE: "I",
+        nl.RTA_PREFSRC: "s",
+        nl.RTA_MULTIPATH: "s",
     }
 )
 _VIA_FAMILY = struct.Struct("=H")
@@ -72,15 +51,17 @@ def read_routes(channel: Channel, tables: Iterable[int]) -> Tuple[KernelRoute, .
 
 
 def _read_table(channel: Channel, table: int) -> List[KernelRoute]:
-    body = _RTMSG.pack(0, 0, 0, 0, RT_TABLE_UNSPEC, 0, 0, 0, 0) + u32(RTA_TABLE, table)
+    body = _RTMSG.pack(0, 0, 0, 0, nl.RT_TABLE_UNSPEC, 0, 0, 0, 0) + u32(nl.RTA_TABLE, table)
     try:
-        routes = channel.dump(RTM_GETROUTE, body, _parse)
+        routes = channel.dump(nl.RTM_GETROUTE, body, _parse)
     except OSError as error:
         if error.errno == errno.ENOENT:  # strict checking: no such table
             return []
         raise
     # A kernel before 4.20 doesn't filter, and lists what it has cached for IPv6.
-    return [route for route in routes if route is not None and route.table == table and not route.flags & RTM_F_CLONED]
+    return [
+        route for route in routes if route is not None and route.table == table and not route.flags & nl.RTM_F_CLONED
+    ]
 
 
 def read_all_routes(channel: Channel, local: bool = True) -> Tuple[KernelRoute, ...]:
@@ -89,13 +70,13 @@ def read_all_routes(channel: Channel, local: bool = True) -> Tuple[KernelRoute, 
     ``local``: with those that the kernel keeps for each address of the namespace itself.
     """
     parse = _parse if local else _parse_but_local
-    routes = channel.dump(RTM_GETROUTE, _RTMSG.pack(0, 0, 0, 0, RT_TABLE_UNSPEC, 0, 0, 0, 0), parse)
-    return tuple(route for route in routes if route is not None and not route.flags & RTM_F_CLONED)
+    routes = channel.dump(nl.RTM_GETROUTE, _RTMSG.pack(0, 0, 0, 0, nl.RT_TABLE_UNSPEC, 0, 0, 0, 0), parse)
+    return tuple(route for route in routes if route is not None and not route.flags & nl.RTM_F_CLONED)
 
 
 def _parse_but_local(buffer: bytearray, start: int, end: int) -> Optional[KernelRoute]:
     _family, _length, _src, _tos, table, protocol, *_rest = _RTMSG.unpack_from(buffer, start)
-    return None if table == RT_TABLE_LOCAL and protocol == RTPROT_KERNEL else _parse(buffer, start, end)
+    return None if table == nl.RT_TABLE_LOCAL and protocol == nl.RTPROT_KERNEL else _parse(buffer, start, end)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -138,9 +119,9 @@ def _parse_nexthops(buffer: bytearray, family: int) -> Iterable[Tuple[Optional[s
         size, _flags, hops, index = _NEXTHOP.unpack_from(buffer, start)
         via = None
         for number, begin, stop in attributes(buffer, start + _NEXTHOP.size, start + size):
-            if number == RTA_GATEWAY:
+            if number == nl.RTA_GATEWAY:
                 via = socket.inet_ntop(family, buffer[begin:stop])
-            elif number == RTA_VIA:
+            elif number == nl.RTA_VIA:
                 via = _parse_via(bytes(buffer[begin:stop]))
         yield via, index or None, hops + 1
         start += (size + 3) & ~3
@@ -157,16 +138,16 @@ def add_route(
     dev: Optional[int],
     metric: int,
     table: int,
-    kind: int = RTN_UNICAST,
+    kind: int = nl.RTN_UNICAST,
     nexthops: Sequence[Tuple[Optional[str], Optional[int], int]] = (),
-    protocol: int = ROUTE_PROTOCOL,
+    protocol: int = nl.ROUTE_PROTOCOL,
     prefsrc: Optional[str] = None,
     scope: Optional[int] = None,
     flags: int = 0,
 ) -> Message:
     """A new route; EEXIST if one with the same prefix, table and metric is there. Never replaces (hazard 27)."""
     body = _route_body(to, via, dev, metric, table, kind, nexthops, protocol, prefsrc, scope, flags)
-    return Message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, body)
+    return Message(nl.RTM_NEWROUTE, nl.NLM_F_CREATE | nl.NLM_F_EXCL, body)
 
 
 def delete_route(
@@ -175,13 +156,13 @@ def delete_route(
     dev: Optional[int],
     metric: int,
     table: int,
-    kind: int = RTN_UNICAST,
+    kind: int = nl.RTN_UNICAST,
     nexthops: Sequence[Tuple[Optional[str], Optional[int], int]] = (),
-    protocol: int = ROUTE_PROTOCOL,
+    protocol: int = nl.ROUTE_PROTOCOL,
 ) -> Message:
     """Delete just the route that agrees in every field; ESRCH if there is none."""
-    body = _route_body(to, via, dev, metric, table, kind, nexthops, protocol, None, RT_SCOPE_NOWHERE, 0)
-    return Message(RTM_DELROUTE, 0, body)
+    body = _route_body(to, via, dev, metric, table, kind, nexthops, protocol, None, nl.RT_SCOPE_NOWHERE, 0)
+    return Message(nl.RTM_DELROUTE, 0, body)
 
 
 def _route_body(
@@ -200,22 +181,22 @@ def _route_body(
     plain, _slash, length = to.partition("/")
     family = socket.AF_INET6 if ":" in plain else socket.AF_INET
     if scope is None:
-        direct = kind == RTN_UNICAST and family == socket.AF_INET and via is None and not nexthops
-        scope = RT_SCOPE_LINK if direct else RT_SCOPE_UNIVERSE
+        direct = kind == nl.RTN_UNICAST and family == socket.AF_INET and via is None and not nexthops
+        scope = nl.RT_SCOPE_LINK if direct else nl.RT_SCOPE_UNIVERSE
     body = _RTMSG.pack(
-        family, int(length), 0, 0, table if table < 256 else RT_TABLE_UNSPEC, protocol, scope, kind, flags
+        family, int(length), 0, 0, table if table < 256 else nl.RT_TABLE_UNSPEC, protocol, scope, kind, flags
     )
     if int(length):
-        body += attribute(RTA_DST, socket.inet_pton(family, plain))
-    body += u32(RTA_TABLE, table) + (u32(RTA_PRIORITY, metric) if metric else b"")
+        body += attribute(nl.RTA_DST, socket.inet_pton(family, plain))
+    body += u32(nl.RTA_TABLE, table) + (u32(nl.RTA_PRIORITY, metric) if metric else b"")
     if via is not None:
         body += _gateway(family, via)
     if dev is not None:
-        body += u32(RTA_OIF, dev)
+        body += u32(nl.RTA_OIF, dev)
     if prefsrc is not None:
-        body += attribute(RTA_PREFSRC, socket.inet_pton(family, prefsrc))
+        body += attribute(nl.RTA_PREFSRC, socket.inet_pton(family, prefsrc))
     if nexthops:
-        body += attribute(RTA_MULTIPATH, b"".join(_pack_nexthop(family, *hop) for hop in nexthops))
+        body += attribute(nl.RTA_MULTIPATH, b"".join(_pack_nexthop(family, *hop) for hop in nexthops))
     return body
 
 
@@ -223,8 +204,8 @@ def _gateway(family: int, via: str) -> bytes:
     family_of_via = socket.AF_INET6 if ":" in via else socket.AF_INET
     packed = socket.inet_pton(family_of_via, via)
     if family_of_via == family:
-        return attribute(RTA_GATEWAY, packed)
-    return attribute(RTA_VIA, _VIA_FAMILY.pack(family_of_via) + packed)
+        return attribute(nl.RTA_GATEWAY, packed)
+    return attribute(nl.RTA_VIA, _VIA_FAMILY.pack(family_of_via) + packed)
 
 
 def _pack_nexthop(family: int, via: Optional[str], dev: Optional[int], weight: int) -> bytes:

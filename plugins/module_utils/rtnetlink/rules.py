@@ -12,49 +12,37 @@ import struct
 from typing import Dict, List, NamedTuple, Optional, Set, Tuple
 
 from ..model import Address, PolicyRule
+from . import constants as nl
 from .addresses import ALL_ADDRESSES, by_link, parse_address, read_addresses
 from .channel import Bundle, Channel
-from .constants import (
-    FIB_RULE_INVERT,
-    FR_ACT_TO_TBL,
-    FRA_DST,
-    FRA_FWMARK,
-    FRA_FWMASK,
-    FRA_IIFNAME,
-    FRA_L3MDEV,
-    FRA_OIFNAME,
-    FRA_PRIORITY,
-    FRA_PROTOCOL,
-    FRA_SRC,
-    FRA_SUPPRESS_PREFIXLEN,
-    FRA_TABLE,
-    NLM_F_DUMP,
-    NLM_F_DUMP_INTR,
-    NLMSG_DONE,
-    NLMSG_ERROR,
-    RT_TABLE_LOCAL,
-    RT_TABLE_MAIN,
-    RTM_GETADDR,
-    RTM_GETRULE,
-)
 from .netconf import QUESTIONS, is_forwarding, read_forwarding
 from .wire import HEADER_SIZE, Message, attributes, c_string, unpack_header, unpack_u32
 
 _HEADER = struct.Struct("=BBBBBxxBI")  # struct fib_rule_hdr: family, lengths, tos, table, action, flags
 _FAMILIES = {socket.AF_INET: 4, socket.AF_INET6: 6}
-_REQUEST = Message(RTM_GETRULE, NLM_F_DUMP, bytes(_HEADER.size))
-_BUNDLE = Bundle(_REQUEST, QUESTIONS, Message(RTM_GETADDR, NLM_F_DUMP, ALL_ADDRESSES))
-_U32 = (FRA_PRIORITY, FRA_FWMARK, FRA_TABLE, FRA_SUPPRESS_PREFIXLEN)
+_REQUEST = Message(nl.RTM_GETRULE, nl.NLM_F_DUMP, bytes(_HEADER.size))
+_BUNDLE = Bundle(_REQUEST, QUESTIONS, Message(nl.RTM_GETADDR, nl.NLM_F_DUMP, ALL_ADDRESSES))
+_U32 = (nl.FRA_PRIORITY, nl.FRA_FWMARK, nl.FRA_TABLE, nl.FRA_SUPPRESS_PREFIXLEN)
 # What else a rule has that takes nothing away from those that it is for.
-_TOLD = {*_U32, FRA_FWMASK, FRA_DST, FRA_SRC, FRA_IIFNAME, FRA_OIFNAME, FRA_L3MDEV, FRA_PROTOCOL, 0}
+_TOLD = {
+    *_U32,
+    nl.FRA_FWMASK,
+    nl.FRA_DST,
+    nl.FRA_SRC,
+    nl.FRA_IIFNAME,
+    nl.FRA_OIFNAME,
+    nl.FRA_L3MDEV,
+    nl.FRA_PROTOCOL,
+    0,
+}
 _NONE = 0xFFFFFFFF  # of FRA_SUPPRESS_PREFIXLEN
 _DEFAULT = 253  # RT_TABLE_DEFAULT, linux/rtnetlink.h
 _KERNELS = {
-    PolicyRule(4, 0, table=RT_TABLE_LOCAL),
-    PolicyRule(4, 32766, table=RT_TABLE_MAIN),
+    PolicyRule(4, 0, table=nl.RT_TABLE_LOCAL),
+    PolicyRule(4, 32766, table=nl.RT_TABLE_MAIN),
     PolicyRule(4, 32767, table=_DEFAULT),
-    PolicyRule(6, 0, table=RT_TABLE_LOCAL),
-    PolicyRule(6, 32766, table=RT_TABLE_MAIN),
+    PolicyRule(6, 0, table=nl.RT_TABLE_LOCAL),
+    PolicyRule(6, 32766, table=nl.RT_TABLE_MAIN),
 }
 _plain: Set[bytes] = set()  # what a kernel sends of its own rules alone; it says who asked, too
 
@@ -87,9 +75,9 @@ def _parse_all(channel: Channel, came: bytes) -> Optional[Tuple[PolicyRule, ...]
     buffer, start = bytearray(came), 0
     while start < len(buffer):
         length, kind, flags, _sequence, _port = unpack_header(buffer, start)
-        if flags & NLM_F_DUMP_INTR:
+        if flags & nl.NLM_F_DUMP_INTR:
             return _read_rules(channel)
-        if kind not in (NLMSG_DONE, NLMSG_ERROR):
+        if kind not in (nl.NLMSG_DONE, nl.NLMSG_ERROR):
             found.append(_parse(buffer, start + HEADER_SIZE, start + length))
         start += (length + 3) & ~3
     rules = _beyond_the_kernels(found)
@@ -100,7 +88,7 @@ def _parse_all(channel: Channel, came: bytes) -> Optional[Tuple[PolicyRule, ...]
 
 def _read_rules(channel: Channel) -> Optional[Tuple[PolicyRule, ...]]:
     try:
-        return _beyond_the_kernels(channel.dump(RTM_GETRULE, _REQUEST.body, _parse))
+        return _beyond_the_kernels(channel.dump(nl.RTM_GETRULE, _REQUEST.body, _parse))
     except OSError:  # a kernel without policy routing
         return None
 
@@ -122,28 +110,28 @@ def _parse(buffer: bytearray, start: int, end: int) -> Optional[PolicyRule]:
     for kind, begin, stop in attributes(buffer, start + _HEADER.size, end):
         if kind in _U32:
             values[kind] = unpack_u32(buffer, begin)[0]
-        elif kind in (FRA_SRC, FRA_DST):
+        elif kind in (nl.FRA_SRC, nl.FRA_DST):
             networks[kind] = bytes(buffer[begin:stop])
-        elif kind in (FRA_IIFNAME, FRA_OIFNAME):
+        elif kind in (nl.FRA_IIFNAME, nl.FRA_OIFNAME):
             links[kind] = c_string(buffer, begin, stop)
-        elif kind == FRA_L3MDEV:
+        elif kind == nl.FRA_L3MDEV:
             partly |= buffer[begin] != 0
         else:
             partly |= kind not in _TOLD and any(buffer[begin:stop])
-    lengths = {FRA_SRC: from_length, FRA_DST: to_length}
+    lengths = {nl.FRA_SRC: from_length, nl.FRA_DST: to_length}
     told = {kind: f"{socket.inet_ntop(number, packed)}/{lengths[kind]}" for kind, packed in networks.items()}
-    suppressed = values.get(FRA_SUPPRESS_PREFIXLEN, _NONE)
+    suppressed = values.get(nl.FRA_SUPPRESS_PREFIXLEN, _NONE)
     return PolicyRule(
         _FAMILIES[number],
-        values.get(FRA_PRIORITY, 0),
+        values.get(nl.FRA_PRIORITY, 0),
         action,
-        values.get(FRA_TABLE, table) if action == FR_ACT_TO_TBL else 0,
-        told.get(FRA_SRC),
-        told.get(FRA_DST),
-        links.get(FRA_IIFNAME),
-        links.get(FRA_OIFNAME),
-        values.get(FRA_FWMARK, 0),
-        flags & FIB_RULE_INVERT != 0,
+        values.get(nl.FRA_TABLE, table) if action == nl.FR_ACT_TO_TBL else 0,
+        told.get(nl.FRA_SRC),
+        told.get(nl.FRA_DST),
+        links.get(nl.FRA_IIFNAME),
+        links.get(nl.FRA_OIFNAME),
+        values.get(nl.FRA_FWMARK, 0),
+        flags & nl.FIB_RULE_INVERT != 0,
         None if suppressed == _NONE else suppressed,
         partly,
     )
