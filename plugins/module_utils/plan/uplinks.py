@@ -8,6 +8,7 @@ from typing import Iterable, List, Optional, Set, Tuple
 from .. import sysctl
 from ..model import Baggage, Bridge, Link, LinkKey, Topology
 from ..rtnetlink.constants import IFA_F_PERMANENT, RT_SCOPE_LINK
+from . import fallen_uplinks
 from .actions import SysctlSet, UplinkAttach, UplinkDetach
 from .addresses import plan_addresses, plan_foreign_addresses
 from .lost_uplinks import Attachment, hand_back, mark_of_uplink, take_note, together, words_of
@@ -91,6 +92,7 @@ def _detach(sheet: Sheet, one: Attachment) -> None:
     if nic.master is None and not any(moving[:4]) and not marked:
         return
     _refuse_obstacles(sheet, one, one.bridge, baggage)
+    fallen_uplinks.give_back(sheet, one, bridge)
     line = sheet.line(f"{place(netns)}: {one.nic}: no longer the uplink of {one.bridge}{_words(moving, 'takes back')}")
     sheet.returning.add((netns, one.nic))
     undo = UplinkAttach(netns, one.bridge, one.nic, own)
@@ -132,8 +134,10 @@ def _attach(sheet: Sheet, bridge: Bridge, nic: Link) -> None:
         return
     sheet.after.settings[one.key] = Change("none", bridge.name)
     baggage = _held(sheet, netns, nic.name)
-    if have is not None and nic.master == have.index and not any(baggage[:4]):
-        return
+    if have is not None and nic.master == have.index:
+        fallen_uplinks.raise_again(sheet, one, bridge, have)
+        if not any(baggage[:4]):
+            return
     _refuse_obstacles(sheet, one, nic.name, baggage)
     line = sheet.line(f"{place(netns)}: {nic.name}: uplink of {bridge.name}{_words(baggage, 'which takes over')}")
     own = tuple(address for address in bridge.addresses if address not in baggage.addresses)
