@@ -7,14 +7,40 @@ noted of them comes back: on the bridge when it is up again, or on the interface
 
 from __future__ import annotations
 
-from typing import Tuple
+from typing import List, Tuple
 
-from ..model import Bridge, Link
+from ..model import Bridge, HostView, Link
 from ..rtnetlink.constants import RTPROT_RA
-from ..uplink_record import NEIGHBOUR, Note, notes_of, written
+from ..uplink_record import ADDRESS, NEIGHBOUR, ROUTE, Note, notes_of, written
 from .actions import LinkChange, UplinkForfeit, UplinkReturn
-from .lost_uplinks import Attachment, Notes, lacking, missing_on, named
-from .sheet import ATTACH, DETACH, Sheet, place
+from .lost_uplinks import Attachment, Notes, attachments, lacking, missing_on, named
+from .owned import Owned
+from .sheet import ATTACH, BY_HAND, DETACH, Sheet, place
+
+
+def missed_warnings(owned: Owned, view: HostView) -> List[str]:
+    """A line for each bridge that has lost what somebody gave it, or its interface, since the last run.
+
+    It may be meant; what a lease or a router brought comes and goes. ``view``: from before the plan.
+    """
+    found: List[str] = []
+    for one in attachments(owned):
+        room, record = view.views.get(one.netns), owned.carried.get(one.carried)
+        bridge = room.links.get(one.bridge) if room is not None else None
+        if room is None or bridge is None or not (record and bridge.up):
+            continue
+        addresses = {entry.address for held in room.addresses.values() for entry in held}
+        routes = {(route.to, route.table, route.metric) for route in (*room.routes, *room.beyond)}
+        routes.update(route for baggage in room.baggage.values() for route in baggage.routes)
+        lasting = [note for note in notes_of(record) if note.ends is None]
+        gone = [note for note in lasting if note.kind == ADDRESS and note.name not in addresses]
+        gone += [n for n in lasting if n.kind == ROUTE and n.protocol in BY_HAND and n.route not in routes]
+        if gone:
+            found.append(
+                f"{place(one.netns)}: {one.bridge} no longer has {named(gone)}, which it had for {one.nic} at the last "
+                "run; if nobody meant that, add it again"
+            )
+    return found
 
 
 def raise_again(sheet: Sheet, one: Attachment, wanted: Bridge, bridge: Link) -> None:

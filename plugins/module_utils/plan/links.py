@@ -22,7 +22,7 @@ from .actions import (
 from .addresses import plan_addresses, plan_foreign_addresses
 from .hands import ALL_LINKS, DISABLE_IPV6, NEW_LINKS
 from .owned import UNKNOWN, Change, owner_of
-from .ports import join, mend_link
+from .ports import join, mend_link, mend_plugged
 from .sheet import ADDRESS, BEFORE_UP, LINK, MAKE_LINKS, MAKE_NAMESPACES, Sheet, kind_words, place, port_again
 from .uplinks import has_only_own_ports, look_of, plan_bridge_addresses
 
@@ -305,6 +305,9 @@ def plan_interfaces(sheet: Sheet, wanted: Iterable[Interface]) -> None:
                 _set_foreign(sheet, have, netns, field, now, want)
             elif want is not None and key in sheet.owned.settings:
                 sheet.after.settings[key] = Change(sheet.owned.settings[key].before, _word(want))
+        master = sheet.link(netns, interface.bridge) if interface.bridge else None
+        if master is not None and have.master == master.index:
+            mend_plugged(sheet, netns, have, master)
         empty = have.kind == "bridge" and has_only_own_ports(sheet, netns, name, have)
         plan_foreign_addresses(sheet, netns, name, interface.addresses, have, empty)
         _refuse_without_ipv6(sheet, interface)

@@ -7,7 +7,7 @@ from there a bridge may take it over again. What nothing tells any more is said 
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional, Sequence, Set, Tuple
+from typing import List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..document.prefix import is_link_local, known_ip, known_prefix
 from ..model import Baggage, Link, LinkKey, NamespaceView
@@ -51,6 +51,12 @@ class Attachment(NamedTuple):
     def carried(self) -> LinkKey:
         """What is noted under this."""
         return self.netns, self.nic
+
+
+def attachments(owned: Owned) -> List[Attachment]:
+    """All that the document has made, or was about to make when a run was killed."""
+    settings = owned.settings.items()
+    return [Attachment(key[0], key[1], change.after) for key, change in settings if key[2] == UPLINK]
 
 
 def mark_of_uplink(nic: Link) -> Optional[Mark]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Iterable, List, Optional, Set, Tuple
+from typing import Iterable, Optional, Set, Tuple
 
 from .. import sysctl
 from ..model import Baggage, Bridge, Link, LinkKey, Topology
@@ -11,17 +11,12 @@ from ..rtnetlink.constants import IFA_F_PERMANENT, RT_SCOPE_LINK
 from . import fallen_uplinks
 from .actions import SysctlSet, UplinkAttach, UplinkDetach
 from .addresses import plan_addresses, plan_foreign_addresses
-from .lost_uplinks import Attachment, hand_back, mark_of_uplink, take_note, together, words_of
-from .owned import UPLINK, Change, Owned, owner_of
+from .lost_uplinks import Attachment, attachments, hand_back, mark_of_uplink, take_note, together, words_of
+from .owned import Change, Owned, owner_of
+from .ports import mend_plugged
 from .sheet import ATTACH, DETACH, SYSCTL, Sheet, place
 
 DEFAULT_MTU = 1500  # ETH_DATA_LEN, linux/if_ether.h: of a bridge without ports
-
-
-def attachments(owned: Owned) -> List[Attachment]:
-    """All that the document has made, or was about to make when a run was killed."""
-    settings = owned.settings.items()
-    return [Attachment(key[0], key[1], change.after) for key, change in settings if key[2] == UPLINK]
 
 
 def attachment_of(owned: Owned, bridge: Bridge) -> Optional[Attachment]:
@@ -91,6 +86,12 @@ def _detach(sheet: Sheet, one: Attachment) -> None:
     marked = mark_of_uplink(nic) is not None and one.carried not in sheet.given_back
     if nic.master is None and not any(moving[:4]) and not marked:
         return
+    if not nic.up and any(moving[:4]):
+        sheet.conflicts.append(
+            f"{place(netns)}: {one.nic} is down, and has to be up to take back what {one.bridge} does for it; "
+            "set it up first"
+        )
+        return
     _refuse_obstacles(sheet, one, one.bridge, baggage)
     fallen_uplinks.give_back(sheet, one, bridge)
     line = sheet.line(f"{place(netns)}: {one.nic}: no longer the uplink of {one.bridge}{_words(moving, 'takes back')}")
@@ -136,6 +137,7 @@ def _attach(sheet: Sheet, bridge: Bridge, nic: Link) -> None:
     baggage = _held(sheet, netns, nic.name)
     if have is not None and nic.master == have.index:
         fallen_uplinks.raise_again(sheet, one, bridge, have)
+        mend_plugged(sheet, netns, nic, have)
         if not any(baggage[:4]):
             return
     _refuse_obstacles(sheet, one, nic.name, baggage)
