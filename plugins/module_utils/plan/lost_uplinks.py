@@ -128,6 +128,20 @@ def hand_back(sheet: Sheet, one: Attachment, again: bool) -> None:
         _plan(sheet, one, marks[:1], (), left)
 
 
+def take_stray_marks(sheet: Sheet) -> None:
+    """The document's marks on links that aren't its uplinks."""
+    for room in sheet.view.views.values():
+        for link in room.links.values():
+            marks = marks_among(link.altnames) if link.altnames else ()
+            mark = read_mark(marks[0]) if marks else None
+            stray = mark is not None and mark.document == sheet.owned.name
+            if mark is not None and stray and (room.netns, link.name, UPLINK) not in sheet.owned.settings:
+                words = f"{link.name}: no longer marked as the uplink of {mark.bridge}, which it isn't"
+                line = sheet.line(f"{place(room.netns)}: {words}")
+                told = (room.netns, link.name, link.name, marks[:1])
+                sheet.do(DETACH, line, UplinkReturn(*told), UplinkForfeit(*told, ()))
+
+
 def _beside(missing: Notes) -> str:
     return f", then it gets back {named(missing)}" if missing else ""
 

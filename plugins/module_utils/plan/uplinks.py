@@ -7,14 +7,23 @@ from typing import Iterable, Optional, Set, Tuple
 
 from .. import sysctl
 from ..model import Baggage, Bridge, Link, LinkKey, Topology
-from ..rtnetlink.constants import IFA_F_PERMANENT, RT_SCOPE_LINK
+from ..rtnetlink.constants import IFA_F_PERMANENT, RT_SCOPE_LINK, RTPROT_KERNEL
 from . import fallen_uplinks
 from .actions import SysctlSet, UplinkAttach, UplinkDetach
 from .addresses import plan_addresses, plan_foreign_addresses
-from .lost_uplinks import Attachment, attachments, hand_back, mark_of_uplink, take_note, together, words_of
+from .lost_uplinks import (
+    Attachment,
+    attachments,
+    hand_back,
+    mark_of_uplink,
+    take_note,
+    take_stray_marks,
+    together,
+    words_of,
+)
 from .owned import Change, Owned, owner_of
 from .ports import mend_plugged
-from .sheet import ATTACH, DETACH, SYSCTL, Sheet, place
+from .sheet import ATTACH, DETACH, SYSCTL, Sheet, is_our_route, place
 
 DEFAULT_MTU = 1500  # ETH_DATA_LEN, linux/if_ether.h: of a bridge without ports
 
@@ -54,6 +63,8 @@ def take_uplinks(sheet: Sheet, wanted: Topology, whole: bool, gone: Iterable[Lin
             )
         elif bridge is not None or key in doomed or whole:
             _detach(sheet, one)
+    if whole:
+        take_stray_marks(sheet)
 
 
 def _detach(sheet: Sheet, one: Attachment) -> None:
@@ -209,11 +220,15 @@ def _refuse_doubt(sheet: Sheet, bridge: Bridge, have: Link) -> None:
     there = [entry for entry in view.addresses.get(have.index, ()) if entry.flags & IFA_F_PERMANENT]
     surplus = [one.address for one in there if one.scope != RT_SCOPE_LINK and one.address not in bridge.addresses]
     strangers = [port for port in ports if port not in plugged]
+    what = f"bridge {bridge.name} ({place(netns)}): {', '.join(surplus)} may be the host's: nothing is remembered of"
     if surplus and strangers:
         sheet.conflicts.append(
-            f"bridge {bridge.name} ({place(netns)}): {', '.join(surplus)} may be the host's: nothing is remembered of "
-            f"the bridge, and {', '.join(strangers)}, which isn't ours, is a port of it: say uplink: {strangers[0]}, "
-            f"or take the addresses from it first"
+            f"{what} the bridge, and {', '.join(strangers)}, which isn't ours, is a port of it: say uplink: "
+            f"{strangers[0]}, or take the addresses from it first"
+        )
+    elif surplus and any(not is_our_route(r) and r.protocol != RTPROT_KERNEL for r in sheet.through(netns, have)):
+        sheet.conflicts.append(
+            f"{what} the bridge, and routes that aren't ours lead by it; delete them, or take the addresses off first"
         )
 
 
