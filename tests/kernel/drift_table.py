@@ -213,6 +213,12 @@ WARNED: Dict[str, Case] = {
     "guests dropped as they come": ("iptables -t mangle -I PREROUTING -s 10.5.0.0/24 -j DROP", "mangle PREROUTING)"),
     "guests dropped as they go": ("iptables -t mangle -I POSTROUTING -s 10.5.0.0/24 -j DROP", "mangle POSTROUTING)"),
     "guests dropped in filter": ("iptables -I FORWARD -s 10.5.0.0/24 -j DROP", "(iptables, FORWARD)"),
+    "a policy of raw": ("iptables -t raw -P PREROUTING DROP", "the policy drop in chain PREROUTING (iptables, raw PRE"),
+    "a policy of mangle": (
+        "iptables -t mangle -P FORWARD DROP",
+        "the policy drop in chain FORWARD (iptables, mangle F",
+    ),
+    "an IPv6 policy of mangle": ("ip6tables -t mangle -P POSTROUTING DROP", "the policy drop in chain POSTROUTING (ip"),
     "guests dropped in a chain": (
         "iptables -N THEIRS; iptables -A THEIRS -s 10.5.0.0/24 -j DROP; iptables -I FORWARD -j THEIRS",
         "in chain THEIRS",

@@ -20,7 +20,7 @@ from ..search_path import search_path
 from . import matches, nfnetlink
 from .difference import UNDO, applicable, is_done
 from .rules import DEVGROUP
-from .tables import OWN_CHAIN, Ruleset, Tables, choose, incompatible, is_complete, parse
+from .tables import OWN_CHAIN, Ruleset, Tables, choose, dropping, incompatible, is_complete, parse
 
 if TYPE_CHECKING:
     from .chains import Chains
@@ -217,7 +217,7 @@ def observe(netns: Optional[str], families: Sequence[int] = (4, 6)) -> Tables:
         if (chosen, family) in failures:
             raise failures[chosen, family]
         rulesets.setdefault((chosen, family), {})
-    return Tables(netns, chosen, rulesets, bridged, _lacking(netns, chosen))
+    return Tables(netns, chosen, rulesets, bridged, _lacking(netns, chosen), dropping(texts, chosen))
 
 
 def blank(netns: Optional[str], families: Sequence[int]) -> Tables:
