@@ -148,8 +148,8 @@ def _is_overtaken(owned: Owned, view: HostView) -> bool:
 def _routes(store: Store, rooms: Rooms, owned: Owned, was_here: bool) -> Iterator[RouteKey]:
     """Those of the collection's routes that must be this document's.
 
-    They lead through a link of its own, or are in a namespace of its own; or no other document can have made them, if
-    this one ``was_here`` at all.
+    They lead through a link of its own, or are in a namespace of its own, and no other document says that they are its;
+    or no other one can have made them, if this one ``was_here`` at all.
     """
     from . import marks
 
@@ -160,7 +160,7 @@ def _routes(store: Store, rooms: Rooms, owned: Owned, was_here: bool) -> Iterato
     for key, ways in marks.routes(rooms).items():
         netns = key[0]
         evident = netns in owned.namespaces or any((netns, way) in owned.links for way in ways)
-        if evident or (alone and key not in claimed):
+        if key not in claimed and (evident or alone):
             yield key
 
 
