@@ -36,10 +36,11 @@ from .model import Guests, HostView
 from .plan import preflight
 from .plan.actions import TableSet
 from .plan.emptied import emptied
+from .plan.fallen_uplinks import missed_warnings
 from .plan.intent import intended
+from .plan.lost_uplinks import attachments
 from .plan.owned import Owned, SysctlKey, living
 from .plan.planner import Plan, Wish, make_plan
-from .plan.uplinks import attachments
 from .recall import recalled, recollected
 from .rows import NamedTuple
 from .state_directory import STATE_DIRECTORY
@@ -373,6 +374,9 @@ class Run:
             )  # fmt: skip
             before, rules = documents.dump(there.topology), (there.rules, there.wanted)
         warnings = [*others.hindrances(self.host, picture.wish.firewall, picture.tables, picture.view, plan)]
+        warnings += (
+            missed_warnings(memory.owned, picture.view) if memory.owned.carried and not memory.interrupted else []
+        )
         warnings += self.host.store.doubts()
         warnings += others.doubts(self.host, self.reading, task, picture.view, picture.wish.unfiltered)
         return Result(

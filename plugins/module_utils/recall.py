@@ -13,7 +13,7 @@ from . import netns as namespaces
 from .apply.disk import ASIDE, Memory, Store
 from .errors import Conflict
 from .model import HostView, Topology
-from .plan.filters import SWITCHES
+from .plan.filters import SWITCHES, says_nothing
 from .plan.hands import LOCALNET
 from .plan.owned import Change, Owned, copy
 from .plan.recalled_uplinks import recall_uplinks
@@ -126,7 +126,9 @@ def _with_marked_rules(owned: Owned, task: Task, view: HostView) -> Owned:
     for netns, room in view.views.items():
         if room.inode > 0 and (netns is None or room.forwarding_ipv4 or room.forwarding_ipv6):  # else on paper only
             want = task.wants.get(netns)
-            known = {*owned.firewall.get(netns, ()), *(firewall.families(want) if want is not None else ())}
+            forwards = room.forwarding_ipv4 or room.forwarding_ipv6
+            read = want is not None and (forwards or not says_nothing(want))  # see filters.with_rules
+            known = {*owned.firewall.get(netns, ()), *(firewall.families(want) if want is not None and read else ())}
             found = firewall.families_marked(netns, owned.name, [family for family in (4, 6) if family not in known])
             if found:
                 again[netns] = (*owned.firewall.get(netns, ()), *found)
@@ -147,8 +149,8 @@ def _is_overtaken(owned: Owned, view: HostView) -> bool:
 def _routes(store: Store, rooms: Rooms, owned: Owned, was_here: bool) -> Iterator[RouteKey]:
     """Those of the collection's routes that must be this document's.
 
-    They lead through a link of its own, or are in a namespace of its own; or no other document can have made them, if
-    this one ``was_here`` at all.
+    They lead through a link of its own, or are in a namespace of its own, and no other document says that they are its;
+    or no other one can have made them, if this one ``was_here`` at all.
     """
     from . import marks
 
@@ -159,7 +161,7 @@ def _routes(store: Store, rooms: Rooms, owned: Owned, was_here: bool) -> Iterato
     for key, ways in marks.routes(rooms).items():
         netns = key[0]
         evident = netns in owned.namespaces or any((netns, way) in owned.links for way in ways)
-        if evident or (alone and key not in claimed):
+        if key not in claimed and (evident or alone):
             yield key
 
 

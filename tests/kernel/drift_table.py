@@ -24,6 +24,7 @@ MENDED: Dict[str, Case] = {
     "no ARP on the switch": ("ip link set sw0 arp off", "R: sw0: arp on"),
     "no ARP on a cable": ("ip link set v-p arp off", "R: v-p: arp on"),
     "no ARP at a guest": ("ip -n g link set e0 arp off", "g: e0: arp on"),
+    "a guest's loopback address": ("ip -n g addr del 127.0.0.1/8 dev lo", "g: lo: address 127.0.0.1/8: add"),
     "another alias": ("ip link set v-g alias something", "R: v-g: mark as ours"),
     "no alias": ("ip link set v-g alias ''", "R: v-g: mark as ours"),
     "no alias on the switch": ("ip link set sw0 alias ''", "R: sw0: mark as ours"),
@@ -161,6 +162,10 @@ WARNED: Dict[str, Case] = {
     "a cable's neighbour entry": ("ip neigh replace 10.6.0.2 lladdr 02:bb:00:00:00:99 dev v-p", "10.6.0.2 is written"),
     "nothing forwarded from outside": (f"{_SYSCTL} net.ipv4.conf.eth0.forwarding=0", "comes by eth0 is forwarded"),
     "a guest's address on the loopback link": ("ip addr add 10.5.0.2/32 dev lo", "R: address 10.5.0.2/32 is on lo"),
+    "its gateway's address on a guest's loopback link": (
+        "ip -n g addr add 10.5.0.1/32 dev lo",
+        "g: address 10.5.0.1/32 is on lo, and in the document's network 10.5.0.0/24",
+    ),
     "a rule that drops a guest's packets": ("ip -n g rule add pref 10 blackhole", "g: the policy rule 10 of IPv4"),
     "one for its IPv6 packets": ("ip -n g -6 rule add pref 10 blackhole", "g: the policy rule 10 of IPv6"),
     "a rule against guests": ("ip rule add pref 10 from 10.5.0.0/24 prohibit", "R: the policy rule 10 of IPv4"),
@@ -213,6 +218,12 @@ WARNED: Dict[str, Case] = {
     "guests dropped as they come": ("iptables -t mangle -I PREROUTING -s 10.5.0.0/24 -j DROP", "mangle PREROUTING)"),
     "guests dropped as they go": ("iptables -t mangle -I POSTROUTING -s 10.5.0.0/24 -j DROP", "mangle POSTROUTING)"),
     "guests dropped in filter": ("iptables -I FORWARD -s 10.5.0.0/24 -j DROP", "(iptables, FORWARD)"),
+    "a policy of raw": ("iptables -t raw -P PREROUTING DROP", "the policy drop in chain PREROUTING (iptables, raw PRE"),
+    "a policy of mangle": (
+        "iptables -t mangle -P FORWARD DROP",
+        "the policy drop in chain FORWARD (iptables, mangle F",
+    ),
+    "an IPv6 policy of mangle": ("ip6tables -t mangle -P POSTROUTING DROP", "the policy drop in chain POSTROUTING (ip"),
     "guests dropped in a chain": (
         "iptables -N THEIRS; iptables -A THEIRS -s 10.5.0.0/24 -j DROP; iptables -I FORWARD -j THEIRS",
         "in chain THEIRS",

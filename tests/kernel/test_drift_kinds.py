@@ -130,6 +130,7 @@ _BACK = (
     ("neigh replace ", "neigh del "),
     *((f"{what} add ", f"{what} del ") for what in ("rule", "route", "addr")),
     *((f" {made} ", f" {taken} ") for made, taken in (("-I", "-D"), ("-A", "-D"), ("-N", "-X"))),
+    (" DROP", " ACCEPT"),  # a policy
 )
 
 

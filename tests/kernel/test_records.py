@@ -200,6 +200,19 @@ def test_a_name_that_was_never_here_takes_nothing(bare: Dict[str, Any]) -> None:
     assert same(there)
 
 
+def test_a_route_of_another_document_by_a_link_of_ours_stays(bare: Dict[str, Any]) -> None:
+    switch: Document = {"name": "main", "bridges": [{"name": "sw0", "addresses": ["10.5.0.1/24"]}]}
+    run(switch)
+    run({"name": "other", "routes": [{"to": "203.0.113.0/24", "via": "10.5.0.9"}]})
+    there = whole()
+    (DIRECTORY / "main.state").unlink()
+    assert run(switch).plan == ()
+    assert same(there)
+    for document in (NOT_OTHER, NOTHING):
+        run(document)
+    assert same(bare)
+
+
 def test_a_route_that_may_be_another_documents_stays(bare: Dict[str, Any]) -> None:
     run(FIRST)
     run(theirs := {"name": "other", "routes": [{"to": "203.0.115.0/24", "via": "192.168.1.3"}]})

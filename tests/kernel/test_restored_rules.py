@@ -106,6 +106,23 @@ def test_rules_that_come_back_when_all_is_gone_go_with_absent(backend: str, way:
     assert world.differences(bare, world.image()) == []
 
 
+def test_rules_that_come_back_where_nothing_is_forwarded_dont_open_anything(backend: str) -> None:
+    """The document's networks need no rules there, so the filter isn't read for them. What closes may stay."""
+    rules = Filter(None, backend)
+    bare = world.image()
+    document = {"name": "office", "bridges": plain(None)["bridges"]}
+    engine.run(published(None, [4, 6]))
+    saved = rules.save()
+    engine.run(document)
+    rules.restore(saved)
+    for check in (True, False):
+        assert engine.run(document, check=check).plan == ("host: firewall chains of office: put right",)
+    assert [line for line in rules.rules if "8080" in line or "ACCEPT" in line or "MASQUERADE" in line] == []
+    assert engine.run(document).plan == ()
+    engine.run({"name": "office", "state": "absent"})
+    assert world.differences(bare, world.image()) == []
+
+
 def test_rules_of_others_that_come_back_are_theirs(backend: str) -> None:
     other = Filter(None, backend)
     engine.run(published(None, [4, 6]))

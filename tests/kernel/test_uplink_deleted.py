@@ -273,7 +273,7 @@ def test_a_run_that_fails_after_any_step_leaves_it_to_the_next(following: lan.Do
     engine.run(lan.BRIDGED)
     delete()
     image, steps = world.image(), 0
-    while (error := _failing_after(following, steps)) is not None:
+    while (error := failing_after(following, steps)) is not None:
         assert error.problems[-1] == "everything was put back as it was"
         assert world.differences(image, world.image()) == [], f"step {steps}"
         steps += 1
@@ -281,7 +281,7 @@ def test_a_run_that_fails_after_any_step_leaves_it_to_the_next(following: lan.Do
     assert world.differences(work, lan.work_of("br0" if following is lan.BRIDGED else "eth0")) == []
 
 
-def _failing_after(document: lan.Document, step: int) -> Optional[HostwireError]:
+def failing_after(document: lan.Document, step: int) -> Optional[HostwireError]:
     def refuse(position: int, when: str) -> None:
         if (position, when) == (step, "after"):
             raise KernelRefused("a step", 1)
@@ -353,3 +353,27 @@ def test_a_task_for_the_bridge_alone_does_so_too(absent: bool) -> None:
     done = engine.run(document, fragment=True)
     assert done.plan[0].startswith("host: eth0: gets back")
     assert world.differences(work, lan.work_of("eth0" if absent else "br0")) == []
+
+
+@pytest.mark.parametrize("following", [lan.BRIDGED, lan.NOTHING], ids=["same", "absent"])
+def test_an_address_without_a_subnet_comes_back_though_another_link_has_it_too(following: lan.Document) -> None:
+    """As cloud machines have it: their own address alone, a gateway at its other end, and the address on lo."""
+    lan.batch("""
+        netns add lan
+        link add eth0 type veth peer name eth0 netns lan
+        address add 192.0.2.5 peer 10.10.10.1/32 dev eth0
+        address add 192.0.2.5/32 dev lo
+        address add 2001:db8:1::5/128 dev eth0 nodad
+        address add 2001:db8:1::5/128 dev lo
+        link set eth0 up
+        route add default via 10.10.10.1
+        route add ::/0 via fe80::1 dev eth0
+    """)
+    lan.batch("address add 10.10.10.1 peer 192.0.2.5/32 dev eth0\nlink set eth0 up", "lan")
+    lan.settled("eth0")
+    work = lan.work_of("eth0")
+    engine.run(lan.BRIDGED)
+    delete()
+    run(following)
+    assert world.differences(work, lan.work_of("br0" if following is lan.BRIDGED else "eth0")) == []
+    assert lan.reached("192.0.2.5")

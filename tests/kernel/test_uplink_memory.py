@@ -208,3 +208,42 @@ def same_work(work: Dict[str, Any], other: Dict[str, Any]) -> bool:
     """But for labels, which the kernel changes along with a link's name."""
     addresses = [[(entry["local"], entry["valid_life_time"]) for entry in one["addresses"]] for one in (work, other)]
     return addresses[0] == addresses[1] and all(work[part] == other[part] for part in work if part != "addresses")
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["remembered", "lost"])
+@pytest.mark.parametrize("following", [BRIDGED, WITHOUT, OTHERWISE, lan.NOTHING])
+def test_a_mark_that_came_to_another_link_gives_that_nothing(following: lan.Document, lost: bool) -> None:
+    lan.build()
+    lan.batch("link add eth7 type veth peer name eth7 netns lan\nlink set eth7 up")
+    work = lan.work_of("eth0")
+    engine.run(BRIDGED)
+    mark = "hostwire:main:br0"
+    lan.batch(f"""
+        link property del dev eth0 altname {mark}
+        link property add dev eth7 altname {mark}
+    """)
+    if lost:
+        lose("")
+    link = "eth0" if not lost and following is not BRIDGED else "br0"
+    if lost and following is not BRIDGED:
+        with pytest.raises(Conflict, match="eth0"):
+            engine.run(following)
+    else:
+        settled_run(following)
+        assert mark not in lan.ip("link", "show", "dev", "eth7")
+    assert world.differences(work, lan.work_of(link)) == []
+    assert [one["local"] for one in lan.addresses("eth7") if one["scope"] != "link"] == []
+    assert lan.reached("192.168.1.2")
+
+
+def test_addresses_that_others_routes_lean_on_stay_when_nothing_tells_whose_they_are() -> None:
+    """The interface is gone from the host, so not even a port tells that it was one's uplink."""
+    lan.build()
+    engine.run(lan.BRIDGED)
+    lose("")
+    lan.batch("netns add elsewhere\nlink set eth0 netns elsewhere")
+    work = lan.work_of("br0")
+    for check in (True, False):
+        with pytest.raises(Conflict, match=r"192\.168\.1\.2/24, .* may be the host's: .* routes that aren't ours lead"):
+            engine.run({"bridges": [{"name": "br0"}]}, check=check)
+    assert world.differences(work, lan.work_of("br0")) == []

@@ -70,6 +70,14 @@ def test_what_drops_packets_as_they_come_and_go(table: str, rule: str, named: in
     assert len(broken_promises(WANT, ROOM, {4: ruleset}, ())) == named
 
 
+@pytest.mark.parametrize(("rule", "named"), [("-s 10.5.0.0/24 -j LOG", 2), ("-j ACCEPT", 0), ("-i sw0 -j ACCEPT", 1)])
+def test_a_policy_drops_what_nobody_accepts_before(rule: str, named: int) -> None:
+    ruleset = parse(f"*mangle\n:FORWARD DROP [0:0]\n-A FORWARD {rule}\nCOMMIT\n")
+    found = broken_promises(WANT, ROOM, {4: ruleset}, (), {(4, "mangle", "FORWARD")})
+    assert len(found) == named
+    assert all("the policy drop in chain FORWARD (iptables, mangle FORWARD) drops what our" in line for line in found)
+
+
 @pytest.mark.parametrize(
     ("rule", "named"),
     [

@@ -10,7 +10,12 @@ import pytest
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict
 from ansible_collections.hostwire.linux.plugins.module_utils.firewall import FirewallWant, Tables, describe, warnings
 from ansible_collections.hostwire.linux.plugins.module_utils.firewall.rendering import render
-from ansible_collections.hostwire.linux.plugins.module_utils.firewall.tables import choose, incompatible, parse
+from ansible_collections.hostwire.linux.plugins.module_utils.firewall.tables import (
+    choose,
+    dropping,
+    incompatible,
+    parse,
+)
 from ansible_collections.hostwire.linux.plugins.module_utils.model import Masquerade, PublishedPort
 
 EMPTY = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n"
@@ -118,3 +123,10 @@ def test_security_an_active_ufw_is_said_to_whom_it_matters() -> None:
         assert "don't cover published ports" in warning
         assert warnings(tables, own) == ()
     assert warnings(Tables(None, "nft", {("nft", 4): parse(DOCKERS)}), want) == ()
+
+
+def test_policies_that_drop_are_noticed_but_in_filter_where_what_passes_is_accepted() -> None:
+    text = "*mangle\n:FORWARD DROP [0:0]\n:OURS - [0:0]\nCOMMIT\n*raw\n:PREROUTING ACCEPT [0:0]\nCOMMIT\n"
+    texts = {("nft", 4): text, ("nft", 6): f"{text}*filter\n:FORWARD DROP [0:0]\nCOMMIT\n", ("legacy", 4): text}
+    assert dropping(texts, "nft") == {(4, "mangle", "FORWARD"), (6, "mangle", "FORWARD")}
+    assert dropping({("nft", 4): text.replace("DROP", "ACCEPT")}, "nft") == frozenset()

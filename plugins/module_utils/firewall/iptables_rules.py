@@ -24,9 +24,9 @@ _BARE = ("--physdev-is-bridged",)  # options without a value
 _SYN = {"SYN"}  # the flags of a connection's first packet
 
 
-def wall(chains: Dict[str, List[str]], table: str, start: str = "FORWARD") -> Wall:
+def wall(chains: Dict[str, List[str]], table: str, start: str = "FORWARD", drops: bool = False) -> Wall:
     """What a forwarded packet passes in one table before it comes to our openings; in chains other than FORWARD nothing
-    of ours opens anything."""
+    of ours opens anything. ``drops``: so does the chain's policy."""
 
     @functools.cache
     def rules(chain: str) -> Optional[Tuple[Rule, ...]]:
@@ -37,7 +37,8 @@ def wall(chains: Dict[str, List[str]], table: str, start: str = "FORWARD") -> Wa
         return tuple(_of_either(line) if start == "PREROUTING" else rule(line) for line in before)
 
     name = f"iptables, {'' if table == 'filter' else table + ' '}{start}"
-    return Wall(name, "comes before our rules", rules, start, "", start.lower())
+    why = "drops what our rules let through" if drops else "comes before our rules"
+    return Wall(name, why, rules, start, f"chain {start}" if drops else "", start.lower())
 
 
 def _of_either(line: str) -> Rule:

@@ -17,7 +17,7 @@ from ..netns import inside
 from ..program import Done, run, run_all
 from . import matches, nfnetlink
 from .iptables import BASE, default_backend, environment, find, legacy_tables, required
-from .tables import DEVGROUP, OWN_CHAIN, Ruleset, Tables, choose, incompatible, is_complete, parse
+from .tables import DEVGROUP, OWN_CHAIN, Ruleset, Tables, choose, dropping, incompatible, is_complete, parse
 
 __all__ = [
     "READ_SECONDS",
@@ -152,7 +152,7 @@ def observe(netns: Optional[str], families: Sequence[int] = (4, 6)) -> Tables:
         if (chosen, family) in failures:
             raise failures[chosen, family]
         rulesets.setdefault((chosen, family), {})
-    return Tables(netns, chosen, rulesets, bridged, _lacking(netns, chosen))
+    return Tables(netns, chosen, rulesets, bridged, _lacking(netns, chosen), dropping(texts, chosen))
 
 
 def blank(netns: Optional[str], families: Sequence[int]) -> Tables:

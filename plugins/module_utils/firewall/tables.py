@@ -32,7 +32,8 @@ class Tables(NamedTuple):
 
     ``backend`` ("nft" or "legacy") is the one to write to; ``rulesets`` holds each (backend, family) that was read.
     ``bridged``: bridged packets may pass through iptables here (br_netfilter is loaded). ``lacking``: the matches of
-    interest that the kernel hasn't got.
+    interest that the kernel hasn't got. ``dropping``: the chains (family, table, chain) with a policy that drops, but
+    for those of filter, in which it is no matter: what we let through is accepted there before.
     """
 
     netns: Optional[str]
@@ -40,6 +41,7 @@ class Tables(NamedTuple):
     rulesets: Dict[Tuple[str, int], Ruleset]
     bridged: bool = False
     lacking: FrozenSet[str] = frozenset()
+    dropping: FrozenSet[Tuple[int, str, str]] = frozenset()
 
     def lacks(self, family: int) -> FrozenSet[str]:
         """The matches of interest that rules of a family can't be written with."""
@@ -67,6 +69,17 @@ def parse(text: str) -> Ruleset:
         elif line.startswith("*"):
             chains = ruleset.setdefault(line[1:], {})
     return ruleset
+
+
+def dropping(texts: Dict[Tuple[str, int], str], backend: str) -> FrozenSet[Tuple[int, str, str]]:
+    """The chains of a backend with a policy that drops; see :class:`Tables`."""
+    found: Set[Tuple[int, str, str]] = set()
+    for (name, family), text in texts.items():
+        if name == backend and _DROPS.search(text):
+            for part in f"\n{text}".split("\n*")[1:]:
+                table = part.split("\n", 1)[0]
+                found.update((family, table, chain) for chain in _DROPS.findall(part) if table != "filter")
+    return frozenset(found)
 
 
 def owned_marks(lines: List[str]) -> List[Optional[str]]:

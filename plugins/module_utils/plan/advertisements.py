@@ -14,9 +14,9 @@ from ..document.routes import DEFAULTS
 from ..model import Link, NamespaceView
 from ..rtnetlink.constants import RTN_UNICAST, RTPROT_RA
 from .actions import SysctlSet
+from .lost_uplinks import attachments
 from .owned import Change
 from .sheet import LINK, Sheet, devices, place
-from .uplinks import attachments
 
 
 def go_on_hearing(sheet: Sheet, netns: Optional[str], namespace: NamespaceView, line: Optional[int] = None) -> None:

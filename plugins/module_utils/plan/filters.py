@@ -202,7 +202,7 @@ def with_rules(
 
     ``filtered`` says whether this host has iptables at all.
     """
-    return {netns: want for netns, want in wants.items() if not _says_nothing(want) or (want.forwards and filtered())}
+    return {netns: want for netns, want in wants.items() if not says_nothing(want) or (want.forwards and filtered())}
 
 
 def _at(want: FirewallWant, topology: Topology, situation: Situation) -> FirewallWant:
@@ -259,7 +259,7 @@ def _answers_elsewhere(view: NamespaceView, way: Optional[str]) -> bool:
     return link.kind != "bridge" or leads_out(view, link)
 
 
-def _says_nothing(want: FirewallWant) -> bool:
+def says_nothing(want: FirewallWant) -> bool:
     """Whether the document only has networks, and neither leads them out nor closes them."""
     said = (want.masquerade, want.published_ports, want.forwarding, want.let_through, want.switches)
     return not any(said)

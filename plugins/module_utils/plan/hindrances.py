@@ -60,7 +60,7 @@ def hindrances(
                 from . import promises  # loaded when it is needed: most hosts have nothing of the kind
 
                 after = {family: _after(ruleset, steps, tables[netns], family) for family, ruleset in closed.items()}
-                found += promises.broken_promises(want, view().views.get(netns), after, texts)
+                found += promises.broken_promises(want, view().views.get(netns), after, texts, tables[netns].dropping)
     return found
 
 
@@ -113,7 +113,11 @@ def _closed(tables: Tables) -> Dict[int, Ruleset]:
     found: Dict[int, Ruleset] = {}
     for (backend, family), ruleset in tables.rulesets.items():
         if backend == tables.backend:
-            closed = {table: ruleset[table] for table, chain in _GATES if may_drop(ruleset.get(table, {}), chain)}
+            closed = {
+                table: ruleset[table]
+                for table, chain in _GATES
+                if may_drop(ruleset.get(table, {}), chain) or (family, table, chain) in tables.dropping
+            }
             if closed:
                 found[family] = closed
     return found

@@ -8,17 +8,18 @@ from typing import Any, Iterable, List, Optional, Tuple, Union
 from .. import sysctl
 from ..document.links import same_mtu
 from ..document.prefix import has_ipv6
-from ..model import CONTAINER, Bridge, End, Interface, Link, Namespace, Tap, Veth
+from ..model import CONTAINER, Address, Bridge, End, Interface, Link, Namespace, Tap, Veth
 from . import actions as act
 from .addresses import plan_addresses, plan_foreign_addresses
 from .hands import ALL_LINKS, DISABLE_IPV6, NEW_LINKS
 from .owned import UNKNOWN, Change, owner_of
-from .ports import join, mend_link
+from .ports import join, mend_link, mend_plugged
 from .sheet import ADDRESS, BEFORE_UP, LINK, MAKE_LINKS, MAKE_NAMESPACES, Sheet, kind_words, place, port_again
 from .uplinks import has_only_own_ports, look_of, plan_bridge_addresses
 
 IPV6_MTU = 1280  # RFC 8200, 5: on a link with less the kernel has no IPv6 at all (hazard 22)
 HEED = "2"  # of accept_ra: advertisements are heeded also where IPv6 is forwarded, or is from one day on
+LOOPBACK = "127.0.0.1/8"  # which the kernel gives lo when it comes up first
 VETH_MTU = 1500  # ETH_DATA_LEN, linux/if_ether.h: what the kernel gives a new veth
 
 
@@ -47,6 +48,20 @@ def plan_namespaces(sheet: Sheet, wanted: Iterable[Namespace]) -> None:
             line = sheet.line(f"{name}: lo: up")
             undo = act.LinkChange(name, "lo", up=lo.up, alias=lo.alias)
             sheet.do(LINK, line, act.LinkChange(name, "lo", up=True, alias=sheet.owned.mark), undo)
+        if (
+            view.inode > 0
+            and lo is not None
+            and lo.up
+            and not any(is_loopback(entry) for entry in view.addresses.get(lo.index, ()))
+        ):
+            line = sheet.line(f"{name}: lo: address {LOOPBACK}: add")
+            told = (name, "lo", LOOPBACK)
+            sheet.do(ADDRESS, line, act.AddressAdd(*told), act.AddressDelete(*told))
+
+
+def is_loopback(entry: Address) -> bool:
+    """Whether it is one of those by which programs of one machine reach each other."""
+    return entry.address.startswith("127.")
 
 
 def plan_bridges(sheet: Sheet, wanted: Iterable[Bridge]) -> None:
@@ -300,6 +315,9 @@ def plan_interfaces(sheet: Sheet, wanted: Iterable[Interface]) -> None:
                 _set_foreign(sheet, have, netns, field, now, want)
             elif want is not None and key in sheet.owned.settings:
                 sheet.after.settings[key] = Change(sheet.owned.settings[key].before, _word(want))
+        master = sheet.link(netns, interface.bridge) if interface.bridge else None
+        if master is not None and have.master == master.index:
+            mend_plugged(sheet, netns, have, master)
         empty = have.kind == "bridge" and has_only_own_ports(sheet, netns, name, have)
         plan_foreign_addresses(sheet, netns, name, interface.addresses, have, empty)
         _refuse_without_ipv6(sheet, interface)

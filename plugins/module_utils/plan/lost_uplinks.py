@@ -7,10 +7,10 @@ from there a bridge may take it over again. What nothing tells any more is said 
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional, Sequence, Set, Tuple
+from typing import List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..document.prefix import is_link_local, known_ip, known_prefix
-from ..model import Baggage, Link, LinkKey
+from ..model import Baggage, Link, LinkKey, NamespaceView
 from ..rtnetlink.constants import RTPROT_KERNEL
 from ..uplink_record import (
     ADDRESS,
@@ -31,6 +31,7 @@ from .owned import UPLINK, Owned, SettingKey
 from .sheet import DETACH, Sheet, place
 
 Notes = Tuple[Note, ...]
+_ALONE = ("/32", "/128")
 _NOTHING = Baggage((), (), (), 0, ())
 
 
@@ -50,6 +51,12 @@ class Attachment(NamedTuple):
     def carried(self) -> LinkKey:
         """What is noted under this."""
         return self.netns, self.nic
+
+
+def attachments(owned: Owned) -> List[Attachment]:
+    """All that the document has made, or was about to make when a run was killed."""
+    settings = owned.settings.items()
+    return [Attachment(key[0], key[1], change.after) for key, change in settings if key[2] == UPLINK]
 
 
 def mark_of_uplink(nic: Link) -> Optional[Mark]:
@@ -92,7 +99,7 @@ def hand_back(sheet: Sheet, one: Attachment, again: bool) -> None:
         return
     where, marks = place(one.netns), marks_among(nic.altnames)
     record = sheet.owned.carried.get(one.carried)
-    missing, left = _missing(sheet, one, record or ("",))
+    missing, left = missing_on(sheet, one, record or ("",), nic)
     holder = sheet.names(one.netns).get(nic.master or 0)
     needy = holder is None and not _is_served(view.baggage.get(one.nic, _NOTHING))
     if missing and record and record[0] and not marks:  # the memory is of another life of the interface
@@ -121,6 +128,20 @@ def hand_back(sheet: Sheet, one: Attachment, again: bool) -> None:
         _plan(sheet, one, marks[:1], (), left)
 
 
+def take_stray_marks(sheet: Sheet) -> None:
+    """The document's marks on links that aren't its uplinks."""
+    for room in sheet.view.views.values():
+        for link in room.links.values():
+            marks = marks_among(link.altnames) if link.altnames else ()
+            mark = read_mark(marks[0]) if marks else None
+            stray = mark is not None and mark.document == sheet.owned.name
+            if mark is not None and stray and (room.netns, link.name, UPLINK) not in sheet.owned.settings:
+                words = f"{link.name}: no longer marked as the uplink of {mark.bridge}, which it isn't"
+                line = sheet.line(f"{place(room.netns)}: {words}")
+                told = (room.netns, link.name, link.name, marks[:1])
+                sheet.do(DETACH, line, UplinkReturn(*told), UplinkForfeit(*told, ()))
+
+
 def _beside(missing: Notes) -> str:
     return f", then it gets back {named(missing)}" if missing else ""
 
@@ -130,16 +151,18 @@ def _plan(sheet: Sheet, one: Attachment, marks: Sequence[str], missing: Notes, l
     words = f"no longer the uplink of {one.bridge}, which is gone"
     if missing:
         words = f"gets back what {one.bridge} had, which is gone: {named(missing)}"
-    over = [note for note in left if note.ends == OVER]
-    stray = [note for note in left if note.ends != OVER and note.protocol != RTPROT_KERNEL]
-    if over:
-        words += f"; not {named(over)}, whose time is over"
-    if stray:
-        words += f"; not {named(stray)}, whose way or source isn't there any more"
-    line = sheet.line(f"{place(one.netns)}: {one.nic}: {words}")
+    line = sheet.line(f"{place(one.netns)}: {one.nic}: {words}{lacking(left)}")
     told = (one.netns, one.nic, one.nic, record)
     sheet.do(DETACH, line, UplinkReturn(*told), UplinkForfeit(*told, ()))
     sheet.given_back[one.carried] = baggage_in(record)
+
+
+def lacking(left: Notes) -> str:
+    """What doesn't come back, and why, as the end of a plan's line."""
+    over = [note for note in left if note.ends == OVER]
+    stray = [note for note in left if note.ends != OVER and note.protocol != RTPROT_KERNEL]
+    words = f"; not {named(over)}, whose time is over" if over else ""
+    return words + (f"; not {named(stray)}, whose way or source isn't there any more" if stray else "")
 
 
 def named(notes: Sequence[Note]) -> str:
@@ -182,10 +205,11 @@ def _is_served(baggage: Baggage) -> bool:
     return any(":" not in address or address not in baggage.leases for address in baggage.addresses)
 
 
-def _missing(sheet: Sheet, one: Attachment, record: Record) -> Tuple[Notes, Notes]:
-    """What is on no link any more and can be given, and what can't; nothing if it is only what comes by itself."""
+def missing_on(sheet: Sheet, one: Attachment, record: Record, heir: Link) -> Tuple[Notes, Notes]:
+    """What is on no link any more and can be given to ``heir``, and what can't; nothing if it is only what comes by
+    itself."""
     view, nic = sheet.view.views[one.netns], sheet.view.views[one.netns].links[one.nic]
-    addresses = {entry.address for held in view.addresses.values() for entry in held}
+    addresses = _there(view, one, nic)
     held = [view.baggage[name] for name in (one.nic, one.bridge) if name in view.baggage]
     routes = {route for baggage in held for route in baggage.routes}
     routes.update((route.to, route.table, route.metric) for route in (*view.routes, *view.beyond))
@@ -197,17 +221,31 @@ def _missing(sheet: Sheet, one: Attachment, record: Record) -> Tuple[Notes, Note
     ]
     lasting = [note for note in gone if note.ends != OVER]
     given = {note.name for note in lasting if note.kind == ADDRESS}
-    on_it = given.union(entry.address for entry in view.addresses.get(nic.index, ()))
+    on_it = given.union(entry.address for entry in view.addresses.get(heir.index, ()))
+    sources = {address.split("/")[0] for address in addresses | given}
+    straight = [note for note in lasting if note.kind == ROUTE and note.via is None]
     ways = _Ways(
         {link.index for link in view.links.values()},
-        {address.split("/")[0] for address in addresses | given},
+        sources,
         {known_prefix(address).network for address in on_it}
-        | {note.name for note in lasting if note.kind == ROUTE and note.via is None and note.protocol != RTPROT_KERNEL},
+        # Those of the kernel lead to subnets, and to the other ends of addresses that say one.
+        | {note.name for note in straight if note.source is None or note.source in sources},
     )
     able = [note for note in lasting if note.kind != ROUTE or ways.admit(note)]
     along = _along([note for note in noted if note.kind == ADDRESS], able)
     left = tuple(note for note in gone if note not in able)
     return (() if all(note.protocol == RTPROT_KERNEL for note in along) else along), left
+
+
+def _there(view: NamespaceView, one: Attachment, nic: Link) -> Set[str]:
+    """The addresses that are there by now. One without a subnet may be on lo, or on any other link, all along."""
+    near = {nic.master, *(link.index for link in view.links.values() if link.name in (one.nic, one.bridge))}
+    return {
+        entry.address
+        for index, held in view.addresses.items()
+        for entry in held
+        if index in near or not entry.address.endswith(_ALONE)
+    }
 
 
 class _Ways(NamedTuple):
@@ -259,6 +297,8 @@ def take_note(sheet: Sheet, one: Attachment) -> None:
     own = _Own(sheet.after, one)
     record = (mark, *(written(note) for note in notes_of(("", *there.notes)) if not own.has(note)))
     known = sheet.owned.carried.get(one.carried)
+    if known is not None and stands and bridge is not None and (not bridge.up or one.carried in sheet.raised):
+        record = known  # the kernel has forgotten a part of it
     sheet.after.carried[one.carried] = known if known is not None and alike(known, record) else record
 
 

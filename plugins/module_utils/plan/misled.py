@@ -8,7 +8,7 @@ from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
 from ..document.prefix import known_prefix
 from ..firewall.want import within
-from ..model import Address, Bridge, End, HostView, NamespaceView, Topology
+from ..model import Address, Bridge, End, HostView, Interface, NamespaceView, Topology
 from ..rtnetlink.neighbours import Neighbour
 from ..visible import visible
 from .sheet import place
@@ -58,16 +58,29 @@ def misled_warnings(
 
 
 def kept_warnings(topology: Topology, view: HostView) -> List[str]:
-    """A line for each address of a network of the document that somebody gave to the loopback link where it is routed:
-    what is for that machine stays there."""
-    return [
-        f"{place(netns)}: address {entry.address} is on lo, and in the document's network {network}: what is for the"
-        " machine that has it there is kept; take it from lo"
-        for netns in places_to_ask(topology, view)
-        for entry in _on_loopback(view.views[netns])
-        for network in networks_of(topology, netns)
-        if within(entry.address.partition("/")[0], network)
-    ]
+    """A line for each address of a network of the document that somebody gave to the loopback link where it is routed,
+    or in a namespace of the document: what is for the machine that has it stays there."""
+    own = [namespace.name for namespace in topology.namespaces if namespace.name in view.views]
+    found: List[str] = []
+    for netns in dict.fromkeys([*places_to_ask(topology, view), *own]):
+        entries = [one for one in _on_loopback(view.views[netns]) if not one.address.startswith(("127.", "::1/"))]
+        said = _said(topology, netns) if entries else ()
+        found += [
+            f"{place(netns)}: address {entry.address} is on lo, and in the document's network {network}: what is for"
+            " the machine that has it there is kept; take it from lo"
+            for entry in entries
+            if entry.address.partition("/")[0] not in said
+            for network in networks_of(topology, netns)
+            if within(entry.address.partition("/")[0], network)
+        ]
+    return found
+
+
+def _said(topology: Topology, netns: Optional[str]) -> Set[str]:
+    """The addresses that the document itself gives to this namespace."""
+    links: List[Union[Bridge, End, Interface]] = [*topology.bridges, *topology.interfaces]
+    links += [end for veth in topology.veths for end in veth]
+    return {text.partition("/")[0] for link in links if link.netns == netns for text in link.addresses}
 
 
 def networks_of(topology: Topology, netns: Optional[str]) -> Tuple[str, ...]:

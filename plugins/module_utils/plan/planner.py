@@ -135,7 +135,7 @@ def make_plan(
 def _new_sheet(wish: Wish, sheet: Sheet) -> Sheet:
     """Tell a new sheet what is said of objects beyond their own entries."""
     sheet.isolation, sheet.leased, sheet.said = wish.isolation, wish.leased, wish.said
-    sheet.previous, sheet.certain = wish.previous, wish.certain
+    sheet.previous, sheet.remembered, sheet.certain = wish.previous, wish.remembered, wish.certain
     sheet.link_locals = given_link_locals(wish.previous)
     sheet.elsewhere = {key: word.value for key, word in wish.elsewhere.said.items()}
     sheet.wired = {(entry.netns, entry.bridge) for entry in wish.stored.interfaces if entry.bridge is not None}

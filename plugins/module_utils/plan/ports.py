@@ -83,6 +83,26 @@ def mend_link(sheet: Sheet, want: Port, have: Link, words: List[str], change: Li
             sheet.do(LINK, line, action, *inverse)
 
 
+def mend_plugged(sheet: Sheet, netns: Optional[str], have: Link, bridge: Link) -> None:
+    """Put right what keeps an interface of others, plugged into a bridge of ours by the document, from being of use."""
+    if not (bridge.kind == "bridge" and sheet.is_ours(netns, bridge)):
+        return
+    words: List[str] = []
+    told = back = PortChange(netns, have.name)
+    if have.isolated and sheet.isolation.get((netns, bridge.name)):  # of guests that reach nobody but through it
+        words.append("not isolated")
+        told, back = told._replace(isolated=False), back._replace(isolated=True)
+    if have.odd:
+        told, back = told._replace(flags=odd_flags(have, usual=True)), back._replace(flags=odd_flags(have))
+        words += [f"{flag} {'on' if on else 'off'}" for flag, on in told.flags]
+    shut = have.state not in (None, BR_STATE_FORWARDING)
+    if shut and have.running and bridge.up and not bridge.stp:
+        words.append("let the bridge pass what comes through it")
+        told, back = told._replace(state=BR_STATE_FORWARDING), back._replace(state=have.state)
+    if words:
+        sheet.do(LINK, sheet.line(f"{place(netns)}: {have.name}: {', '.join(words)}"), told, back)
+
+
 def _may_pass(sheet: Sheet, want: Port) -> bool:
     """Whether a port that has a carrier passes frames, unless somebody forbids it: else a spanning tree says so."""
     bridge = sheet.link(want.netns, want.bridge) if want.bridge else None

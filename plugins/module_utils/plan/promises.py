@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import AbstractSet, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ..document.prefix import ip_text, known_prefix
 from ..firewall import FirewallWant, iptables_rules, nft_rules
@@ -50,12 +50,16 @@ def _untranslated(packet: Packet) -> Packet:
 
 
 def broken_promises(
-    want: FirewallWant, view: Optional[NamespaceView], rulesets: Mapping[int, Ruleset], texts: Sequence[str]
+    want: FirewallWant,
+    view: Optional[NamespaceView],
+    rulesets: Mapping[int, Ruleset],
+    texts: Sequence[str],
+    dropping: AbstractSet[Tuple[int, str, str]] = frozenset(),
 ) -> List[str]:
     """A warning for each rule of others that keeps promised packets away.
 
     ``rulesets``: the tables of iptables that may drop them, by family; ``texts``: each table of nftables, as nft prints
-    it. ``view`` None: the namespace isn't there.
+    it. ``dropping``: see Tables. ``view`` None: the namespace isn't there.
     """
     found = []
     if is_forwarded(want.published_ports) and any('"name": "firewalld"' in text for text in texts):
@@ -63,7 +67,7 @@ def broken_promises(
     walls = {
         family: [
             *(
-                iptables_rules.wall(chains, table, start)
+                iptables_rules.wall(chains, table, start, (family, table, start) in dropping)
                 for table, chains in rulesets.get(family, {}).items()
                 for start in _GATES[table]
             ),

@@ -8,7 +8,7 @@ from typing import Iterable
 from ..model import Bridge, HostView, Link, NamespaceView, Topology
 from ..uplink_record import aged
 from .lost_uplinks import mark_of_uplink
-from .owned import UPLINK, Change, Owned, copy
+from .owned import UPLINK, Change, Owned, copy, owner_of
 
 
 def recall_uplinks(owned: Owned, view: HostView, wanted: Topology, now: int) -> Owned:
@@ -35,10 +35,24 @@ def _recall_uplink(found: Owned, namespace: NamespaceView, nic: Link) -> None:
     if mark is None or mark.document != found.name:
         return
     known = found.settings.get((namespace.netns, nic.name, UPLINK))
+    if known is None and _has_another(found, namespace, nic, mark.bridge):
+        return
     holders = [link.name for link in namespace.links.values() if link.index == nic.master and link.alias == found.mark]
     if known is None or (holders and known.after not in holders):
         _attach(found, namespace, nic, (*holders, mark.bridge)[0])
         _forget_former_name(found, namespace, nic)
+
+
+def _has_another(found: Owned, namespace: NamespaceView, nic: Link, bridge: str) -> bool:
+    """Whether the bridge of the mark stands, and an interface that may as well be its uplink is plugged into it: the
+    mark has come to another link then, or is as old as that one's being plugged out."""
+    have = namespace.links.get(bridge)
+    return (
+        have is not None
+        and have.alias == found.mark
+        and nic.master != have.index
+        and any(link.master == have.index and owner_of(link.alias) is None for link in namespace.links.values())
+    )
 
 
 def _forget_former_name(found: Owned, namespace: NamespaceView, nic: Link) -> None:

@@ -98,6 +98,7 @@ class Sheet:
         self.owned = owned
         self.machine = machine
         self.previous = Topology()  # the document as it was
+        self.remembered = True  # the document as it was is known, and all that was made since
         self.certain = True  # what is owned is remembered, not told by marks
         self.after = copy(owned)
         self.lines: List[str] = []
@@ -131,6 +132,7 @@ class Sheet:
         self.returning: Set[LinkKey] = set()  # those uplinks: ports only with all that they do, never before
 
         self.given_back: Dict[LinkKey, Baggage] = {}  # to interfaces, of what bridges had that somebody deleted
+        self.raised: Set[LinkKey] = set()  # interfaces whose bridges were set down, and lost what they get back
 
     def line(self, text: str) -> int:
         """Add a readable line; steps that belong to it carry its number."""

@@ -3,24 +3,29 @@
 
 from __future__ import annotations
 
-from typing import Iterable, List, Optional, Set, Tuple
+from typing import Iterable, Optional, Set, Tuple
 
 from .. import sysctl
 from ..model import Baggage, Bridge, Link, LinkKey, Topology
-from ..rtnetlink.constants import IFA_F_PERMANENT, RT_SCOPE_LINK
+from ..rtnetlink.constants import IFA_F_PERMANENT, RT_SCOPE_LINK, RTPROT_KERNEL
+from . import fallen_uplinks
 from .actions import SysctlSet, UplinkAttach, UplinkDetach
 from .addresses import plan_addresses, plan_foreign_addresses
-from .lost_uplinks import Attachment, hand_back, mark_of_uplink, take_note, together, words_of
-from .owned import UPLINK, Change, Owned, owner_of
-from .sheet import ATTACH, DETACH, SYSCTL, Sheet, place
+from .lost_uplinks import (
+    Attachment,
+    attachments,
+    hand_back,
+    mark_of_uplink,
+    take_note,
+    take_stray_marks,
+    together,
+    words_of,
+)
+from .owned import Change, Owned, owner_of
+from .ports import mend_plugged
+from .sheet import ATTACH, DETACH, SYSCTL, Sheet, is_our_route, place
 
 DEFAULT_MTU = 1500  # ETH_DATA_LEN, linux/if_ether.h: of a bridge without ports
-
-
-def attachments(owned: Owned) -> List[Attachment]:
-    """All that the document has made, or was about to make when a run was killed."""
-    settings = owned.settings.items()
-    return [Attachment(key[0], key[1], change.after) for key, change in settings if key[2] == UPLINK]
 
 
 def attachment_of(owned: Owned, bridge: Bridge) -> Optional[Attachment]:
@@ -58,6 +63,8 @@ def take_uplinks(sheet: Sheet, wanted: Topology, whole: bool, gone: Iterable[Lin
             )
         elif bridge is not None or key in doomed or whole:
             _detach(sheet, one)
+    if whole:
+        take_stray_marks(sheet)
 
 
 def _detach(sheet: Sheet, one: Attachment) -> None:
@@ -90,7 +97,14 @@ def _detach(sheet: Sheet, one: Attachment) -> None:
     marked = mark_of_uplink(nic) is not None and one.carried not in sheet.given_back
     if nic.master is None and not any(moving[:4]) and not marked:
         return
+    if not nic.up and any(moving[:4]):
+        sheet.conflicts.append(
+            f"{place(netns)}: {one.nic} is down, and has to be up to take back what {one.bridge} does for it; "
+            "set it up first"
+        )
+        return
     _refuse_obstacles(sheet, one, one.bridge, baggage)
+    fallen_uplinks.give_back(sheet, one, bridge)
     line = sheet.line(f"{place(netns)}: {one.nic}: no longer the uplink of {one.bridge}{_words(moving, 'takes back')}")
     sheet.returning.add((netns, one.nic))
     undo = UplinkAttach(netns, one.bridge, one.nic, own)
@@ -132,8 +146,11 @@ def _attach(sheet: Sheet, bridge: Bridge, nic: Link) -> None:
         return
     sheet.after.settings[one.key] = Change("none", bridge.name)
     baggage = _held(sheet, netns, nic.name)
-    if have is not None and nic.master == have.index and not any(baggage[:4]):
-        return
+    if have is not None and nic.master == have.index:
+        fallen_uplinks.raise_again(sheet, one, bridge, have)
+        mend_plugged(sheet, netns, nic, have)
+        if not any(baggage[:4]):
+            return
     _refuse_obstacles(sheet, one, nic.name, baggage)
     line = sheet.line(f"{place(netns)}: {nic.name}: uplink of {bridge.name}{_words(baggage, 'which takes over')}")
     own = tuple(address for address in bridge.addresses if address not in baggage.addresses)
@@ -203,11 +220,15 @@ def _refuse_doubt(sheet: Sheet, bridge: Bridge, have: Link) -> None:
     there = [entry for entry in view.addresses.get(have.index, ()) if entry.flags & IFA_F_PERMANENT]
     surplus = [one.address for one in there if one.scope != RT_SCOPE_LINK and one.address not in bridge.addresses]
     strangers = [port for port in ports if port not in plugged]
+    what = f"bridge {bridge.name} ({place(netns)}): {', '.join(surplus)} may be the host's: nothing is remembered of"
     if surplus and strangers:
         sheet.conflicts.append(
-            f"bridge {bridge.name} ({place(netns)}): {', '.join(surplus)} may be the host's: nothing is remembered of "
-            f"the bridge, and {', '.join(strangers)}, which isn't ours, is a port of it: say uplink: {strangers[0]}, "
-            f"or take the addresses from it first"
+            f"{what} the bridge, and {', '.join(strangers)}, which isn't ours, is a port of it: say uplink: "
+            f"{strangers[0]}, or take the addresses from it first"
+        )
+    elif surplus and any(not is_our_route(r) and r.protocol != RTPROT_KERNEL for r in sheet.through(netns, have)):
+        sheet.conflicts.append(
+            f"{what} the bridge, and routes that aren't ours lead by it; delete them, or take the addresses off first"
         )
 
 
