@@ -173,32 +173,34 @@ def places(monkeypatch: pytest.MonkeyPatch, number: int) -> Dict[str, int]:
     return count
 
 
-@pytest.mark.parametrize("number", [errno.ENOBUFS, errno.EMFILE, errno.ENOMEM])
+GONE: Document = {"name": "office", "state": "absent"}
+QUIET: Document = {"name": "office", "namespaces": [{"name": "room"}]}  # nothing of it is for the packet filter
+
+
+@pytest.mark.parametrize(("wanted", "number"), [(QUIET, errno.ENOBUFS), (GONE, errno.EMFILE)], ids=["stays", "goes"])
 def test_a_fault_while_they_are_looked_for_is_not_their_absence(
-    backend: str, number: int, monkeypatch: pytest.MonkeyPatch
+    backend: str, wanted: Document, number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Wherever it comes: the run fails, or it has seen them."""
     rules = Filter(None, backend)
-    bare = world.image()
-    engine.run(published(None, [4, 6]), dad_seconds=0)
+    engine.run(published(None, [4, 6]))
     saved = rules.save()
-    gone: Document = {"name": "office", "state": "absent"}
-    engine.run(gone)
     count = places(monkeypatch, number)
     failed = 0
-    for place in range(200):
+    for place in range(0, 100, 3):
+        engine.run(QUIET)
         rules.restore(saved)
         count["left"] = place
         try:
-            engine.run(gone)
+            engine.run(wanted)
         except HostwireError:
             failed += 1
         else:
             assert rules.rules == [], place
         reached, count["left"] = count["left"] < 0, -1
-        engine.run(gone)
-        assert rules.rules == [], place
         if not reached:
             break
+        engine.run(GONE)
+        assert rules.rules == [], place
     assert failed > 2
-    assert world.differences(bare, world.image()) == []
+    assert place < 99
