@@ -146,16 +146,27 @@ class Spot:
                 raise VerificationFailed(f"{self.path}: somebody else wrote to it at the same time; run this again")
 
     def remove(self) -> None:
-        """Delete the file if it is there. Raises KernelRefused."""
+        """Delete the file if it is there.
+
+        Raises KernelRefused, InvalidValue as read does, and VerificationFailed where it isn't the one any more that was
+        read. A moment remains between that look and the deed: the kernel deletes by name only.
+        """
         if self._directory is None:
             return
         try:
-            for name in (f".{self._name}.new", self._name):
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(name, dir_fd=self._directory)
+            self._discard_beside()
+            old = open_file(self._name, self._directory)
+            if old is None:
+                self._refuse_another(None)
+            else:
+                try:
+                    self._refuse_another(old)
+                    os.unlink(self._name, dir_fd=self._directory)
+                finally:
+                    os.close(old)
             files.sync_directory(".", self._directory)
         except OSError as error:
-            raise KernelRefused(f"file {self.path}: remove", error.errno or 0) from error
+            raise self._refused(error, "remove") from error
 
     def is_tidy(self) -> bool:
         """Whether nothing lies beside the file that was to replace it."""
@@ -171,10 +182,13 @@ class Spot:
         """Remove what a run that was killed left beside. Raises KernelRefused."""
         if self._directory is not None:
             try:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(f".{self._name}.new", dir_fd=self._directory)
+                self._discard_beside()
             except OSError as error:
                 raise self._refused(error, "tidy up") from error
+
+    def _discard_beside(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f".{self._name}.new", dir_fd=self._directory)
 
     def _there(self) -> int:
         if self._directory is None:
