@@ -143,7 +143,7 @@ def gone_on(
     name: str,
     paths: Sequence[str],
     check: bool,
-    resume: Callable[[Job], None] = lambda _job: None,
+    resume: Callable[[Unfinished], Sequence[str]] = lambda _one: (),
     trade: Optional[Trade] = None,
 ) -> Foretold:
     """Go on from where earlier runs of this name, or about any of these files, were broken off; see :mod:`.recovery`.

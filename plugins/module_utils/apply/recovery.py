@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Callable, Dict, List, Optional, Sequence
 
-from ..errors import UndoFailed
+from ..errors import HostwireError, UndoFailed
 from ..interruption import heeded, undisturbed
 from ..plan.actions import ChainsEdit, Deed, FileEdit
 from . import file_edits
@@ -21,12 +21,13 @@ def go_on(
     journals: Journals,
     unfinished: Sequence[Unfinished],
     check: bool,
-    resume: Callable[[Job], None],
+    resume: Callable[[Unfinished], Sequence[str]],
     trade: Optional[Trade],
 ) -> Foretold:
     """Undo these jobs, and say so; with ``check`` only tell what there will be then.
 
-    ``resume`` does what else a job needs to be over. Raises UndoFailed with what is left, and the journal stays.
+    ``resume`` does what else a job needs to be over: what isn't, a line each. Raises UndoFailed with what is left, and
+    the journal stays.
     """
     lines: List[str] = []
     contents: Dict[str, Optional[bytes]] = {}
@@ -40,7 +41,7 @@ def go_on(
         lines += _lines(one, positions, states)
         if not check:
             with heeded(), undisturbed():
-                _end(journals, one.job, positions, resume, trade)
+                _end(journals, one, positions, resume, trade)
             continue
         for place in reversed(positions):
             edit = one.job.steps[place].action
@@ -83,18 +84,27 @@ def _lines(one: Unfinished, positions: Sequence[int], states: Sequence[str]) -> 
 
 
 def _end(
-    journals: Journals, job: Job, positions: List[int], resume: Callable[[Job], None], trade: Optional[Trade]
+    journals: Journals,
+    one: Unfinished,
+    positions: List[int],
+    resume: Callable[[Unfinished], Sequence[str]],
+    trade: Optional[Trade],
 ) -> None:
+    job = one.job
     with Reserve() as reserve:
         executor = Executor(trade=trade)
         executor.begun = list(positions)
         left = undone([Started(job, executor)], reserve.go_home)
         reserve.go_home()
+    if not left:
+        for step in job.steps:
+            if isinstance(step.action, FileEdit):
+                file_edits.tidy(step.action)
+        try:
+            left = list(resume(one))
+        except (HostwireError, OSError) as error:
+            left = list(error.problems) if isinstance(error, HostwireError) else [str(error)]
     if left:
         words = f"{job.title}: a run was broken off, and not all could be put back:"
         raise UndoFailed([words, *left, "the next run goes on from there"])
-    for step in job.steps:
-        if isinstance(step.action, FileEdit):
-            file_edits.tidy(step.action)
-    resume(job)
     journals.drop(job)

@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tup
 
 from ..configuration import Configuration, change
 from ..daemon_json import DELETE, merge
-from ..model import DEFAULT_NETWORK, Container
+from ..model import DEFAULT_NETWORK, Container, Engine
 from ..options import BY_PARAMETER, plain, words
 from .agreement import OPTIONS_OF_NETWORK
 from .leaning import Leaning, leaning
@@ -67,7 +67,7 @@ def make_plan(wish: Wish, now: Situation) -> Plan:
     running = now.in_order()
     engines = tuple(one for one in running if one.policy in _BY_ENGINE)
     ours = tuple(one for one in running if one.policy not in _BY_ENGINE)
-    resting = tuple(one for one in now.engine.containers if _rests(one))
+    resting = resting_in(now.engine)
     downtime = round(_SECONDS_OF_RESTART + _SECONDS_PER_CONTAINER * len(running), 1)
     lines += _container_lines(engines, ours, resting, downtime)
     lines[-1:-1] = [f"unit {name}: stops with Docker; is started again" for name in now.dependents]
@@ -77,8 +77,10 @@ def make_plan(wish: Wish, now: Situation) -> Plan:
     return Plan(tuple(lines), forward, back, before, options, engines, ours, resting, downtime, leans)
 
 
-def _rests(one: Container) -> bool:
-    return not one.running and one.policy == "always" and one.status != "created"
+def resting_in(engine: Engine) -> Tuple[Container, ...]:
+    """The containers that were stopped, and that Docker starts all the same with each start of its own."""
+    found = (one for one in engine.containers if not one.running and one.policy == "always")
+    return tuple(one for one in found if one.status != "created")
 
 
 def given(configuration: Configuration) -> Dict[str, Any]:

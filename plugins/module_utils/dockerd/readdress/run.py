@@ -7,23 +7,26 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tup
 
 from ...apply import file_edits
 from ...apply.jobs import carry_out
-from ...apply.journals import Job, Journals, gone_on
+from ...apply.journals import Job, Journals, Unfinished, gone_on
 from ...apply.way_back import PUT_BACK
 from ...docker_api import Api
 from ...errors import HostwireError, UndoFailed
 from ...plan.actions import Deed, FileEdit
+from .. import service
 from ..clock import Clock
 from ..discretion import told
+from ..facts import read_engine
 from ..options import plain
 from . import preflight, verify
 from .deeds import Containers, Docker, Limits, kind_of
 from .memory import NAME, Expected, Store, Texts
 from .plan import Plan, make_plan
 from .situation import Situation, read_situation
-from .steps import expected_before, job_of
+from .steps import brought_back, expected_before, job_of
 from .wish import RESTORED, read_wish
 
 LIMITS = Limits()
+_NOTHING = Containers((), (), (), ())
 _AS_BEFORE = "everything else was put back as it was, but"
 
 
@@ -109,15 +112,22 @@ def _after(now: Situation, plan: Plan) -> Dict[str, Any]:
 
 
 class _Run:
-    """The steps of a run, and of one that was broken off; ``lost``: containers that don't come back, a line each."""
+    """The steps of a run, and of one that was broken off.
+
+    ``lost``: containers that don't come back, a line each; ``now``: what runs before a run is undone that was broken
+    off in another life of the host.
+    """
 
     def __init__(self, docker: Docker, journals: Journals) -> None:
         self._docker = docker
         self._journals = journals
         self._lost: List[str] = []
+        self._now = _NOTHING
 
     def go_on(self, check: bool) -> Tuple[str, ...]:
         """End what an earlier run, killed on its way, began; what it was, in lines. Raises UndoFailed."""
+        if not check and any(not one.alive for one in self._journals.unfinished(NAME, ())):
+            self._now = _running(self._docker.api)
         lines = gone_on(self._journals, NAME, (), check, self._resume, self._docker).lines
         return (*lines, *self._lost)
 
@@ -146,7 +156,7 @@ class _Run:
             docker.clock.lap("verify")
 
         try:
-            carry_out(job, self._journals, finish, lambda: self._as_before(job), docker)
+            carry_out(job, self._journals, finish, lambda: self._as_before(job, True), docker)
         except HostwireError as error:
             if isinstance(error, UndoFailed):
                 for line in self._lost:
@@ -156,16 +166,14 @@ class _Run:
             reasons = [line for line in error.problems if line != PUT_BACK]
             raise UndoFailed([*reasons, _AS_BEFORE, *self._lost]) from error
 
-    def _resume(self, job: Job) -> None:
-        left = self._as_before(job)
-        if left:
-            words = "docker_bridge: a run was broken off, and not all could be put back:"
-            raise UndoFailed([words, *left, "the next run goes on from there"])
+    def _resume(self, one: Unfinished) -> List[str]:
+        return self._as_before(one.job, one.alive) or []
 
-    def _as_before(self, job: Job) -> Optional[List[str]]:
+    def _as_before(self, job: Job, alive: bool) -> Optional[List[str]]:
         """After Docker's start in the old state: the containers, and whether it is the old state. What isn't, in words.
 
-        None where Docker was never touched. A container that doesn't come back wouldn't by another try either.
+        None where Docker was never touched. A container that doesn't come back wouldn't by another try either. In
+        another life of the host those come back that ran in it: of the others some may be stopped on purpose by now.
         """
         docker = self._docker
         if not docker.went_back:
@@ -174,16 +182,25 @@ class _Run:
             return []  # it is told of as left already
         expected, steady = expected_before(job)
         try:
-            for again in _containers(job):
+            for again in _containers(job) if alive else (self._now,):
                 self._lost += _problems(docker.bring_back, again)
             verify.await_right(docker.api, expected, verify.Before(), docker.limits.verify)
-            if not self._lost:
+            if alive and not self._lost:
                 stay = verify.Before(steady=tuple(docker.anew.get(name, name) for name in steady))
                 self._lost += _problems(verify.await_right, docker.api, Expected(), stay, docker.limits.verify)
         except HostwireError as error:
             return list(error.problems)
         docker.clock.lap("back")
         return []
+
+
+def _running(api: Api) -> Containers:
+    """What runs now, and would stop with Docker. Raises a HostwireError."""
+    if not api.answers():
+        return _NOTHING
+    engine = read_engine(api)
+    units = service.unit_files().dependents if service.detect() == service.SYSTEMD else ()
+    return brought_back(engine, sorted(engine.running(), key=lambda one: one.started), units)
 
 
 def _containers(job: Job) -> List[Containers]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from ...apply import file_edits
 from ...apply.jobs import step
@@ -11,10 +11,11 @@ from ...apply.journals import Job
 from ...plan.actions import FileEdit, Step
 from ...records import WRONG_SHAPE
 from ..configuration import real_path
+from ..model import Container, Engine
 from . import verify
 from .deeds import Containers, Said, Start, Stop, deed, running_daemon
 from .memory import NAME, Expected, Store, Switch
-from .plan import Plan, origin_of
+from .plan import Plan, origin_of, resting_in
 from .situation import Situation
 
 _EXPECTED, _STEADY = "expected", "steady"  # notes
@@ -38,14 +39,18 @@ def job_of(now: Situation, plan: Plan, store: Store) -> Job:
         add(f"file {path}", step(_file(real_path(path), before, after)))
     stop = deed(Stop(init, socket, ""))
     add("Docker's start", Step(0, deed(_start(now, plan.forward, now.stale)), (stop,), 0))
-    called = tuple((one.id, one.name) for one in ran)
-    stopped = tuple(one.id for one in now.engine.containers if one not in ran)
-    again = Containers(now.dependents, called, tuple(one.id for one in plan.resting), stopped)
-    add("its containers", Step(0, deed(again), (), 0))
+    add("its containers", Step(0, deed(brought_back(now.engine, ran, now.dependents)), (), 0))
     # Options and IPv6 come of the files, which the other steps put back.
     expected = plan.back.expected._replace(options={}, subnet6="")
     notes = {_EXPECTED: expected._asdict(), _STEADY: verify.steady(ran)}
     return Job(NAME, NAME, tuple(lines), tuple(steps), notes)
+
+
+def brought_back(engine: Engine, ran: Sequence[Container], dependents: Tuple[str, ...]) -> Containers:
+    """What is there again after Docker's start: the units that stop with it, and the containers that ran."""
+    called = tuple((one.id, one.name) for one in ran)
+    stopped = tuple(one.id for one in engine.containers if one not in ran)
+    return Containers(dependents, called, tuple(one.id for one in resting_in(engine)), stopped)
 
 
 def expected_before(job: Job) -> Tuple[Expected, Tuple[str, ...]]:

@@ -7,7 +7,7 @@ import contextlib
 import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from ...apply.journals import DOING, Foretold, Job, Journals, gone_on
+from ...apply.journals import DOING, Foretold, Job, Journals, Unfinished, gone_on
 from ...docker_api import Api
 from ...errors import HostwireError, MissingOnHost, VerificationFailed
 from ...firewall.chains import led
@@ -78,7 +78,8 @@ def run(wish: Wish, check: bool, api: Api) -> Done:
 def _go(wish: Wish, check: bool, api: Api) -> Done:
     clock = Clock()
     journals = Journals(STATE_DIRECTORY)
-    gone = gone_on(journals, _JOURNAL, (), check, lambda job: _resume(api, job))
+    lost: List[str] = []
+    gone = gone_on(journals, _JOURNAL, (), check, lambda one: _resumed(api, one, lost))
     situation = _read(api, gone)
     clock.lap("read")
     transactions = _plan(wish, situation)
@@ -103,7 +104,7 @@ def _go(wish: Wish, check: bool, api: Api) -> Done:
 
         lacking = _carried_out(job, journals, finish, restart)
         clock.lap("verify")
-    return Done((*gone.lines, *plan), before, after, lacking, restarts, clock.timings)
+    return Done((*gone.lines, *lost, *plan), before, after, lacking, restarts, clock.timings)
 
 
 def _read(api: Api, gone: Foretold = _NOTHING) -> _Situation:
@@ -236,29 +237,50 @@ class _Restart:
 
 def _start_anew(api: Api, ran: Dict[str, str]) -> None:
     """Start Docker, if it doesn't answer, and the containers that ran. Raises HostwireError."""
-    if api.answers():
-        start_again(api, list(ran), ran, _CONTAINER_SECONDS)
-        return
-    init = service.detect()
-    service.prepare(init)
-    _start(api, init, ran)
+    _serve(api)
+    start_again(api, list(ran), ran, _CONTAINER_SECONDS)
+
+
+def _serve(api: Api) -> None:
+    if not api.answers():
+        init = service.detect()
+        service.prepare(init)
+        _start_service(api, init)
 
 
 def _start(api: Api, init: str, ran: Dict[str, str]) -> None:
+    _start_service(api, init)
+    start_again(api, list(ran), ran, _CONTAINER_SECONDS)
+
+
+def _start_service(api: Api, init: str) -> None:
     began = service.start(init, seconds=_RESTART_SECONDS)
     deadline = time.monotonic() + _RESTART_SECONDS
     while not api.answers():
         if time.monotonic() > deadline:
             raise VerificationFailed(f"dockerd was restarted and doesn't answer: {service.last_words(init, began)}")
         time.sleep(0.1)
-    start_again(api, list(ran), ran, _CONTAINER_SECONDS)
 
 
-def _resume(api: Api, job: Job) -> None:
-    """After a run that was broken off while it restarted Docker: what it stopped runs again. Raises HostwireError."""
-    ran = job.notes.get(_RAN)
-    if isinstance(ran, dict) and ran:
-        _start_anew(api, {str(one): str(name) for one, name in ran.items()})
+def _resumed(api: Api, one: Unfinished, lost: List[str]) -> Tuple[str, ...]:
+    """After a run that was broken off while it restarted Docker: what it stopped runs again. What isn't so, in lines.
+
+    Not in another life of the host, which has started what it was to since, and where some may have been stopped on
+    purpose. A container that doesn't come back wouldn't by another try either: of those a line each gets to ``lost``.
+    """
+    if not one.alive or _RAN not in one.job.notes:
+        return ()
+    try:
+        _serve(api)
+    except HostwireError as error:
+        return error.problems
+    noted = one.job.notes[_RAN]
+    ran = {str(key): str(name) for key, name in noted.items()} if isinstance(noted, dict) else {}
+    try:
+        start_again(api, list(ran), ran, _CONTAINER_SECONDS)
+    except HostwireError as error:
+        lost += error.problems
+    return ()
 
 
 def _verified(wish: Wish, situation: _Situation) -> Tuple[str, ...]:
