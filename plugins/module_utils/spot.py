@@ -95,7 +95,7 @@ class Spot:
         Raises KernelRefused; with EBUSY or EXDEV it is a mount point, which can only be written in place (hazard 43).
         Raises VerificationFailed where it isn't the one any more that was read.
         """
-        directory, beside = self._there(), f".{self._name}.new"
+        directory, beside = self._there(), self._beside()[0]
         try:
             old = open_file(self._name, directory)
             try:
@@ -115,7 +115,7 @@ class Spot:
 
     def demand_room(self, content: bytes) -> None:
         """Raise KernelRefused where the file couldn't be replaced by this content, for want of room or of leave."""
-        directory, beside = self._there(), f".{self._name}.new"
+        directory, beside = self._there(), self._beside()[0]
         try:
             files.make(beside, content, lambda _fd: None, directory)
             os.unlink(beside, dir_fd=directory)
@@ -168,15 +168,30 @@ class Spot:
         except OSError as error:
             raise self._refused(error, "remove") from error
 
+    def mark(self) -> None:
+        """Note beside the file, until it is tidied, that it is being written in place. Raises OSError."""
+        files.make(self._beside()[1], b"", lambda _fd: None, self._there())
+        files.sync_directory(".", self._there())
+
+    def is_marked(self) -> bool:
+        """Whether a write in place was begun, and never ended. Raises OSError."""
+        return self._lies(self._beside()[1])
+
     def is_tidy(self) -> bool:
-        """Whether nothing lies beside the file that was to replace it."""
+        """Whether nothing lies beside the file that was to replace it, or says that it is being written."""
+        return not any(self._lies(name) for name in self._beside())
+
+    def _beside(self) -> Tuple[str, str]:
+        return f".{self._name}.new", f".{self._name}.half"
+
+    def _lies(self, name: str) -> bool:
         if self._directory is None:
-            return True
+            return False
         try:
-            os.stat(f".{self._name}.new", dir_fd=self._directory, follow_symlinks=False)
+            os.stat(name, dir_fd=self._directory, follow_symlinks=False)
         except FileNotFoundError:
-            return True
-        return False
+            return False
+        return True
 
     def tidy(self) -> None:
         """Remove what a run that was killed left beside. Raises KernelRefused."""
@@ -187,8 +202,9 @@ class Spot:
                 raise self._refused(error, "tidy up") from error
 
     def _discard_beside(self) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(f".{self._name}.new", dir_fd=self._directory)
+        for name in self._beside():
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=self._directory)
 
     def _there(self) -> int:
         if self._directory is None:
