@@ -29,8 +29,8 @@ _SLOW = (
     "firewall_lacking", "firewall_packets", "guest_changes", "guest_leases", "guest_modes", "guest_policy",
     "guest_policy_documents", "hairpin", "hung_programs", "kills", "modules", "mtus", "name_service",
     "named_database", "neighbours", "order_of_documents", "ports_of_other_documents", "probe", "quiet",
-    "readme_commands", "records", "rehearsal", "samples", "scenarios", "slips", "small_faults", "steps",
-    "uplink", "uplink_deleted", "uplink_failures", "uplink_gaps", "uplink_leases", "uplink_memory",
+    "readme_commands", "records", "rehearsal", "restored_rules", "samples", "scenarios", "slips", "small_faults",
+    "steps", "uplink", "uplink_deleted", "uplink_failures", "uplink_gaps", "uplink_leases", "uplink_memory",
     "uplink_prefixes",
 )  # fmt: skip
 SLOW = {f"test_{name}.py" for name in _SLOW}

@@ -11,6 +11,7 @@ import errno
 import gc
 import os
 import re
+import sys
 from typing import Any, Callable, Dict, Iterable, List, Mapping, NoReturn, Optional, Set
 
 from ansible.module_utils.basic import AnsibleModule
@@ -19,6 +20,7 @@ from ansible.module_utils.errors import UnsupportedError
 # Before the engine, which it loads quicker.
 from . import zip_source  # isort: skip
 from .errors import HostwireError, InvalidValue, KernelRefused
+from .interruption import answering
 from .suggestion import suggestion
 from .visible import visible_lines
 
@@ -143,6 +145,15 @@ def answer(module: Module, work: Callable[[], Dict[str, Any]], path: str = "") -
     ``work`` must change nothing where the module has unknown options or objections. ``path`` is what our reader puts
     before the field names of a module for a single object; its user never wrote it.
     """
+    with answering() as attempt:
+        try:
+            _answer(module, lambda: attempt(work), path)
+        finally:
+            with contextlib.suppress(OSError, ValueError, AttributeError):  # nobody listens
+                sys.stdout.flush()
+
+
+def _answer(module: Module, work: Callable[[], Dict[str, Any]], path: str) -> NoReturn:
     problems, kind = module.unknown, InvalidValue.kind
     result: Dict[str, Any] = {}
     try:

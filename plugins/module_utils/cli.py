@@ -8,12 +8,13 @@ import errno
 import json
 import os
 import sys
-from typing import Any, Dict, List, Optional, TextIO, Tuple
+from typing import Any, Callable, Dict, List, Optional, TextIO, Tuple
 
 from . import document as documents
 from .engine import Result, run
 from .errors import HostwireError, InvalidValue
 from .info import info
+from .interruption import answering
 from .state_directory import STATE_DIRECTORY
 from .visible import visible_lines
 
@@ -26,28 +27,31 @@ def main(argv: Optional[List[str]] = None) -> int:
     """
     streams = _Streams()
     arguments = _parser().parse_args(argv)
-    status = _run(arguments)
     changes = arguments.command != "info" and not arguments.check
-    return status if streams.flushed() or changes else 1
-
-
-def _run(arguments: argparse.Namespace) -> int:
-    try:
-        if arguments.command == "info":
-            _say(json.dumps(info(arguments.state_dir), indent=2))
-        elif arguments.command == "apply":
-            document = _read(arguments.file)
-            _show(run(document, check=arguments.check, state_dir=arguments.state_dir, written=True), arguments.check)
+    with answering() as attempt:
+        status = 0
+        try:
+            answer = attempt(lambda: _done(arguments))
+        except HostwireError as error:
+            _say(f"hostwire: {error}", sys.stderr)
+            status = 1
         else:
-            document = {"name": arguments.name, "state": "absent"}
-            _show(run(document, check=arguments.check, state_dir=arguments.state_dir), arguments.check)
-    except HostwireError as error:
-        _say(f"hostwire: {error}", sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        _say("hostwire: interrupted; what was begun was put back", sys.stderr)
-        return 1
-    return 0
+            answer()
+        return status if streams.flushed() or changes else 1
+
+
+def _done(arguments: argparse.Namespace) -> Callable[[], None]:
+    """Do what is asked for, and give back what says it."""
+    if arguments.command == "info":
+        told = json.dumps(info(arguments.state_dir), indent=2)
+        return lambda: _say(told)
+    if arguments.command == "apply":
+        document = _read(arguments.file)
+        result = run(document, check=arguments.check, state_dir=arguments.state_dir, written=True)
+    else:
+        document = {"name": arguments.name, "state": "absent"}
+        result = run(document, check=arguments.check, state_dir=arguments.state_dir)
+    return lambda: _show(result, arguments.check)
 
 
 class _Streams:

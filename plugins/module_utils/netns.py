@@ -21,6 +21,9 @@ _MS_REC = 0x4000
 _MS_SHARED = 1 << 20
 _MNT_DETACH = 2
 
+# A name that leads nowhere, or not for us; any other error says nothing of what is there.
+_NONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES, errno.EPERM)
+
 _lent: Dict[str, int] = {}  # namespaces without a file of their own, open: see lent
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -196,11 +199,18 @@ def inodes() -> Dict[str, int]:
     for name in entries:
         try:
             status = os.stat(f"{DIRECTORY}/{name}")
-        except OSError:
+        except OSError as error:
+            if error.errno not in _NONE:
+                raise
             continue
         if status.st_dev == device:
             found[name] = status.st_ino
     return found
+
+
+def is_plain(name: str) -> bool:
+    """Whether there is a file for a namespace and none is mounted on it."""
+    return os.path.lexists(f"{DIRECTORY}/{name}") and name not in inodes()
 
 
 def other_files() -> Dict[str, str]:
@@ -224,31 +234,31 @@ def inode_of(netns: Optional[str]) -> int:
     return os.stat(_THREAD if netns is None else path_of(netns)).st_ino
 
 
-def create(name: str) -> None:
+def create(name: str, begun: Callable[[], None]) -> None:
     """Make a namespace that iproute2 sees too; what a crash left of an earlier attempt is made good (hazard 16).
 
-    The directory has to be prepared. Raises KernelRefused, with EEXIST if the namespace is there.
+    The directory has to be prepared. ``begun`` is called once there is something that :func:`delete` is to take away,
+    whatever happens then. Raises KernelRefused, with EEXIST if the namespace is there.
     """
     path = f"{DIRECTORY}/{name}"
     try:
-        os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0))
-    except FileExistsError:
-        if name in inodes() or os.path.islink(path) or os.path.getsize(path):
-            raise KernelRefused(f"namespace {name}", errno.EEXIST) from None
-    try:
+        try:
+            os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0))
+        except FileExistsError:
+            if name in inodes() or os.path.islink(path) or os.path.getsize(path):
+                raise KernelRefused(f"namespace {name}", errno.EEXIST) from None
+        begun()
         with scratch(f"namespace {name}: create"):
             _checked(_libc.mount(_THREAD.encode(), path.encode(), b"none", _MS_BIND, None), f"namespace {name}: mount")
-    except KernelRefused:  # also where nobody comes home again
-        _libc.umount2(path.encode(), _MNT_DETACH)
-        os.unlink(path)
-        raise
+    except OSError as error:
+        raise KernelRefused(f"namespace {name}: create", error.errno or 0) from error
 
 
 @contextlib.contextmanager
 def scratch(subject: str) -> Iterator[None]:
     """The calling thread is in a new namespace, which ends with the context unless something keeps it.
 
-    Raises KernelRefused, above all without the privilege.
+    Raises KernelRefused, above all without the privilege, and OSError.
     """
     home = Home()
     try:

@@ -19,7 +19,7 @@ import signal
 import subprocess
 import sys
 import time
-from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import IO, Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from .errors import HostwireError, KernelRefused, MissingOnHost, VerificationFailed
 from .interruption import awaiting
@@ -33,6 +33,7 @@ _SHELL = "/bin/sh"
 # What tells a service manager's child, or everybody at a terminal, to end isn't meant for the one that has to be last.
 _KEEP = "trap '' TERM INT HUP; read _; kill -s KILL 0"
 _LOOK_SECONDS = 0.5  # from look to look whether a program that doesn't close its output has ended
+_PIPE_HOLDS = 1 << 20  # at most, in bytes: pipe(7)
 _LAST_SECONDS = 2.0  # for a killed program to be gone; only the kernel can hold it up
 
 
@@ -121,9 +122,21 @@ def _said(process: subprocess.Popen[bytes], given: bytes, deadline: float) -> Tu
             if time.monotonic() > deadline:
                 raise
     try:
-        return process.communicate(timeout=0.0)
+        return process.communicate(timeout=0.0)  # which reads nothing any more
     except subprocess.TimeoutExpired as open_still:
-        return open_still.output or b"", open_still.stderr or b""
+        output, complaint = open_still.output or b"", open_still.stderr or b""
+    return output + _held_by(process.stdout), complaint + _held_by(process.stderr)
+
+
+def _held_by(pipe: Optional[IO[bytes]]) -> bytes:
+    """What a program that has ended left in a pipe; others may still write to it, and aren't waited for."""
+    if pipe is None or pipe.closed:
+        return b""
+    os.set_blocking(pipe.fileno(), False)
+    try:
+        return os.read(pipe.fileno(), _PIPE_HOLDS)
+    except BlockingIOError:
+        return b""
 
 
 def _timed_out(command: Sequence[str], seconds: float, complaint: str) -> TimedOut:

@@ -95,7 +95,7 @@ class Spot:
         Raises KernelRefused; with EBUSY or EXDEV it is a mount point, which can only be written in place (hazard 43).
         Raises VerificationFailed where it isn't the one any more that was read.
         """
-        directory, beside = self._there(), f".{self._name}.new"
+        directory, beside = self._there(), self._beside()[0]
         try:
             old = open_file(self._name, directory)
             try:
@@ -115,7 +115,7 @@ class Spot:
 
     def demand_room(self, content: bytes) -> None:
         """Raise KernelRefused where the file couldn't be replaced by this content, for want of room or of leave."""
-        directory, beside = self._there(), f".{self._name}.new"
+        directory, beside = self._there(), self._beside()[0]
         try:
             files.make(beside, content, lambda _fd: None, directory)
             os.unlink(beside, dir_fd=directory)
@@ -146,35 +146,65 @@ class Spot:
                 raise VerificationFailed(f"{self.path}: somebody else wrote to it at the same time; run this again")
 
     def remove(self) -> None:
-        """Delete the file if it is there. Raises KernelRefused."""
+        """Delete the file if it is there.
+
+        Raises KernelRefused, InvalidValue as read does, and VerificationFailed where it isn't the one any more that was
+        read. A moment remains between that look and the deed: the kernel deletes by name only.
+        """
         if self._directory is None:
             return
         try:
-            for name in (f".{self._name}.new", self._name):
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(name, dir_fd=self._directory)
+            self._discard_beside()
+            old = open_file(self._name, self._directory)
+            if old is None:
+                self._refuse_another(None)
+            else:
+                try:
+                    self._refuse_another(old)
+                    os.unlink(self._name, dir_fd=self._directory)
+                finally:
+                    os.close(old)
             files.sync_directory(".", self._directory)
         except OSError as error:
-            raise KernelRefused(f"file {self.path}: remove", error.errno or 0) from error
+            raise self._refused(error, "remove") from error
+
+    def mark(self) -> None:
+        """Note beside the file, until it is tidied, that it is being written in place. Raises OSError."""
+        files.make(self._beside()[1], b"", lambda _fd: None, self._there())
+        files.sync_directory(".", self._there())
+
+    def is_marked(self) -> bool:
+        """Whether a write in place was begun, and never ended. Raises OSError."""
+        return self._lies(self._beside()[1])
 
     def is_tidy(self) -> bool:
-        """Whether nothing lies beside the file that was to replace it."""
+        """Whether nothing lies beside the file that was to replace it, or says that it is being written."""
+        return not any(self._lies(name) for name in self._beside())
+
+    def _beside(self) -> Tuple[str, str]:
+        return f".{self._name}.new", f".{self._name}.half"
+
+    def _lies(self, name: str) -> bool:
         if self._directory is None:
-            return True
+            return False
         try:
-            os.stat(f".{self._name}.new", dir_fd=self._directory, follow_symlinks=False)
+            os.stat(name, dir_fd=self._directory, follow_symlinks=False)
         except FileNotFoundError:
-            return True
-        return False
+            return False
+        return True
 
     def tidy(self) -> None:
         """Remove what a run that was killed left beside. Raises KernelRefused."""
         if self._directory is not None:
             try:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(f".{self._name}.new", dir_fd=self._directory)
+                self._discard_beside()
             except OSError as error:
                 raise self._refused(error, "tidy up") from error
+
+    def _discard_beside(self) -> None:
+        for name in self._beside():
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=self._directory)
 
     def _there(self) -> int:
         if self._directory is None:

@@ -8,13 +8,16 @@ the numbers of links and namespaces are others'.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import struct
-from typing import NamedTuple, Optional
+from typing import Iterator, NamedTuple, Optional
 
 _SO_NETNS_COOKIE = 71  # include/uapi/asm-generic/socket.h, since Linux 5.14
 _LOOPBACK = "/sys/class/net/lo"
+# What a file that isn't there, or isn't for us, says; any other error says nothing of the host, only of this moment.
+_NONE = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM)
 
 
 class Whereabouts(NamedTuple):
@@ -49,26 +52,42 @@ def _network() -> str:
     Where it has none: the inode of the namespace, which is given out again, with that of its lo in sysfs, which isn't
     (kernfs counts on). Where somebody mounted another namespace's sysfs the latter says nothing, and nothing wrong.
     """
-    # That there is no socket just now says nothing of the kernel: one network has one name. Raises OSError.
+    # That there is no socket, or no answer, just now says nothing of the kernel: one network has one name. Raises
+    # OSError.
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as anyone:
         try:
             (cookie,) = struct.unpack("=Q", anyone.getsockopt(socket.SOL_SOCKET, _SO_NETNS_COOKIE, 8))
-            return f"cookie {cookie}"
-        except (OSError, struct.error):
+        except OSError as error:
+            if error.errno != errno.ENOPROTOOPT:
+                raise
             return _network_by_inodes()
+    return f"cookie {cookie}"
 
 
 def _network_by_inodes() -> str:
     inodes = [os.stat("/proc/thread-self/ns/net").st_ino]
-    with contextlib.suppress(OSError):
+    with _unless_there_is_none():
         inodes.append(os.stat(_LOOPBACK).st_ino)
     return f"inodes {' '.join(map(str, inodes))}"
 
 
 def machine_id() -> str:
-    """A text that is another on each machine: of two without such a text of their own at least the names differ."""
-    with contextlib.suppress(OSError, ValueError), open("/etc/machine-id", encoding="ascii") as file:
+    """A text that is another on each machine: of two without such a text of their own at least the names differ.
+
+    Raises OSError where it can't be read just now: MAC addresses are made of it.
+    """
+    with contextlib.suppress(ValueError), _unless_there_is_none(), open("/etc/machine-id", encoding="ascii") as file:
         text = file.read(128).strip()
         if text not in ("", "uninitialized"):  # machine-id(5): so it is in an image
             return text
     return os.uname().nodename
+
+
+@contextlib.contextmanager
+def _unless_there_is_none() -> Iterator[None]:
+    """Nothing happens where what is asked for isn't there for us. Raises any other OSError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NONE:
+            raise

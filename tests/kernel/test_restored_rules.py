@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import socket
 import subprocess
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 import pytest
 
-from ansible_collections.hostwire.linux.plugins.module_utils import engine, rehearsal
+from ansible_collections.hostwire.linux.plugins.module_utils import engine, program, rehearsal
+from ansible_collections.hostwire.linux.plugins.module_utils.errors import HostwireError, KernelRefused
 from ansible_collections.hostwire.linux.tests.in_process import call
 from ansible_collections.hostwire.linux.tests.kernel import world
 from ansible_collections.hostwire.linux.tests.kernel.steps import NOTHING, Document
@@ -47,18 +51,18 @@ class Filter:
         self._programs = [f"{base}-{backend}" for base in ("iptables", "ip6tables")]
 
     def save(self) -> List[str]:
-        return [self._run(f"{program}-save") for program in self._programs]
+        return [self._run(f"{name}-save") for name in self._programs]
 
     def restore(self, saved: List[str]) -> None:
-        for program, text in zip(self._programs, saved):
-            self._run(f"{program}-restore", text)
+        for name, text in zip(self._programs, saved):
+            self._run(f"{name}-restore", text)
 
     @property
     def rules(self) -> List[str]:
         return [line for text in self.save() for line in text.splitlines() if "hostwire:office:" in line]
 
-    def _run(self, program: str, text: str = "") -> str:
-        done = subprocess.run([*self._inside, program], input=text, check=True, capture_output=True, text=True)
+    def _run(self, name: str, text: str = "") -> str:
+        done = subprocess.run([*self._inside, name], input=text, check=True, capture_output=True, text=True)
         return done.stdout
 
 
@@ -144,3 +148,76 @@ def test_of_a_namespace_that_is_still_to_be_made_no_rules_are_looked_for() -> No
     predicted = rehearsal.run_all([rooms, office], check=True)
     assert [result.plan for result in rehearsal.run_all([rooms, office])] == [result.plan for result in predicted]
     rehearsal.run_all([{"name": name, "state": "absent"} for name in ("office", "rooms")])
+
+
+def places(monkeypatch: pytest.MonkeyPatch, number: int) -> Dict[str, int]:
+    """From now on the n-th call about the packet filter fails, once; what is given back holds the n, at "left"."""
+    count = {"left": -1}
+
+    def fail() -> None:
+        count["left"] -= 1
+        if count["left"] == -1:
+            raise OSError(number, os.strerror(number))
+
+    class Socket(socket.socket):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            if args[2:] == (12,):  # NETLINK_NETFILTER
+                fail()
+            super().__init__(*args, **options)
+
+        def send(self, *args: Any) -> int:
+            if self.proto == 12:
+                fail()
+            return super().send(*args)
+
+        def recv(self, *args: Any) -> bytes:
+            if self.proto == 12:
+                fail()
+            return super().recv(*args)
+
+    started = program._started
+
+    def start(command: Any, *args: Any) -> Any:
+        try:
+            if command[0].endswith("-save"):
+                fail()
+        except OSError as error:
+            raise KernelRefused("a program: start", error.errno or 0) from error
+        return started(command, *args)
+
+    monkeypatch.setattr(socket, "socket", Socket)
+    monkeypatch.setattr(program, "_started", start)
+    return count
+
+
+GONE: Document = {"name": "office", "state": "absent"}
+QUIET: Document = {"name": "office", "namespaces": [{"name": "room"}]}  # nothing of it is for the packet filter
+
+
+@pytest.mark.parametrize(("wanted", "number"), [(QUIET, errno.ENOBUFS), (GONE, errno.EMFILE)], ids=["stays", "goes"])
+def test_a_fault_while_they_are_looked_for_is_not_their_absence(
+    backend: str, wanted: Document, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever it comes: the run fails, or it has seen them."""
+    rules = Filter(None, backend)
+    engine.run(published(None, [4, 6]))
+    saved = rules.save()
+    count = places(monkeypatch, number)
+    failed = 0
+    for place in range(0, 100, 3):
+        engine.run(QUIET)
+        rules.restore(saved)
+        count["left"] = place
+        try:
+            engine.run(wanted)
+        except HostwireError:
+            failed += 1
+        else:
+            assert rules.rules == [], place
+        reached, count["left"] = count["left"] < 0, -1
+        if not reached:
+            break
+        engine.run(GONE)
+        assert rules.rules == [], place
+    assert failed > 2
+    assert place < 99

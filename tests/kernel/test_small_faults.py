@@ -114,6 +114,42 @@ def test_a_network_has_no_other_name_because_there_is_no_socket_just_now(monkeyp
     assert whereabouts.here() == name
 
 
+@pytest.mark.parametrize("number", [errno.ENOBUFS, errno.EMFILE, errno.EPERM])
+def test_a_fault_at_the_name_of_the_network_makes_no_other_life_of_it(
+    private_host: Path, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever question it was that failed: what a setting was before is known to the next run."""
+    document: Document = {"sysctls": {"net.ipv4.conf.all.arp_ignore": 1}}
+    before = world.image()
+
+    class Socket(socket.socket):
+        left = -1  # questions until one fails
+
+        def getsockopt(self, *args: Any) -> Any:
+            if args[:2] == (socket.SOL_SOCKET, 71):
+                Socket.left -= 1
+                if Socket.left == -1:
+                    raise OSError(number, os.strerror(number))
+            return super().getsockopt(*args)
+
+    monkeypatch.setattr(socket, "socket", Socket)
+    failed = 0
+    for wanted, other in ((document, NOTHING), (NOTHING, document)):
+        for place in range(50):
+            apply(other)
+            Socket.left = place
+            try:
+                apply(wanted)
+            except HostwireError:
+                failed += 1
+            if Socket.left >= 0:
+                break
+            apply(NOTHING)
+            assert world.differences(before, world.image()) == []
+        Socket.left = -1
+    assert failed > 3
+
+
 def test_what_has_no_way_back_needs_nothing_that_may_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(namespaces.Tour, "__enter__", refuse)
     assert undo.do_tolerantly([]) == []

@@ -169,6 +169,62 @@ def test_a_file_that_somebody_made_meanwhile_is_not_replaced(tmp_path: Path) -> 
         place.replace(b"10.0.0.5 db\n")
 
 
+def another_file(file: Path) -> None:
+    (file.parent / "new").write_text("10.0.0.9 mine\n")
+    (file.parent / "new").rename(file)
+
+
+def a_link(file: Path) -> None:
+    file.unlink(missing_ok=True)
+    file.symlink_to(file.parent / "elsewhere")
+
+
+def a_directory(file: Path) -> None:
+    file.unlink(missing_ok=True)
+    file.mkdir()
+
+
+@pytest.mark.parametrize("was_there", [True, False])
+@pytest.mark.parametrize("swap", [another_file, a_link, a_directory])
+@pytest.mark.parametrize("name", ["open", "stat", "unlink"])
+def test_what_somebody_put_in_a_files_place_is_not_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, swap: Callable[[Path], None], was_there: bool
+) -> None:
+    """Before each call of a function of os in turn, but for the very last: the kernel deletes by name only."""
+    real, file = getattr(os, name), tmp_path / "hosts"
+    calls: list[object] = []
+    swap_before, refused = 0, 0
+
+    def interposed(path: object, *args: object, **options: object) -> object:
+        calls.append(path)
+        if len(calls) == swap_before and not (name == "unlink" and path == "hosts"):
+            with monkeypatch.context() as patch:
+                patch.setattr(os, name, real)
+                swap(file)
+        return real(path, *args, **options)
+
+    while swap_before <= len(calls):
+        swap_before += 1
+        calls.clear()
+        if file.is_dir() and not file.is_symlink():
+            file.rmdir()
+        file.unlink(missing_ok=True)
+        if was_there:
+            file.write_text("127.0.0.1 localhost\n")
+        with spot(str(file)) as place:
+            place.read()
+            with monkeypatch.context() as patch:
+                patch.setattr(os, name, interposed)
+                try:
+                    place.remove()
+                except (VerificationFailed, InvalidValue):
+                    refused += 1
+        swapped = swap_before <= len(calls) and not (name == "unlink" and calls[swap_before - 1] == "hosts")
+        assert os.path.lexists(file) == swapped
+    assert swap_before > 1
+    assert refused or (name == "open" and not was_there)  # which nobody opens
+
+
 def test_a_second_name_of_roots_file_is_not_theirs_to_read(theirs: Path) -> None:
     """Where the kernel lets everybody make hard links (fs.protected_hardlinks=0)."""
     (theirs / "hosts").unlink()

@@ -268,11 +268,11 @@ def test_a_text_for_the_start_alone_does_not_outlive_a_killed_run(tmp_path: Path
         Step(0, deeds.deed(there), (), 0),
     ]
     docker = deeds.Docker(Api(), deeds.Limits(), Clock())
-    docker.settle(steps)
+    docker.settle(steps, alive=True)
     assert file.read_text() == settled
     file.write_text("there")
     steps[1] = steps[1]._replace(action=edit._replace(before="there"))
-    docker.settle(steps)
+    docker.settle(steps, alive=True)
     assert file.read_text() == "there"  # which is what was there before
 
 
@@ -287,11 +287,15 @@ def test_the_same_dockerd_that_still_runs_was_never_stopped(monkeypatch: pytest.
     monkeypatch.setattr(deeds, "running_daemon", lambda: own)
     monkeypatch.setattr(service, "active", lambda _init: active)
     assert own.startswith(f"{os.getpid()} ")
-    assert not docker.is_begun(stop(own))
-    assert docker.is_begun(stop(""))  # nobody saw which one it was
-    assert docker.is_begun(stop(f"{own}1"))
+    assert not docker.is_begun(stop(own), alive=True)
+    assert docker.is_begun(stop(""), alive=True)  # nobody saw which one it was
+    assert docker.is_begun(stop(f"{own}1"), alive=True)
+    assert not docker.is_begun(stop(f"{own}1"), alive=False)  # a mere restart; Docker may be stopped on purpose by now
+    start = deeds.Start("systemd", True, False, (), (DOCKER0,), (), ())
+    assert docker.is_begun([*stop(own), Step(0, deeds.deed(start), (deeds.deed(start),), 0)], alive=False) is False
+    assert docker.is_begun([*stop(f"{own}1"), Step(0, deeds.deed(start), (deeds.deed(start),), 0)], alive=False)
     active = False  # it is being stopped
-    assert docker.is_begun(stop(own))
+    assert docker.is_begun(stop(own), alive=True)
 
 
 def test_an_unknown_deed_is_left_to_the_version_that_knows_it() -> None:

@@ -35,14 +35,14 @@ class Engine:
         if word in self._fails:
             raise VerificationFailed(f"{word} fails")
 
-    def is_begun(self, steps: Sequence[Step]) -> bool:
-        return any(isinstance(step.action, Deed) and step.action.kind in self.log for step in steps)
+    def is_begun(self, steps: Sequence[Step], alive: bool) -> bool:
+        return alive and any(isinstance(step.action, Deed) and step.action.kind in self.log for step in steps)
 
     def left(self, deed: Deed) -> List[str]:
         return [f"{deed.kind} is left"] if f"undo {deed.kind}" in self._fails else []
 
-    def settle(self, steps: Sequence[Step]) -> None:
-        self.settled += len(steps)
+    def settle(self, steps: Sequence[Step], alive: bool) -> None:
+        self.settled += len(steps) if alive else 0
 
 
 def job_of(path: Path) -> Job:

@@ -6,9 +6,10 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 import threading
 from pathlib import Path
-from typing import Callable, Iterator, List
+from typing import Callable, Iterator, List, Optional
 
 import pytest
 
@@ -242,6 +243,32 @@ def test_what_a_program_leaves_behind_with_its_output_is_not_waited_for(life: Li
     life.await_end()
     daemon = int(program.run(life.command("sleep 100 & echo $!"), LONG, leaves_daemon=True).output)
     os.kill(daemon, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("size", [0, 1, 4096, 60_000])  # of the last words, which wait in a pipe
+@pytest.mark.parametrize("stream", [1, 2])
+@pytest.mark.parametrize("early", ["", "first "])
+def test_the_last_words_of_a_program_that_leaves_a_child_are_heard(
+    size: int, stream: int, early: str, life: Life, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where they come, with its end, between two looks."""
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    poll = subprocess.Popen.poll
+
+    def late(process: subprocess.Popen[bytes]) -> Optional[int]:
+        if gate.exists() and process.args[0] == "/bin/sh" and str(gate) in process.args[-1]:  # type: ignore[index]
+            gate.write_text("go\n")
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+            gate.unlink()
+        return poll(process)
+
+    monkeypatch.setattr(subprocess.Popen, "poll", late)
+    words = f"sleep 100 & printf '{early}' >&{stream}; read _ <{gate}; head -c {size} /dev/zero | tr '\\0' x >&{stream}"
+    done = program.run(life.command(words), LONG)
+    assert (done.status, done[stream]) == (0, early + "x" * size)
+    assert not gate.exists()
+    life.await_end()
 
 
 def test_nothing_is_left_of_what_was_started() -> None:

@@ -145,13 +145,16 @@ class Executor(Here):
     def _deed(self, position: int, work: Work) -> None:
         """What isn't netlink. It counts as begun before it is, for whoever fails may have done a part of it."""
         action = work.action
-        # Whole or not at all; what is there already isn't ours.
-        makes = isinstance(action, (act.NetnsAdd, act.TapAdd, act.FileEdit))
-        if not makes:
+        says = isinstance(action, (act.NetnsAdd, act.FileEdit))  # itself when it has begun
+        makes = isinstance(action, act.TapAdd)  # whole or not at all; what is there already isn't ours
+        if not (says or makes):
             self.begun.append(position)
         try:
             if isinstance(action, act.FileEdit):
                 _edit_file(action, self._tolerant, lambda: self.begun.append(position))
+            elif isinstance(action, act.NetnsAdd):
+                self._leave()
+                self._create(action.netns, lambda: self.begun.append(position))
             elif isinstance(action, (act.TableSet, act.ChainsEdit, act.FlowsForget)):
                 self._leave()
                 _change_filter(action)
@@ -163,7 +166,7 @@ class Executor(Here):
             if self._tolerant and (not isinstance(error, KernelRefused) or error.errno in _ALREADY_SO):
                 return
             raise
-        if makes and not isinstance(action, act.FileEdit):  # which says itself when it has begun
+        if makes:
             self.begun.append(position)
 
     def _set(self, action: act.Action) -> None:
@@ -177,9 +180,6 @@ class Executor(Here):
         elif isinstance(action, (act.UplinkAttach, act.UplinkDetach)):
             self._enter(action.netns)
             _move_uplink(action)
-        elif isinstance(action, act.NetnsAdd):
-            self._leave()
-            self._create(action.netns)
         elif isinstance(action, act.NetnsDelete):
             self._leave()
             namespaces.delete(action.netns)
@@ -189,18 +189,13 @@ class Executor(Here):
             self._leave()
             self.trade.do(action, self._tolerant)
 
-    def _create(self, name: str) -> None:
-        if self._prepared:
-            namespaces.create(name)
-            return
-        namespaces.prepare_directory()
-        namespaces.create(name)
-        try:
+    def _create(self, name: str, begun: Callable[[], None]) -> None:
+        if not self._prepared:
+            namespaces.prepare_directory()
+        namespaces.create(name, begun)
+        if not self._prepared:
             namespaces.check_visible(name)
-        except HostwireError:
-            namespaces.delete(name)
-            raise
-        self._prepared = True
+            self._prepared = True
 
     def _enter(self, netns: Optional[str]) -> None:
         if self._channel is not None and self._where == netns:

@@ -57,6 +57,8 @@ def bring(edit: FileEdit, mends: bool, begun: Callable[[], None]) -> None:
             begun()
             if file.read() != content(edit.after):
                 raise VerificationFailed(f"{edit.label}: somebody else wrote to it meanwhile; run this again")
+            if mends:
+                file.tidy()
     finally:
         if below:
             files.remove_empty(directory)
@@ -85,14 +87,17 @@ def _untouched(edit: FileEdit) -> bool:
 
 
 def stands(edit: FileEdit, file: Spot) -> str:
-    """What the file holds now: the text BEFORE the edit, AFTER it, HALF of either, or some OTHER. Raises as read."""
+    """What the file holds now: the text BEFORE the edit, AFTER it, HALF of either, or some OTHER. Raises as read.
+
+    Only what was written in place can be half of ours: another text that looks so is somebody else's.
+    """
     now, before, after = file.read(), content(edit.before), content(edit.after)
     if None not in (file.uid, edit.uid) and file.uid != edit.uid:
         return OTHER
     if now in (before, after):
         return BEFORE if now == before else AFTER
     if now is not None and before is not None and after is not None and _is_mixed(now, before, after):
-        return HALF
+        return HALF if edit.mounted or file.is_marked() else OTHER
     return OTHER
 
 
@@ -152,7 +157,21 @@ def _write(file: Spot, edit: FileEdit, mends: bool) -> None:
             in_its_place = error.errno in (errno.ENOSPC, errno.EDQUOT) and mends  # there the old text had room
             if error.errno not in (errno.EBUSY, errno.EXDEV) and not in_its_place:
                 raise
-            _write_in_place(file, wanted, content(edit.before) or b"")
+            _write_marked(file, wanted, content(edit.before) or b"")
+
+
+def _write_marked(file: Spot, wanted: bytes, before: bytes) -> None:
+    """What a run that is killed in it leaves half-written is known by a mark beside it."""
+    with contextlib.suppress(OSError):  # there may be no room for it: then it is told as somebody else's
+        file.mark()
+    try:
+        _write_in_place(file, wanted, before)
+    except KernelRefused:
+        with contextlib.suppress(HostwireError, OSError):
+            if file.read() == before:
+                file.tidy()
+        raise
+    file.tidy()
 
 
 def _write_in_place(file: Spot, wanted: bytes, before: bytes) -> None:

@@ -52,12 +52,14 @@ class Unfinished(NamedTuple):
 class Foretold(NamedTuple):
     """What there will be once the jobs of earlier runs are undone: the plan's lines, files, edits of chains to undo.
 
-    Empty, but for the lines, where that is done already.
+    ``deeds``: whether any is among it of which nobody knows beforehand what there will be. Empty, but for the lines,
+    where all is done already.
     """
 
     lines: Tuple[str, ...] = ()
     contents: Dict[str, Optional[bytes]] = {}
     chains: Tuple[ChainsEdit, ...] = ()
+    deeds: bool = False
 
 
 class Journals:
@@ -143,7 +145,7 @@ def gone_on(
     name: str,
     paths: Sequence[str],
     check: bool,
-    resume: Callable[[Job], None] = lambda _job: None,
+    resume: Callable[[Unfinished], Sequence[str]] = lambda _one: (),
     trade: Optional[Trade] = None,
 ) -> Foretold:
     """Go on from where earlier runs of this name, or about any of these files, were broken off; see :mod:`.recovery`.

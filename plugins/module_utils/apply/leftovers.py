@@ -10,15 +10,21 @@ from typing import Dict, List, Sequence
 from .. import sysctl
 from ..errors import MissingOnHost
 from ..model import HostView
-from ..netns import inside
-from ..plan.actions import FileSet, Step, SysctlSet
+from ..netns import DIRECTORY, inside, is_plain
+from ..plan.actions import FileSet, NetnsAdd, Step, SysctlSet
 from ..plan.owned import SysctlKey
 from ..plan.sheet import place
 
 
 def leftovers(before: HostView, steps: Sequence[Step]) -> List[str]:
     """All of it, in words. Raises KernelRefused where one can't look."""
-    return [*_directories(before, steps), *_settings(before, steps)]
+    return [*_namespaces(steps), *_directories(before, steps), *_settings(before, steps)]
+
+
+def _namespaces(steps: Sequence[Step]) -> List[str]:
+    """Files for namespaces that these steps made, and none is mounted on: nobody would make another of that name."""
+    made = sorted({step.action.netns for step in steps if isinstance(step.action, NetnsAdd)})
+    return [f"file {DIRECTORY}/{name}: is left over" for name in made if is_plain(name)]
 
 
 def _directories(before: HostView, steps: Sequence[Step]) -> List[str]:

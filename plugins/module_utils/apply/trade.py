@@ -14,11 +14,14 @@ class Trade(Protocol):
     def do(self, deed: Deed, tolerant: bool) -> None:
         """Do it; ``tolerant``: on a way back, where what is so already counts as done. Raises a HostwireError."""
 
-    def is_begun(self, steps: Sequence[Step]) -> bool:
-        """Whether a run that was killed may have begun with the deeds of these steps; then each of them is undone."""
+    def is_begun(self, steps: Sequence[Step], alive: bool) -> bool:
+        """Whether anything may be there that a killed run did by the deeds of these steps; each is undone then.
+
+        ``alive``: the kernel is still the one that it ran on.
+        """
 
     def left(self, deed: Deed) -> List[str]:
         """What of it isn't as it was before, in words. Raises a HostwireError where that can't be seen."""
 
-    def settle(self, steps: Sequence[Step]) -> None:
-        """End what a run that was killed amid one of these left for a moment only. Raises a HostwireError."""
+    def settle(self, steps: Sequence[Step], alive: bool) -> None:
+        """Before such a run is undone: end what it left for a moment only. Raises a HostwireError."""

@@ -110,7 +110,9 @@ class _Local:
                 try:
                     probe.bind((text, 0))
                     self._known[text] = True
-                except OSError:
+                except OSError as error:
+                    if error.errno not in (errno.EADDRNOTAVAIL, errno.EINVAL):
+                        raise
                     self._known[text] = False
         return self._known[text]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from typing import Iterable, Iterator, Optional, Tuple
 
-from ..errors import HostwireError
+from ..errors import MissingOnHost
 from ..netns import inside
 from . import nfnetlink
 from .iptables import find, installed, legacy_tables
@@ -19,7 +19,10 @@ _NUMBER = {"ip": 4, "ip6": 6}
 
 
 def families(netns: Optional[str], name: str, among: Iterable[int]) -> Tuple[int, ...]:
-    """The families, of those ``among`` which it is asked, in which a rule of the document of this name stands."""
+    """The families, of those ``among`` which it is asked, in which a rule of the document of this name stands.
+
+    Raises OSError and HostwireError where that can't be told just now.
+    """
     wanted = tuple(among)
     if not (wanted and installed()):
         return ()
@@ -32,7 +35,7 @@ def families(netns: Optional[str], name: str, among: Iterable[int]) -> Tuple[int
 def _nft(mark: str) -> Iterator[int]:
     if find("nft", 4, "save") is None:  # a host without the programs for it is not made to load it
         return
-    with contextlib.suppress(OSError):  # a kernel without it, or no right to ask
+    with nfnetlink.where_there_is_any():
         yield from (_NUMBER[name] for name in nfnetlink.families_with(mark.encode(), OWN_CHAIN) if name in _NUMBER)
 
 
@@ -41,6 +44,6 @@ def _legacy(mark: str, wanted: Iterable[int]) -> Iterator[int]:
         if legacy_tables(family):
             from . import programs  # loaded when it is needed: few hosts have legacy tables
 
-            with contextlib.suppress(HostwireError):  # who may not read may not write either, and there it is told
+            with contextlib.suppress(MissingOnHost):  # who may not read may not write either, and there it is told
                 if mark in programs.saved("legacy", family):
                     yield family

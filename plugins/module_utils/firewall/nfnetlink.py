@@ -6,18 +6,21 @@ Messages: linux/netfilter/nfnetlink.h, nf_tables.h, nf_tables_compat.h.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import socket
 import struct
-from typing import Dict, Iterator, List, NamedTuple, Pattern, Set, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Pattern, Set, Tuple
 
 _NETLINK_NETFILTER = 12
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
-_NLM_F_REQUEST, _NLM_F_DUMP = 0x1, 0x300
+_NLM_F_REQUEST, _NLM_F_DUMP_INTR, _NLM_F_DUMP = 0x1, 0x10, 0x300
 _NLA_TYPE_MASK = 0x3FFF
 _HEADER = struct.Struct("=IHHII")  # struct nlmsghdr
 _ATTRIBUTE = struct.Struct("=HH")  # struct nlattr
 _GENERIC = 4  # bytes of struct nfgenmsg
 _TIMEOUT = struct.pack("@ll", 10, 0)  # struct timeval
+_DUMP_ATTEMPTS = 20
 
 _NFTABLES, _COMPAT = 10, 11  # NFNL_SUBSYS_*
 _GET_TABLE, _GET_CHAIN, _GET_RULE = 1, 4, 7  # NFT_MSG_*
@@ -27,6 +30,23 @@ _COMPAT_NAME, _COMPAT_REVISION, _COMPAT_TYPE = 1, 2, 3  # NFTA_COMPAT_*
 # NF_INET_PRE_ROUTING, NF_INET_FORWARD, NF_INET_POST_ROUTING, linux/netfilter.h
 _ON_THE_WAY = frozenset(struct.pack(">I", hook) for hook in (0, 2, 4))
 FAMILIES = {1: "inet", 2: "ip", 10: "ip6"}  # NFPROTO_*, linux/netfilter.h; in those packets are forwarded
+
+_NOTHING_TO_ASK = frozenset(
+    (errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT, errno.EPERM, errno.EACCES, errno.ENOENT, errno.EINVAL)
+)
+
+
+@contextlib.contextmanager
+def where_there_is_any() -> Iterator[None]:
+    """What is asked in it is left out by a kernel that has no nftables, or where it isn't for us to ask.
+
+    Raises any other OSError: it says nothing of the rules that are there.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NOTHING_TO_ASK:
+            raise
 
 
 class Table(NamedTuple):
@@ -66,8 +86,7 @@ def families_with(text: bytes, chains: Pattern[str]) -> Set[str]:
             family, name = _named(number, chain, _CHAIN_NAME)
             if family and family not in found and chains.fullmatch(name):
                 place = _attribute(_RULE_TABLE, chain[_CHAIN_TABLE]) + _attribute(_RULE_CHAIN, chain[_CHAIN_NAME])
-                held = [text in rule for rule in _answers(channel, _NFTABLES, _GET_RULE, number, place)]  # to the end
-                if any(held):
+                if any(text in rule for rule in _answers(channel, _NFTABLES, _GET_RULE, number, place)):
                     found.add(family)
     return found
 
@@ -105,20 +124,33 @@ def _attribute(number: int, payload: bytes) -> bytes:
 
 def _answers(
     channel: socket.socket, subsystem: int, message: int, family: int = socket.AF_UNSPEC, place: bytes = b""
-) -> Iterator[bytes]:
-    """Everything that the kernel lists, each from struct nfgenmsg on."""
-    channel.send(_request(subsystem, message, _NLM_F_REQUEST | _NLM_F_DUMP, family, place))
+) -> List[bytes]:
+    """Everything that the kernel lists, each from struct nfgenmsg on; asked again where it changed meanwhile."""
+    for _attempt in range(_DUMP_ATTEMPTS):
+        channel.send(_request(subsystem, message, _NLM_F_REQUEST | _NLM_F_DUMP, family, place))
+        found = _listed(channel)
+        if found is not None:
+            return found
+    raise OSError(errno.EINTR, "nftables: listing interrupted")
+
+
+def _listed(channel: socket.socket) -> Optional[List[bytes]]:
+    """What comes to the end of a listing; None where what is listed changed meanwhile (hazard 10)."""
+    found: List[bytes] = []
+    interrupted = 0
     while True:
         buffer = channel.recv(1 << 18)
         start = 0
         while start + _HEADER.size <= len(buffer):
-            size, kind, _flags, _sequence, _port = _HEADER.unpack_from(buffer, start)
-            if kind == _NLMSG_DONE:
-                return
-            if kind == _NLMSG_ERROR:
-                number = -int(struct.unpack_from("=i", buffer, start + _HEADER.size)[0])
-                raise OSError(number, "nftables: listing refused")
-            yield buffer[start + _HEADER.size : start + size]
+            size, kind, flags, _sequence, _port = _HEADER.unpack_from(buffer, start)
+            interrupted |= flags & _NLM_F_DUMP_INTR
+            if kind in (_NLMSG_DONE, _NLMSG_ERROR):
+                whole = size >= _HEADER.size + 4
+                number = struct.unpack_from("=i", buffer, start + _HEADER.size)[0] if whole else 0
+                if number < 0:
+                    raise OSError(-number, "nftables: listing refused")
+                return None if interrupted else found
+            found.append(buffer[start + _HEADER.size : start + size])
             start += (size + 3) & ~3
 
 

@@ -6,7 +6,6 @@ Which there are is in :mod:`.iptables`; what to write, and until when, in :mod:`
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import re
@@ -105,16 +104,19 @@ def _unread(netns: Optional[str], key: Tuple[str, int], command: Sequence[str], 
         return words(netns, command, complaint(done))
     if not is_complete(done.output):
         return words(netns, command, "what it printed ends in the middle")
-    if not done.output.strip() and _has_ours(*key):
-        return words(netns, command, "it printed nothing, and rules of the collection are there")
+    try:
+        if not done.output.strip() and _has_ours(*key):
+            return words(netns, command, "it printed nothing, and rules of the collection are there")
+    except OSError as error:
+        return words(netns, command, f"it printed nothing, and what is there can't be told: {error.strerror}")
     return None
 
 
 def _has_ours(backend: str, family: int) -> bool:
-    """Whether chains of ours may stand here, told by the kernel and not by a program."""
+    """Whether chains of ours may stand here, told by the kernel and not by a program. Raises OSError."""
     if backend == "legacy":
         return bool(legacy_tables(family))  # of a table that exists it prints the chains
-    with contextlib.suppress(OSError):
+    with nfnetlink.where_there_is_any():
         return {4: "ip", 6: "ip6"}[family] in nfnetlink.families_of(OWN_CHAIN)
     return False
 

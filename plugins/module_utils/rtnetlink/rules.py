@@ -7,6 +7,7 @@ Nearly all namespaces have the rules that the kernel made, and these come in the
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 from typing import Dict, List, NamedTuple, Optional, Set, Tuple
@@ -19,6 +20,8 @@ from .netconf import QUESTIONS, is_forwarding, read_forwarding
 from .wire import HEADER_SIZE, Message, attributes, c_string, unpack_header, unpack_u32
 
 _HEADER = struct.Struct("=BBBBBxxBI")  # struct fib_rule_hdr: family, lengths, tos, table, action, flags
+_STATUS = struct.Struct("=i")  # of a listing, at its end
+_NO_RULES = (errno.EOPNOTSUPP, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT)  # a kernel without policy routing
 _FAMILIES = {socket.AF_INET: 4, socket.AF_INET6: 6}
 _REQUEST = Message(nl.RTM_GETRULE, nl.NLM_F_DUMP, bytes(_HEADER.size))
 _BUNDLE = Bundle(_REQUEST, QUESTIONS, Message(nl.RTM_GETADDR, nl.NLM_F_DUMP, ALL_ADDRESSES))
@@ -75,7 +78,8 @@ def _parse_all(channel: Channel, came: bytes) -> Optional[Tuple[PolicyRule, ...]
     buffer, start = bytearray(came), 0
     while start < len(buffer):
         length, kind, flags, _sequence, _port = unpack_header(buffer, start)
-        if flags & nl.NLM_F_DUMP_INTR:
+        is_broken = kind == nl.NLMSG_DONE and _STATUS.unpack_from(buffer, start + HEADER_SIZE)[0] < 0
+        if flags & nl.NLM_F_DUMP_INTR or is_broken:
             return _read_rules(channel)
         if kind not in (nl.NLMSG_DONE, nl.NLMSG_ERROR):
             found.append(_parse(buffer, start + HEADER_SIZE, start + length))
@@ -89,7 +93,9 @@ def _parse_all(channel: Channel, came: bytes) -> Optional[Tuple[PolicyRule, ...]
 def _read_rules(channel: Channel) -> Optional[Tuple[PolicyRule, ...]]:
     try:
         return _beyond_the_kernels(channel.dump(nl.RTM_GETRULE, _REQUEST.body, _parse))
-    except OSError:  # a kernel without policy routing
+    except OSError as error:
+        if error.errno not in _NO_RULES:
+            raise
         return None
 
 

@@ -13,7 +13,6 @@ from . import verify
 from .deeds import Containers, Docker, kinds
 from .memory import Expected
 
-_GOES_ON = "the next run goes on from there"
 _ALL_ELSE = "everything else was put back as it was, but"
 
 
@@ -24,7 +23,7 @@ class ComingBack:
     """
 
     def __init__(self, docker: Docker) -> None:
-        self._docker = docker
+        self.docker = docker
         self.lost: List[str] = []
 
     def mend(self, job: Job, expected: Expected, steady: Tuple[str, ...]) -> Optional[List[str]]:
@@ -32,29 +31,23 @@ class ComingBack:
 
         ``steady`` (ids) are those that stay up. None where Docker was never touched.
         """
-        docker = self._docker
+        docker = self.docker
         if not docker.went_back:
             return None
         if not docker.api.answers():
             return []  # it is told of as left already
         try:
-            for what in kinds(job.steps):
+            for what in (docker.ran_now,) if docker.ran_now else kinds(job.steps):
                 if isinstance(what, Containers):
                     self.lost += _problems(docker.bring_back, what)
             verify.await_right(docker.api, expected, verify.Before(), docker.limits.verify)
-            if not self.lost:
+            if not (self.lost or docker.ran_now):
                 stay = verify.Before(steady=tuple(docker.anew.get(one, one) for one in steady))
                 self.lost += _problems(verify.await_right, docker.api, Expected(), stay, docker.limits.verify)
         except HostwireError as error:
             return list(error.problems)
         docker.clock.lap("back")
         return []
-
-    def resume(self, job: Job, expected: Expected, steady: Tuple[str, ...]) -> None:
-        """The same for the job of a run that was broken off. Raises UndoFailed."""
-        left = self.mend(job, expected, steady)
-        if left:
-            raise UndoFailed([f"{job.title}: a run was broken off, and not all could be put back:", *left, _GOES_ON])
 
     @contextlib.contextmanager
     def told(self) -> Iterator[None]:

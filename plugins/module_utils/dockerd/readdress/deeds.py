@@ -18,6 +18,8 @@ from .. import service
 from ..clock import Clock
 from ..configuration import read_configuration, read_text, real_path
 from ..discretion import discreet, foreign_words
+from ..facts import read_engine
+from ..model import Container, Engine
 from ..process import by_pid_file, identity
 from . import bridge, containers
 from .situation import docker0_addresses
@@ -99,7 +101,8 @@ class Docker:
     """Does these deeds.
 
     ``anew``: the new ids, by the old ones, of containers that units have made anew; ``went_back``: it was started, or
-    was to be, as it was before.
+    was to be, as it was before. ``ran_now``: what runs, where a run is to be undone that was broken off in another life
+    of the host, whose containers may have been stopped on purpose since.
     """
 
     def __init__(self, api: Api, limits: Limits, clock: Clock) -> None:
@@ -108,6 +111,7 @@ class Docker:
         self.clock = clock
         self.anew: Dict[str, str] = {}
         self.went_back = False
+        self.ran_now: Optional[Containers] = None
         self._files: List[FileEdit] = []
 
     def do(self, deed: Deed, tolerant: bool) -> None:
@@ -127,8 +131,14 @@ class Docker:
             self.bring_back(what)
             self.clock.lap("containers")
 
-    def is_begun(self, steps: Sequence[Step]) -> bool:
-        """All is as it was where the same dockerd still runs; else Docker was stopped, and who knows what since."""
+    def is_begun(self, steps: Sequence[Step], alive: bool) -> bool:
+        """All is as it was where the same dockerd still runs; else Docker was stopped, and who knows what since.
+
+        A mere restart leaves nothing in another life of the host, in which Docker may be stopped on purpose by now.
+        """
+        starts = [what for what in kinds(steps, of_inverses=True) if isinstance(what, Start)]
+        if not alive and not any(start.put or start.gone or start.said for start in starts):
+            return False
         stops = [what for what in kinds(steps) if isinstance(what, Stop)]
         return not all(one.daemon and running_daemon() == one.daemon and service.active(one.init) for one in stops)
 
@@ -139,9 +149,11 @@ class Docker:
         address = ", ".join(docker0_addresses()) or "no address"
         return [f"docker0 has {address}", "Docker doesn't answer; look at journalctl -u docker"]
 
-    def settle(self, steps: Sequence[Step]) -> None:
+    def settle(self, steps: Sequence[Step], alive: bool) -> None:
         """Files that hold what they do only while dockerd is started hold what they do afterwards."""
         self.note_files(steps)
+        if not alive and self.is_begun(steps, alive):
+            self.ran_now = self._what_runs()
         first = {file.path: file.before for file in self._files}
         for what in (*kinds(steps), *kinds(steps, of_inverses=True)):
             for path, text, afterwards in what.said if isinstance(what, Start) else ():
@@ -166,6 +178,13 @@ class Docker:
         ran, names = [one for one, _name in what.ran], dict(what.ran)
         self.anew = containers.start_again(self.api, ran, names, self.limits.verify, by_units=bool(what.units))
         containers.stop_again(self.api, what.resting, what.stopped)
+
+    def _what_runs(self) -> Containers:
+        if not self.api.answers():
+            return Containers((), (), (), ())
+        engine = read_engine(self.api)
+        units = service.unit_files().dependents if service.detect() == service.SYSTEMD else ()
+        return brought_back(engine, sorted(engine.running(), key=lambda one: one.started), units)
 
     def _start(self, what: Start, insistent: bool) -> None:
         if insistent and self.is_anothers():
@@ -204,6 +223,13 @@ class Docker:
                 reason = "doesn't start" if dead else f"doesn't answer after {self.limits.start:.0f} s"
                 raise VerificationFailed(f"dockerd {reason}: {service.last_words(init, began)}")
             time.sleep(0.05)
+
+
+def brought_back(engine: Engine, ran: Sequence[Container], units: Tuple[str, ...]) -> Containers:
+    """What is there again after Docker's start: the units that stop with it, and the containers that ran."""
+    others = [one for one in engine.containers if one not in ran]
+    called = tuple((one.id, one.name) for one in ran)
+    return Containers(units, called, tuple(one.id for one in others if one.rests), tuple(one.id for one in others))
 
 
 def running_daemon() -> str:

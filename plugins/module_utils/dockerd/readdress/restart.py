@@ -10,7 +10,7 @@ from ...errors import Conflict
 from ...plan.actions import Step
 from ..model import Engine
 from .agreement import bad_values, differences, same_option
-from .deeds import Containers, Start, Stop, deed, running_daemon
+from .deeds import Start, Stop, brought_back, deed, running_daemon
 from .memory import Store
 from .since import outdated
 from .situation import Situation, read_host
@@ -39,14 +39,7 @@ def restart_steps(now: Situation, line: int) -> Tuple[Step, ...]:
     """Docker's stop, its start, its containers as they ran; ``line`` is the number of the job's line for all three."""
     init, socket = now.configuration.init, now.socket
     start = deed(Start(init, socket, False, (), (), (), ()))
-    ran = now.in_order()
-    others = [one for one in now.engine.containers if one not in ran]
-    again = Containers(
-        now.dependents,
-        tuple((one.id, one.name) for one in ran),
-        tuple(one.id for one in others if one.rests),
-        tuple(one.id for one in others),
-    )
+    again = brought_back(now.engine, now.in_order(), now.dependents)
     return (
         Step(0, deed(Stop(init, socket, running_daemon())), (start,), line),
         Step(0, start, (), line),

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from ...apply import file_edits
 from ...apply.jobs import carry_out
-from ...apply.journals import Job, Journals, gone_on
+from ...apply.journals import Job, Journals, Unfinished, gone_on
 from ...docker_api import Api
 from ...plan.actions import FileEdit
 from ..clock import Clock
@@ -55,13 +55,13 @@ def run(
     clock = Clock()
     docker = Docker(api or Api(), limits, clock)
     with store.locked(write=not check_mode):
-        journals, back = Journals(store.above), ComingBack(docker)
+        journals, earlier = Journals(store.above), ComingBack(docker)
         store.demand_whole()
 
-        def resume(job: Job) -> None:
-            back.resume(job, *expected_before(job, docker.is_anothers()))
+        def resume(one: Unfinished) -> List[str]:
+            return earlier.mend(one.job, *expected_before(one.job, docker.is_anothers())) or []
 
-        recovered = (*gone_on(journals, NAME, (), check_mode, resume, docker).lines, *back.lost)
+        recovered = (*gone_on(journals, NAME, (), check_mode, resume, docker).lines, *earlier.lost)
         if recovered:
             if check_mode:
                 return Result(True, recovered, {}, {}, 0.0, clock.timings)
@@ -73,7 +73,7 @@ def run(
         preflight.check(wish, now, plan)
         clock.lap("plan")
         if plan.lines and not check_mode:
-            _change(docker, journals, ComingBack(docker), job_of(now, plan, store), now, plan)
+            _change(Docker(docker.api, limits, clock), journals, job_of(now, plan, store), now, plan)
         if wish.state == RESTORED and not check_mode and now.origin is not None:
             store.forget_origin()
         lines = (*recovered, *plan.lines)
@@ -110,11 +110,12 @@ def _after(now: Situation, plan: Plan) -> Dict[str, Any]:
     }
 
 
-def _change(docker: Docker, journals: Journals, back: ComingBack, job: Job, now: Situation, plan: Plan) -> None:
+def _change(docker: Docker, journals: Journals, job: Job, now: Situation, plan: Plan) -> None:
     """Do it. Raises a HostwireError after the old state is there again, UndoFailed where it isn't."""
     for step in job.steps:
         if isinstance(step.action, FileEdit):
             file_edits.demand_room(step.action)
+    back = ComingBack(docker)
     docker.note_files(job.steps)
     ran = now.in_order()
     answered = verify.answering(ran, now.address)

@@ -12,7 +12,7 @@ from ...plan.actions import FileEdit, Step
 from ...records import WRONG_SHAPE
 from ..configuration import real_path
 from . import verify
-from .deeds import Containers, Said, Start, Stop, deed, running_daemon
+from .deeds import Said, Start, Stop, brought_back, deed, running_daemon
 from .memory import NAME, Expected, Store, Switch
 from .plan import Plan, origin_of
 from .situation import Situation
@@ -38,10 +38,7 @@ def job_of(now: Situation, plan: Plan, store: Store) -> Job:
         add(f"file {path}", step(_file(real_path(path), before, after)))
     stop = deed(Stop(init, socket, ""))
     add("Docker's start", Step(0, deed(_start(now, plan.forward, now.stale)), (stop,), 0))
-    called = tuple((one.id, one.name) for one in ran)
-    stopped = tuple(one.id for one in now.engine.containers if one not in ran)
-    again = Containers(now.dependents, called, tuple(one.id for one in plan.resting), stopped)
-    add("its containers", Step(0, deed(again), (), 0))
+    add("its containers", Step(0, deed(brought_back(now.engine, ran, now.dependents)), (), 0))
     # Options and IPv6 come of the files, which the other steps put back.
     expected = plan.back.expected._replace(options={}, subnet6="")
     notes = {_EXPECTED: expected._asdict(), _STEADY: verify.steady(ran)}

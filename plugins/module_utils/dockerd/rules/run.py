@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from ...apply.journals import Foretold, Job, Journals, gone_on
+from ...apply.journals import Foretold, Job, Journals, Unfinished, gone_on
 from ...docker_api import Api
 from ...errors import MissingOnHost, VerificationFailed
 from ...firewall.chains import led
@@ -77,12 +77,14 @@ def run(wish: Wish, check: bool, api: Api) -> Done:
 def _go(wish: Wish, check: bool, api: Api) -> Done:
     clock = Clock()
     journals = Journals(STATE_DIRECTORY)
-    docker = Docker(api, _LIMITS, Clock())
-    back = ComingBack(docker)
-    gone = gone_on(journals, _JOURNAL, (), check, lambda job: back.resume(job, Expected(), _steady(job)), docker)
-    if check and gone.lines and not api.answers():  # what there will be once Docker runs again nobody knows
+    earlier = ComingBack(Docker(api, _LIMITS, Clock()))
+
+    def resume(one: Unfinished) -> List[str]:
+        return earlier.mend(one.job, Expected(), _steady(one.job)) or []
+
+    gone = gone_on(journals, _JOURNAL, (), check, resume, earlier.docker)
+    if gone.deeds and not api.answers():  # what there will be once Docker runs again nobody knows
         return Done(gone.lines, {}, {}, (), False, clock.timings)
-    lost, back = back.lost, ComingBack(docker)
     situation = _read(api, gone)
     clock.lap("read")
     transactions = _plan(wish, situation)
@@ -95,7 +97,8 @@ def _go(wish: Wish, check: bool, api: Api) -> Done:
     clock.lap("plan")
     if not check and plan:
         job = _job(transactions, situation.reading.backend, now)
-        trade = docker if restarts else None
+        docker = Docker(api, _LIMITS, Clock())
+        back = ComingBack(docker)
 
         def finish() -> Tuple[str, ...]:
             clock.lap("restart" if restarts else "apply")
@@ -105,9 +108,10 @@ def _go(wish: Wish, check: bool, api: Api) -> Done:
             return _verified(wish, _read(api))
 
         with back.told():
-            lacking = _carried_out(job, journals, finish, lambda: back.mend(job, Expected(), _steady(job)), trade)
+            own = docker if restarts else None
+            lacking = _carried_out(job, journals, finish, lambda: back.mend(job, Expected(), _steady(job)), own)
         clock.lap("verify")
-    return Done((*gone.lines, *lost, *plan), before, after, lacking, restarts, clock.timings)
+    return Done((*gone.lines, *earlier.lost, *plan), before, after, lacking, restarts, clock.timings)
 
 
 def _read(api: Api, gone: Foretold = _NOTHING) -> _Situation:
