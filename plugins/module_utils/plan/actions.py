@@ -7,7 +7,9 @@ Names, not indexes: an index changes when a link is made again. ``netns`` None i
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Type, Union
+from typing import Any, Dict, List, Optional, Tuple, Type, Union
+
+from ..rows import NamedTuple
 
 Hop = Tuple[Optional[str], Optional[str], int]  # gateway, link name, weight
 
