@@ -11,7 +11,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 from .. import files, records, state_directory
 from ..document.fields import DOCUMENT_NAME
 from ..errors import Conflict, HostwireError, KernelRefused
-from ..plan.actions import Action, Step, encode
+from ..plan.actions import Step, encode
 from ..plan.owned import UNKNOWN, Change, Owned, SysctlKey, merge, nothing, to_plain
 from ..records import Unusable
 from ..state_directory import unwritable
@@ -128,11 +128,6 @@ class Store:
         entry: Dict[str, Any] = {"document": document, "owned": to_plain(owned), **here()._asdict()}
         entry["steps"] = [[encode(step.action), [encode(action) for action in step.inverse]] for step in steps]
         self._write(f"{name}.journal", entry)
-
-    def inverses(self, name: str) -> List[Action]:
-        """What undoes the run whose journal is there, in the order to do it; nothing if that can't be used."""
-        journal, _text = self._entry(self.paths(name)[1], name)
-        return record_shape.inverses(journal.steps) if journal is not None else []
 
     def settle(self, name: str, document: Optional[Dict[str, Any]], owned: Owned) -> None:
         """A run is over: remember what it left. ``document`` None: nothing is left, forget the name."""
