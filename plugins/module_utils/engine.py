@@ -165,6 +165,7 @@ class Run:
         self._records = Records(host.store)
         self._heirs: Dict[SysctlKey, str] = {}
         self._elsewhere: Set[int] = set()
+        self._plans: List[Plan] = []
         self._guests = Guests({}, set(), {})
 
     def go(self, check: bool) -> Result:
@@ -256,11 +257,10 @@ class Run:
 
     def _attempt(self, task: Task, memory: Memory, picture: Picture, started: List[Started]) -> Tuple[ProbeResult, ...]:
         plan = picture.plan
+        self._plans = []
         if plan.steps:
             with self._clock.measuring("apply"):
-                intent = intended(memory.owned, plan.owned, plan.steps)
-                self.host.store.journal(self._name, task.document, intent, plan.steps)
-                self._carry_out(plan, started)
+                self._carry_out(task, memory, plan, started)
         with self._clock.measuring("verify"):
             self._await_spanning_trees(task)
             owned = self._verify(task, memory, picture, started) if plan.steps else plan.owned
@@ -270,7 +270,14 @@ class Run:
         self.host.store.drop_journal(self._name)  # also where nothing new is to be remembered: something was mended
         return reachability
 
-    def _carry_out(self, plan: Plan, started: List[Started]) -> None:
+    def _carry_out(self, task: Task, memory: Memory, plan: Plan, started: List[Started]) -> None:
+        """Do it once it is on disk for good, with all that this run has done before."""
+        self._plans.append(plan)
+        intent = memory.owned
+        for one in self._plans:
+            intent = intended(intent, one.owned, one.steps)
+        steps = tuple(step for one in self._plans for step in one.steps)
+        self.host.store.journal(self._name, task.document, intent, steps)
         with Executor(hook=self._hook, check=self._check) as executor:
             started.append(Started(plan, executor))
             executor.run([Work(step.action, _subject(plan.lines, step.line)) for step in plan.steps])
@@ -303,7 +310,7 @@ class Run:
             if attempt == SETTLING_ROUNDS:
                 break
             owned = again.owned
-            self._carry_out(again, started)
+            self._carry_out(task, memory, again, started)
         raise VerificationFailed(["read back after the changes, this is still to do:", *again.lines])
 
     def _refuse_restarted(self, owned: Owned) -> None:
