@@ -377,7 +377,7 @@ class Run:
             )  # fmt: skip
             before, rules = documents.dump(there.topology), (there.rules, there.wanted)
         warnings = [*others.hindrances(self.host, picture.wish.firewall, picture.tables, picture.view, plan)]
-        warnings += self.host.store.doubts()
+        warnings += [*self.host.store.doubts(), *self.host.store.broken_off(self._records.names(), self._name)]
         warnings += others.doubts(self.host, self.reading, task, picture.view, picture.wish.unfiltered)
         return Result(
             bool(plan.steps), plan.lines, before, after, tuple(warnings), self._clock.seconds, reachability, *rules

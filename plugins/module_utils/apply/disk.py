@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from .. import files, records, state_directory
 from ..document.fields import DOCUMENT_NAME
@@ -20,6 +20,7 @@ from . import record_shape
 from .record_shape import Entry
 
 _VERSION = 1
+_JOURNAL = ".journal"
 ASIDE = ".damaged"  # behind the name of a file that was written anew though it couldn't be read
 
 
@@ -54,6 +55,7 @@ class Store:
         self._damaged: Set[str] = set()  # those of them that lie there still
         self._moved: Set[str] = set()  # those that were set aside
         self._touched: Set[str] = set()  # those that a run may have changed
+        self._journals: Set[str] = set()  # the files that were listed
         self._here: Optional[Whereabouts] = None
 
     def names(self) -> List[str]:
@@ -64,7 +66,8 @@ class Store:
             return []
         except OSError as error:
             raise KernelRefused(f"directory {self.directory}: read", error.errno or 0) from error
-        ours = (entry.rsplit(".", 1)[0] for entry in entries if entry.endswith((".state", ".journal")))
+        ours = (entry.rsplit(".", 1)[0] for entry in entries if entry.endswith((".state", _JOURNAL)))
+        self._journals = {entry for entry in entries if entry.endswith(_JOURNAL)}
         return sorted({name for name in ours if DOCUMENT_NAME.fullmatch(name)})
 
     def load(self, name: str) -> Memory:
@@ -92,7 +95,7 @@ class Store:
 
     def paths(self, name: str) -> Tuple[str, str]:
         """The files that there may be of a document."""
-        return self._path(f"{name}.state"), self._path(f"{name}.journal")
+        return self._path(f"{name}.state"), self._path(name + _JOURNAL)
 
     def learn(self, other: Store) -> None:
         """Know what another one has met in the same directory."""
@@ -107,6 +110,16 @@ class Store:
         words = "what its document says of this host isn't known meanwhile"
         way_out = "; apply that one again, or move the file away"
         return [*self.remarks, *(f"{one}: {words}{way_out if one.mendable else ''}" for one in others)]
+
+    def broken_off(self, names: Iterable[str], but: str) -> Iterator[str]:
+        """A sentence for each document of those listed, ``but`` for one, whose last run has left a journal."""
+        for name in names:
+            path = self.paths(name)[1]
+            if name != but and name + _JOURNAL in self._journals and path not in self.unusable:
+                yield (
+                    f"a run of the document {name!r} hasn't come to its end ({path}): what it left half-done stays "
+                    "until that one is applied again, or taken away"
+                )
 
     @contextlib.contextmanager
     def telling(self) -> Iterator[None]:
@@ -127,7 +140,7 @@ class Store:
         """Put a run's intent on disk: what it will own, each step, its inverse. Returns once it is there for good."""
         entry: Dict[str, Any] = {"document": document, "owned": to_plain(owned), **here()._asdict()}
         entry["steps"] = [[encode(step.action), [encode(action) for action in step.inverse]] for step in steps]
-        self._write(f"{name}.journal", entry)
+        self._write(name + _JOURNAL, entry)
 
     def settle(self, name: str, document: Optional[Dict[str, Any]], owned: Owned) -> None:
         """A run is over: remember what it left. ``document`` None: nothing is left, forget the name."""
@@ -191,7 +204,7 @@ class Store:
 
     def drop_journal(self, name: str) -> None:
         """A run is over; a journal that comes back after a power failure only makes the next run look twice."""
-        path = self._path(f"{name}.journal")
+        path = self._path(name + _JOURNAL)
         self._set_aside(path)
         self._touched.add(path)
         try:
@@ -213,7 +226,7 @@ class Store:
             record = records.parsed(path, text, "version", _VERSION)
             if record is None:
                 return None, None
-            return records.shaped(path, lambda: record_shape.entry_of(record, name, path.endswith(".journal"))), text
+            return records.shaped(path, lambda: record_shape.entry_of(record, name, path.endswith(_JOURNAL))), text
         except Unusable as error:
             self.unusable[path] = error
         except Conflict as error:  # no file of ours
