@@ -31,8 +31,9 @@ from .apply.probing import probed
 from .apply.runner import attempted
 from .apply.verify import DAD_SECONDS, await_addresses, number_owned
 from .elsewhere import needed_elsewhere
-from .errors import Conflict, InvalidValue, KernelRefused, VerificationFailed
+from .errors import Conflict, HostwireError, InvalidValue, KernelRefused, VerificationFailed
 from .firewall import Tables
+from .heirs import NOBODY, doubts, find_heirs, hand_over, heeding_guards, switched_on_elsewhere
 from .host import Host
 from .interruption import heeded
 from .model import Guests, HostView
@@ -40,7 +41,7 @@ from .plan import preflight
 from .plan.actions import TableSet
 from .plan.emptied import emptied
 from .plan.intent import intended
-from .plan.owned import Owned, SysctlKey, living
+from .plan.owned import Owned, living
 from .plan.planner import Plan, Wish, make_plan
 from .plan.uplinks import attachments
 from .recall import recalled, recollected
@@ -51,11 +52,9 @@ from .task import (
     claimed_elsewhere,
     containers_remembered,
     containers_wanted,
-    heirs,
     make_task,
     make_wish,
     namespaces_that_go,
-    switched_on_elsewhere,
 )
 from .whereabouts import machine_id
 
@@ -85,12 +84,13 @@ class Result(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """What was read, and the plan that follows from it."""
+    """What was read, and the plan that follows from it; ``memory``: what is remembered, and what was read of that."""
 
     view: HostView
     tables: Dict[Optional[str], Tables]
     wish: Wish
     plan: Plan
+    memory: Memory
 
 
 class Prepared(NamedTuple):
@@ -163,7 +163,7 @@ class Run:
         self._machine = machine_id()
         self._check: Callable[[], None] = lambda: None
         self._records = Records(host.store)
-        self._heirs: Dict[SysctlKey, str] = {}
+        self._heirs = NOBODY
         self._elsewhere: Set[int] = set()
         self._plans: List[Plan] = []
         self._guests = Guests({}, set(), {})
@@ -187,11 +187,12 @@ class Run:
         with self.host.store.telling(), self.host.containers(wanted, remembered) as self._guests:
             memory = memory._replace(owned=living(memory.owned, self._guests.lives, self._guests.ended))
             task = make_task(self.reading, memory, self._fragment, self._records)
-            self._heirs = heirs(task, memory, self._records)
             self._elsewhere = switched_on_elsewhere(task, self._records)
             memory, view = self._clock.timed("read", lambda: recollected(self.host, task, memory))
+            self._heirs = find_heirs(task, memory, self._records)
             self._refuse_problems(task, memory, view)
-            yield Prepared(task, memory, self._clock.timed("plan", lambda: self._plan(task, memory, view, True)))
+            picture = self._clock.timed("plan", lambda: self._plan(task, memory, view, True))
+            yield Prepared(task, picture.memory, picture)
 
     def foretell(self, prepared: Prepared) -> Result:
         """What would be done."""
@@ -199,6 +200,7 @@ class Run:
 
     def carry_out(self, prepared: Prepared) -> Result:
         """Do it."""
+        self.host.store.begin()
         debris.clear(prepared.memory, self.host.store.paths(self._name))
         with heeded() as self._check:
             reachability = self._apply(*prepared)
@@ -233,22 +235,32 @@ class Run:
             raise Conflict(claimed)
 
     def _plan(self, task: Task, memory: Memory, view: HostView, first: bool = False) -> Picture:
-        wish = make_wish(task, view, memory, self._heirs, self._elsewhere)
+        wish = make_wish(task, view, memory, self._heirs.settings, self._elsewhere)
         tables = self.host.tables(wish, view, memory)
-        processes = self.host.processes() if _may_delete_namespaces(task, memory.owned) else {}
         conflicts: List[str] = []
         if first:
+            told = heeding_guards(task, memory, view, tables.get(None), self._records, self._heirs)
+            if told is not None:
+                memory, self._heirs = told
+                wish = make_wish(task, view, memory, self._heirs.settings, self._elsewhere)
+            self.host.store.remarks.update(dict.fromkeys(doubts(self._heirs, memory, view)))
             conflicts += others.rivals(self.host, task, self.reading.where, view, tables)
             conflicts += others.misnamed(task, view) + others.untaken(task, view)
             conflicts += needed_elsewhere(namespaces_that_go(task, memory, view), self._name, self._records)
+        processes = self.host.processes() if _may_delete_namespaces(task, memory.owned) else {}
         plan = make_plan(wish, view, memory.owned, tables, processes, self._machine, conflicts)
-        return Picture(view, tables, wish, plan)
+        return Picture(view, tables, wish, plan, memory)
 
     def _apply(self, task: Task, memory: Memory, picture: Picture) -> Tuple[ProbeResult, ...]:
         """Carry the plan out, look whether it is so, and remember; a failure anywhere takes it all back."""
         plan = picture.plan
         if not plan.steps and not task.target.probes:
-            self.remember(task, memory, plan.owned)
+            try:
+                self.remember(task, memory, plan.owned)
+            except HostwireError as error:
+                for line in self.host.store.put_back(self._name, memory, whole=True):
+                    error.append(line)
+                raise
             return ()
         return attempted(
             lambda started: self._attempt(task, memory, picture, started),
@@ -342,24 +354,13 @@ class Run:
 
     def remember(self, task: Task, memory: Memory, owned: Owned) -> None:
         """Note what the document owns from now on."""
-        owned = self._handed_over(task, owned)
-        for key, heir in self._heirs.items():
-            if key in memory.owned.sysctls and key not in owned.sysctls:
-                self.host.store.bequeath(heir, {key: memory.owned.sysctls[key]})
+        owned = hand_over(self.host.store, task, memory.owned, owned, self._heirs)
         document = task.document
         nothing_left = document == {"name": self._name} and not any(owned[1:])
         if nothing_left and memory.document is None and not memory.interrupted:
             return
         if document != memory.document or owned != memory.owned or memory.interrupted:
             self.host.store.settle(self._name, None if nothing_left else document, owned)
-
-    def _handed_over(self, task: Task, owned: Owned) -> Owned:
-        """What is owned without the settings that are there for other documents' sake: those put them back one day."""
-        kept = dict(owned.sysctls)
-        for key, heir in task.elsewhere.settings.items():
-            if key in kept and self.host.store.bequeath(heir, {key: kept[key]}):
-                del kept[key]
-        return owned._replace(sysctls=kept)
 
     def _result(self, task: Task, memory: Memory, picture: Picture, reachability: Tuple[ProbeResult, ...]) -> Result:
         plan = picture.plan

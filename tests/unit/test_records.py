@@ -286,6 +286,55 @@ def test_after_a_run_that_failed_the_files_are_as_they_were(
         put(written, before)
 
 
+HOST_SETTING = (None, "net/ipv4/conf/all/arp_ignore")
+
+
+@pytest.mark.parametrize("journal", [False, True], ids=["", "killed"])
+@pytest.mark.parametrize("known", [None, Change("1", "2", "3")], ids=["new", "its-own-too"])
+def test_an_heir_knows_what_was_before_and_its_own_journal_stays(
+    written: Path, journal: bool, known: Optional[Change]
+) -> None:
+    its = owned()
+    if known is not None:
+        its.sysctls[HOST_SETTING] = known
+    store = Store(str(written))
+    store.settle("main", DOCUMENT, its)
+    if journal:
+        store.journal("main", DOCUMENT, its, STEPS)
+    before = contents(written)
+    assert store.bequeath("main", {HOST_SETTING: Change("0", "1")})
+    after = contents(written)
+    assert {file for file in after if after[file] != before.get(file)} == {"main.state"}
+    memory = Store(str(written)).load("main")
+    change = memory.owned.sysctls[HOST_SETTING]
+    assert change[:2] == ("0", known.after if known is not None else "1")
+    assert (memory.certain, memory.interrupted, memory.document) == (True, journal, DOCUMENT)
+    assert store.put_back("other", Store(str(written)).load("other"), whole=True) == ()
+    assert contents(written) == before
+    store.bequeath("main", {HOST_SETTING: Change("0", "1")})
+    store.begin()
+    store.put_back("other", Store(str(written)).load("other"), whole=True)
+    assert contents(written) == after
+
+
+@pytest.mark.parametrize("file", ["gone", "damaged", "another version's", "of another life"])
+def test_who_has_no_state_of_this_life_inherits_nothing(written: Path, file: str) -> None:
+    path = written / "main.state"
+    found = json.loads(path.read_text())
+    if file == "gone":
+        path.unlink()
+    else:
+        text = {
+            "damaged": "{",
+            "another version's": json.dumps({**found, "version": 99}),
+            "of another life": json.dumps({**found, "boot": "another"}),
+        }[file]
+        path.write_text(text)
+    before = contents(written)
+    assert not Store(str(written)).bequeath("main", {HOST_SETTING: Change("0", "1")})
+    assert contents(written) == before
+
+
 def contents(directory: Path) -> Dict[str, bytes]:
     return {path.name: path.read_bytes() for path in directory.iterdir()}
 

@@ -12,7 +12,7 @@ from .. import files, records, state_directory
 from ..document.fields import DOCUMENT_NAME
 from ..errors import Conflict, HostwireError, KernelRefused
 from ..plan.actions import Step, encode
-from ..plan.owned import UNKNOWN, Change, Owned, SysctlKey, merge, nothing, to_plain
+from ..plan.owned import UNKNOWN, Change, Owned, SysctlKey, inherit, merge, nothing, to_plain
 from ..records import Unusable
 from ..state_directory import unwritable
 from ..whereabouts import Whereabouts, here
@@ -21,6 +21,9 @@ from .record_shape import Entry
 
 _VERSION = 1
 _JOURNAL = ".journal"
+_AWAY = "move the file away and run this again"
+# What keeps any file from being read just now.
+_NOT_ITS_FAULT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EINTR, errno.EAGAIN)
 ASIDE = ".damaged"  # behind the name of a file that was written anew though it couldn't be read
 
 
@@ -30,7 +33,7 @@ class Memory(NamedTuple):
     ``interrupted``: a run was killed half-way, and what it may have made is counted as owned. ``certain``: there is a
     record of this namespace as it lives now, undamaged; else what is owned has to be told by marks, too; ``told``: it
     was. ``former`` is what was owned in another life: where to look for what outlives one. ``texts`` are of the state
-    and of the journal.
+    and of the journal. ``living``: there is a state of this life; ``broken``: there is a file that can't be used.
     """
 
     owned: Owned
@@ -40,6 +43,8 @@ class Memory(NamedTuple):
     former: Optional[Owned] = None
     texts: Tuple[Optional[str], Optional[str]] = (None, None)
     told: bool = False
+    living: bool = True
+    broken: bool = False
 
 
 class Store:
@@ -56,6 +61,7 @@ class Store:
         self._moved: Set[str] = set()  # those that were set aside
         self._touched: Set[str] = set()  # those that a run may have changed
         self._journals: Set[str] = set()  # the files that were listed
+        self._lent: Dict[str, Optional[str]] = {}  # states of others that it may have changed, as they were before it
         self._here: Optional[Whereabouts] = None
 
     def names(self) -> List[str]:
@@ -91,7 +97,9 @@ class Store:
                 former = entry.owned if former is None else merge(former, entry.owned)
                 owned = merge(owned, nothing(name)._replace(files=entry.owned.files))
         document = state.document if state is not None else None
-        return Memory(owned, document, broken or journal is not None, certain, former, (text, journal_text))
+        living = state is not None and self._is_alive(state.where)
+        interrupted, texts = broken or journal is not None, (text, journal_text)
+        return Memory(owned, document, interrupted, certain, former, texts, living=living, broken=broken)
 
     def paths(self, name: str) -> Tuple[str, str]:
         """The files that there may be of a document."""
@@ -131,6 +139,10 @@ class Store:
                 error.append(line)
             raise
 
+    def begin(self) -> None:
+        """A run begins, maybe not the first one: what it changes of others' is its own to put back."""
+        self._lent.clear()
+
     def _is_alive(self, where: Whereabouts) -> bool:
         if self._here is None:
             self._here = here()
@@ -162,6 +174,8 @@ class Store:
         """
         (state, journal), (text, journal_text) = self.paths(name), memory.texts
         try:
+            for path, before in self._lent.items():
+                self._restore(path, before)
             if self._touched.isdisjoint((state, journal)):
                 return ()
             self._restore(state, text)
@@ -193,13 +207,17 @@ class Store:
     def bequeath(self, heir: str, sysctls: Dict[SysctlKey, Change]) -> bool:
         """Another document inherits these settings, with what they were before anybody touched them.
 
-        False if it can't: it is gone, or a run of it was killed.
+        What a run of it that was killed left, and its journal, stay for its next one. False if it can't: it has no
+        state of this life.
         """
-        memory = self.load(heir)
-        if memory.document is None or memory.interrupted:
+        path = self.paths(heir)[0]
+        state, text = self._entry(path, heir)
+        if state is None or not self._is_alive(state.where):
             return False
-        memory.owned.sysctls.update(sysctls)
-        self.settle(heir, memory.document, memory.owned)
+        self._lent.setdefault(path, text)
+        inherit(state.owned, sysctls)
+        entry = {"document": state.document, "owned": to_plain(state.owned), **state.where._asdict()}
+        self._write(f"{heir}.state", entry)
         return True
 
     def drop_journal(self, name: str) -> None:
@@ -229,6 +247,13 @@ class Store:
             return records.shaped(path, lambda: record_shape.entry_of(record, name, path.endswith(_JOURNAL))), text
         except Unusable as error:
             self.unusable[path] = error
+        except KernelRefused as error:
+            if error.errno in _NOT_ITS_FAULT:
+                raise
+            reason = f"can't be read ({os.strerror(error.errno)})"
+            self.unusable[path] = Unusable(
+                path, reason, mendable=False, way_out="move the file away and run this again"
+            )
         except Conflict as error:  # no file of ours
             if not str(error).startswith(path + " "):
                 raise
