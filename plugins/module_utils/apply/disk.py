@@ -14,7 +14,6 @@ from ..errors import Conflict, HostwireError, KernelRefused
 from ..plan.actions import Step, encode
 from ..plan.owned import UNKNOWN, Change, Owned, SysctlKey, inherit, merge, nothing, to_plain
 from ..records import Unusable
-from ..state_directory import unwritable
 from ..whereabouts import Whereabouts, here
 from . import record_shape
 from .record_shape import Entry
@@ -272,12 +271,7 @@ class Store:
     def _write(self, name: str, entry: Dict[str, Any]) -> None:
         self._touched.add(self._path(name))
         self._set_aside(self._path(name))
-        try:
-            files.write(self._path(name), records.sealed_text("version", _VERSION, entry), 0o600)
-        except KernelRefused as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
-                raise unwritable(self.directory, error.errno) from error
-            raise
+        records.write(self._path(name), "version", _VERSION, entry)
 
 
 def _with_numbers(entry: Entry) -> Owned:
