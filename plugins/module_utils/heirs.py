@@ -99,11 +99,14 @@ def heeding_guards(
 
     They say something beyond the records where those of a document that has one are lost.
     """
-    if tables is None and _lets_switches_go(task, memory) and firewall.installed():  # few have those and no rules
-        tables = firewall.observe(None)
-    guards = firewall.guards(tables) if tables is not None else {}
-    if tables is None or not (guards or heirs.perhaps):
+    going = _lets_switches_go(task, memory)
+    if memory.certain and not (going or heirs.perhaps):
         return None
+    if tables is None and going and firewall.installed():  # few have made a host forward and have no rules
+        tables = firewall.observe(None)
+    if tables is None:
+        return None
+    guards = firewall.guards(tables)
     name = task.stored.name
     lost = {
         family: {owner for owner in owners - {name} if not records.load(owner).certain}

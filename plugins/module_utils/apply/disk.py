@@ -21,7 +21,7 @@ from .record_shape import Entry
 _VERSION = 1
 _JOURNAL = ".journal"
 _AWAY = "move the file away and run this again"
-# What keeps any file from being read just now.
+# What keeps any file from being read just now; who isn't root is told to become it.
 _NOT_ITS_FAULT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EINTR, errno.EAGAIN)
 ASIDE = ".damaged"  # behind the name of a file that was written anew though it couldn't be read
 
@@ -247,7 +247,7 @@ class Store:
         except Unusable as error:
             self.unusable[path] = error
         except KernelRefused as error:
-            if error.errno in _NOT_ITS_FAULT:
+            if error.errno in _NOT_ITS_FAULT or (error.errno in (errno.EACCES, errno.EPERM) and os.geteuid()):
                 raise
             reason = f"can't be read ({os.strerror(error.errno)})"
             self.unusable[path] = Unusable(
