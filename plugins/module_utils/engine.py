@@ -28,8 +28,9 @@ from .apply.disk import Memory, Records
 from .apply.probing import probed
 from .apply.verify import DAD_SECONDS, await_addresses, number_owned
 from .elsewhere import needed_elsewhere
-from .errors import Conflict, InvalidValue, KernelRefused, VerificationFailed
+from .errors import Conflict, HostwireError, InvalidValue, KernelRefused, VerificationFailed
 from .firewall import Tables
+from .heirs import NOBODY, doubts, find_heirs, hand_over, heeding_guards, switched_on_elsewhere
 from .host import Host
 from .interruption import heeded
 from .model import Guests, HostView
@@ -39,7 +40,7 @@ from .plan.emptied import emptied
 from .plan.fallen_uplinks import missed_warnings
 from .plan.intent import intended
 from .plan.lost_uplinks import attachments
-from .plan.owned import Owned, SysctlKey, living
+from .plan.owned import Owned, living
 from .plan.planner import Plan, Wish, make_plan
 from .recall import recalled, recollected
 from .rows import NamedTuple
@@ -50,11 +51,9 @@ from .task import (
     claimed_elsewhere,
     containers_remembered,
     containers_wanted,
-    heirs,
     make_task,
     make_wish,
     namespaces_that_go,
-    switched_on_elsewhere,
 )
 from .whereabouts import machine_id
 
@@ -85,12 +84,13 @@ class Result(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """What was read, and the plan that follows from it."""
+    """What was read, and the plan that follows from it; ``memory``: what is remembered, and what was read of that."""
 
     view: HostView
     tables: Dict[Optional[str], Tables]
     wish: Wish
     plan: Plan
+    memory: Memory
 
 
 class Prepared(NamedTuple):
@@ -163,8 +163,9 @@ class Run:
         self._machine = machine_id()
         self._check: Callable[[], None] = lambda: None
         self._records = Records(host.store)
-        self._heirs: Dict[SysctlKey, str] = {}
+        self._heirs = NOBODY
         self._elsewhere: Set[int] = set()
+        self._plans: List[Plan] = []
         self._guests = Guests({}, set(), {})
 
     def go(self, check: bool) -> Result:
@@ -186,11 +187,12 @@ class Run:
         with self.host.store.telling(), self.host.containers(wanted, remembered) as self._guests:
             memory = memory._replace(owned=living(memory.owned, self._guests.lives, self._guests.ended))
             task = make_task(self.reading, memory, self._fragment, self._records)
-            self._heirs = heirs(task, memory, self._records)
             self._elsewhere = switched_on_elsewhere(task, self._records)
             memory, view = self._clock.timed("read", lambda: recollected(self.host, task, memory))
+            self._heirs = find_heirs(task, memory, self._records)
             self._refuse_problems(task, memory, view)
-            yield Prepared(task, memory, self._clock.timed("plan", lambda: self._plan(task, memory, view, True)))
+            picture = self._clock.timed("plan", lambda: self._plan(task, memory, view, True))
+            yield Prepared(task, picture.memory, picture)
 
     def foretell(self, prepared: Prepared) -> Result:
         """What would be done."""
@@ -198,6 +200,7 @@ class Run:
 
     def carry_out(self, prepared: Prepared) -> Result:
         """Do it."""
+        self.host.store.begin()
         debris.clear(prepared.memory, self.host.store.paths(self._name))
         with heeded() as self._check:
             reachability = self._apply(*prepared)
@@ -232,22 +235,32 @@ class Run:
             raise Conflict(claimed)
 
     def _plan(self, task: Task, memory: Memory, view: HostView, first: bool = False) -> Picture:
-        wish = make_wish(task, view, memory, self._heirs, self._elsewhere)
+        wish = make_wish(task, view, memory, self._heirs.settings, self._elsewhere)
         tables = self.host.tables(wish, view, memory)
-        processes = self.host.processes() if _may_delete_namespaces(task, memory.owned) else {}
         conflicts: List[str] = []
         if first:
+            told = heeding_guards(task, memory, view, tables.get(None), self._records, self._heirs)
+            if told is not None:
+                memory, self._heirs = told
+                wish = make_wish(task, view, memory, self._heirs.settings, self._elsewhere)
+            self.host.store.remarks.update(dict.fromkeys(doubts(self._heirs, memory, view)))
             conflicts += others.rivals(self.host, task, self.reading.where, view, tables)
             conflicts += others.misnamed(task, view) + others.untaken(task, view)
             conflicts += needed_elsewhere(namespaces_that_go(task, memory, view), self._name, self._records)
+        processes = self.host.processes() if _may_delete_namespaces(task, memory.owned) else {}
         plan = make_plan(wish, view, memory.owned, tables, processes, self._machine, conflicts)
-        return Picture(view, tables, wish, plan)
+        return Picture(view, tables, wish, plan, memory)
 
     def _apply(self, task: Task, memory: Memory, picture: Picture) -> Tuple[ProbeResult, ...]:
         """Carry the plan out, look whether it is so, and remember; a failure anywhere takes it all back."""
         plan = picture.plan
         if not plan.steps and not task.target.probes:
-            self.remember(task, memory, plan.owned)
+            try:
+                self.remember(task, memory, plan.owned)
+            except HostwireError as error:
+                for line in self.host.store.put_back(self._name, memory, whole=True):
+                    error.append(line)
+                raise
             return ()
         from .apply.runner import attempted  # loaded when it is needed: most runs change nothing
 
@@ -258,11 +271,10 @@ class Run:
 
     def _attempt(self, task: Task, memory: Memory, picture: Picture, started: List[Started]) -> Tuple[ProbeResult, ...]:
         plan = picture.plan
+        self._plans = []
         if plan.steps:
             with self._clock.measuring("apply"):
-                intent = intended(memory.owned, plan.owned, plan.steps)
-                self.host.store.journal(self._name, task.document, intent, plan.steps)
-                self._carry_out(plan, started)
+                self._carry_out(task, memory, plan, started)
         with self._clock.measuring("verify"):
             self._await_spanning_trees(task)
             owned = self._verify(task, memory, picture, started) if plan.steps else plan.owned
@@ -272,9 +284,16 @@ class Run:
         self.host.store.drop_journal(self._name)  # also where nothing new is to be remembered: something was mended
         return reachability
 
-    def _carry_out(self, plan: Plan, started: List[Started]) -> None:
+    def _carry_out(self, task: Task, memory: Memory, plan: Plan, started: List[Started]) -> None:
+        """Do it once it is on disk for good, with all that this run has done before."""
         from .apply.executor import Executor, Started, Work
 
+        self._plans.append(plan)
+        intent = memory.owned
+        for one in self._plans:
+            intent = intended(intent, one.owned, one.steps)
+        steps = tuple(step for one in self._plans for step in one.steps)
+        self.host.store.journal(self._name, task.document, intent, steps)
         with Executor(hook=self._hook, check=self._check) as executor:
             started.append(Started(plan, executor))
             executor.run([Work(step.action, _subject(plan.lines, step.line)) for step in plan.steps])
@@ -307,7 +326,7 @@ class Run:
             if attempt == SETTLING_ROUNDS:
                 break
             owned = again.owned
-            self._carry_out(again, started)
+            self._carry_out(task, memory, again, started)
         raise VerificationFailed(["read back after the changes, this is still to do:", *again.lines])
 
     def _refuse_restarted(self, owned: Owned) -> None:
@@ -339,24 +358,13 @@ class Run:
 
     def remember(self, task: Task, memory: Memory, owned: Owned) -> None:
         """Note what the document owns from now on."""
-        owned = self._handed_over(task, owned)
-        for key, heir in self._heirs.items():
-            if key in memory.owned.sysctls and key not in owned.sysctls:
-                self.host.store.bequeath(heir, {key: memory.owned.sysctls[key]})
+        owned = hand_over(self.host.store, task, memory.owned, owned, self._heirs)
         document = task.document
         nothing_left = document == {"name": self._name} and not any(owned[1:])
         if nothing_left and memory.document is None and not memory.interrupted:
             return
         if document != memory.document or owned != memory.owned or memory.interrupted:
             self.host.store.settle(self._name, None if nothing_left else document, owned)
-
-    def _handed_over(self, task: Task, owned: Owned) -> Owned:
-        """What is owned without the settings that are there for other documents' sake: those put them back one day."""
-        kept = dict(owned.sysctls)
-        for key, heir in task.elsewhere.settings.items():
-            if key in kept and self.host.store.bequeath(heir, {key: kept[key]}):
-                del kept[key]
-        return owned._replace(sysctls=kept)
 
     def _result(self, task: Task, memory: Memory, picture: Picture, reachability: Tuple[ProbeResult, ...]) -> Result:
         plan = picture.plan
@@ -374,10 +382,9 @@ class Run:
             )  # fmt: skip
             before, rules = documents.dump(there.topology), (there.rules, there.wanted)
         warnings = [*others.hindrances(self.host, picture.wish.firewall, picture.tables, picture.view, plan)]
-        warnings += (
-            missed_warnings(memory.owned, picture.view) if memory.owned.carried and not memory.interrupted else []
-        )
-        warnings += self.host.store.doubts()
+        if memory.owned.carried and not memory.interrupted:
+            warnings += missed_warnings(memory.owned, picture.view)
+        warnings += [*self.host.store.doubts(), *self.host.store.broken_off(self._records.names(), self._name)]
         warnings += others.doubts(self.host, self.reading, task, picture.view, picture.wish.unfiltered)
         return Result(
             bool(plan.steps), plan.lines, before, after, tuple(warnings), self._clock.seconds, reachability, *rules

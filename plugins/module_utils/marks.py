@@ -118,26 +118,23 @@ def _begins(path: str, header: str) -> bool:
 
 
 class Rules(NamedTuple):
-    """The families (4, 6) in which a document has rules in a packet filter, and those in which forwarding is guarded.
-
-    The guard, everybody's, drops what nobody named, where it was we who turned forwarding on.
-    """
+    """The families (4, 6) in which a document has rules in a packet filter, and the names of all documents that do."""
 
     families: Tuple[int, ...]
-    guarded: Tuple[int, ...]
+    owners: Set[str]
 
 
 def rules(netns: Optional[str], name: str) -> Rules:
     """What stands in a namespace's packet filter; runs iptables-save."""
-    from .firewall.shared import REST
+    from .firewall.rules import SHARED
     from .firewall.tables import owned_marks
 
     marked: Set[int] = set()
-    guarded: Set[int] = set()
+    owners: Set[str] = set()
     for (_backend, family), ruleset in firewall.observe(netns).rulesets.items():
         lines = [line for chains in ruleset.values() for chain in chains.values() for line in chain]
-        if any(mark is not None and mark.startswith(f"{name}:") for mark in owned_marks(lines)):
+        found = {mark.rpartition(":")[0] for mark in owned_marks(lines) if mark is not None}
+        owners |= found - {SHARED}
+        if name in found:
             marked.add(family)
-        if any("-j DROP" in line for line in ruleset.get("filter", {}).get(REST, ())):
-            guarded.add(family)
-    return Rules(tuple(sorted(marked)), tuple(sorted(guarded)))
+    return Rules(tuple(sorted(marked)), owners)

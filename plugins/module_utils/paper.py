@@ -19,7 +19,7 @@ from .netns import Process
 from .observe import Question, observe
 from .plan.actions import NetnsDelete, TableSet
 from .plan.outcome import outcome
-from .plan.owned import Owned, living, nothing
+from .plan.owned import Change, Owned, SysctlKey, copy, inherit, living, nothing
 from .plan.planner import Plan, Wish
 from .plan.settings import default_of, link_in
 from .recall import is_farewell, recalled, with_marks
@@ -53,6 +53,15 @@ class _PaperStore(Store):
     def settle(self, name: str, document: Optional[Dict[str, Any]], owned: Owned) -> None:
         texts = self.load(name).texts
         self._memories[name] = Memory(nothing(name) if document is None else owned, document, False, texts=texts)
+
+    def bequeath(self, heir: str, sysctls: Dict[SysctlKey, Change]) -> bool:
+        memory = self.load(heir)
+        if memory.document is None or not memory.living:
+            return False
+        memory = memory._replace(owned=copy(memory.owned))
+        inherit(memory.owned, sysctls)
+        self._memories[heir] = memory
+        return True
 
 
 class PaperHost(Host):

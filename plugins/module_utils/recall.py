@@ -6,14 +6,14 @@ What only a record can hold (how settings, and interfaces of others, were before
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Dict, Iterator, List, Optional, Tuple
+from typing import TYPE_CHECKING, Dict, Iterator, List, Mapping, Optional, Set, Tuple
 
 from . import firewall, sysctl
 from . import netns as namespaces
 from .apply.disk import ASIDE, Memory, Store
-from .errors import Conflict
+from .errors import Conflict, HostwireError
 from .model import HostView, Topology
-from .plan.filters import SWITCHES, says_nothing
+from .plan.filters import says_nothing
 from .plan.hands import LOCALNET
 from .plan.owned import Change, Owned, copy
 from .plan.recalled_uplinks import recall_uplinks
@@ -70,10 +70,13 @@ def _by_marks(store: Store, topology: Topology, memory: Memory, broken: List[Unu
     owned.links.update(links)
     owned.files.clear()
     owned.files.update(dict.fromkeys(marks.marked_files(name)))
-    _add_rules(store, owned, rooms, memory.former is None)
+    others = {other: store.load(other) for other in store.names() if other != name}
+    marked = marks.owners(rooms) | _add_rules(owned, rooms)
+    # Whether nothing here can be a document's of which nothing is known.
+    alone = marked <= {name, *others} and all(memory.certain for memory in others.values())
     was_here = not lost or any(owned.parts)
-    owned.routes.update(dict.fromkeys(_routes(store, rooms, owned, was_here)))
-    for netns, link in links:
+    owned.routes.update(dict.fromkeys(_routes(owned, rooms, others, alone and was_here)))
+    for netns, link in links if alone else ():
         path = f"net/ipv4/conf/{link}{LOCALNET}"
         if (netns, path) not in owned.sysctls and netns not in owned.namespaces and _is_on(netns, path):
             owned.sysctls[netns, path] = Change("0", "1")  # as it is with a new link
@@ -146,18 +149,15 @@ def _is_overtaken(owned: Owned, view: HostView) -> bool:
     return False
 
 
-def _routes(store: Store, rooms: Rooms, owned: Owned, was_here: bool) -> Iterator[RouteKey]:
+def _routes(owned: Owned, rooms: Rooms, others: Mapping[str, Memory], alone: bool) -> Iterator[RouteKey]:
     """Those of the collection's routes that must be this document's.
 
     They lead through a link of its own, or are in a namespace of its own, and no other document says that they are its;
-    or no other one can have made them, if this one ``was_here`` at all.
+    or no other one can have made them, for it is ``alone``.
     """
     from . import marks
 
-    others = {name: store.load(name) for name in store.names() if name != owned.name}
     claimed = {key for memory in others.values() for key in memory.owned.routes}
-    known = {name for name, memory in others.items() if memory.certain}
-    alone = was_here and marks.owners(rooms) <= {owned.name, *known} and known == others.keys()
     for key, ways in marks.routes(rooms).items():
         netns = key[0]
         evident = netns in owned.namespaces or any((netns, way) in owned.links for way in ways)
@@ -165,21 +165,23 @@ def _routes(store: Store, rooms: Rooms, owned: Owned, was_here: bool) -> Iterato
             yield key
 
 
-def _add_rules(store: Store, owned: Owned, rooms: Rooms, damaged: bool) -> None:
-    """The packet filters in which rules of the document stand, and what follows from those for everybody.
+def _add_rules(owned: Owned, rooms: Rooms) -> Set[str]:
+    """The packet filters in which rules of the document stand; the names of all documents that have some, anywhere.
 
-    Where the guard stands it was we who turned the host's forwarding on: this document, if no other says so.
+    Where somebody else's namespace can't be looked into there may be anybody's: "", which is no document's name.
     """
-    if not firewall.installed():
-        return
     from . import marks
 
-    for netns in (None, *owned.namespaces):
-        found = marks.rules(netns, owned.name) if netns is None or (netns in rooms and rooms[netns].forwards) else None
-        if found is not None and found.families:
-            owned.firewall[netns] = found.families
-        if netns is None and found is not None and damaged:
-            others = {key for name in store.names() if name != owned.name for key in store.load(name).owned.sysctls}
-            for family, path in SWITCHES:
-                if family in found.guarded and family in rooms[None].forwards and (None, path) not in others:
-                    owned.sysctls.setdefault((None, path), Change("0", "1"))
+    owners: Set[str] = set()
+    for netns, room in rooms.items() if firewall.installed() else ():
+        if netns is None or room.forwards:
+            try:
+                found = marks.rules(netns, owned.name)
+            except HostwireError:
+                if netns is None or netns in owned.namespaces:
+                    raise
+                found = marks.Rules((), {""})
+            owners |= found.owners
+            if found.families:
+                owned.firewall[netns] = found.families
+    return owners

@@ -6,15 +6,17 @@ What lies on a disk is told in words and never believed to have our shape.
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
+import os
 import re
 import zlib
 from array import array
 from typing import Any, Callable, Dict, Iterable, NamedTuple, Optional, Pattern, Tuple, Type, TypeVar
 
-from . import state_directory
-from .errors import Conflict
+from . import files, state_directory
+from .errors import Conflict, KernelRefused
 
 _SHOWN = 60  # characters of a value that is told
 # All that a value of another shape makes plain code raise; RecursionError: brackets without an end.
@@ -64,6 +66,19 @@ def sealed_text(version_key: str, version: int, entry: Dict[str, Any]) -> str:
     """The text of a record that holds something: the first two values are the version and the sum of all behind it."""
     body = json.dumps(entry)
     return f'{{"{version_key}": {version}, "seal": {_sum(body)}, {body[1:]}'
+
+
+def write(path: str, version_key: str, version: int, entry: Dict[str, Any]) -> None:
+    """Put a record on disk for good, in the place of what was there.
+
+    Raises MissingOnHost where there is no room or nothing may be written, KernelRefused.
+    """
+    try:
+        files.write(path, sealed_text(version_key, version, entry), 0o600)
+    except KernelRefused as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            raise state_directory.unwritable(os.path.dirname(path), error.errno) from error
+        raise
 
 
 def _is_sealed(text: str) -> bool:

@@ -13,7 +13,7 @@ from .document.containers import cables
 from .document.prefix import has_ipv6
 from .document.published import ANY
 from .elsewhere import elsewhere
-from .firewall import FirewallWant, leads_loopback_out
+from .firewall import FirewallWant
 from .observe import Question
 from .plan.addresses import leased_ends
 from .plan.around import Elsewhere
@@ -24,15 +24,14 @@ from .plan.filters import (
     implied_settings,
     on_host,
     settings_to_read,
-    switched_on,
     with_rules,
 )
-from .plan.hands import DISABLE_IPV6, LOCALNET, NEW_LINKS, Word, clashes, ipv6_ways, needs_of, words_of
+from .plan.hands import DISABLE_IPV6, NEW_LINKS, Word, clashes, ipv6_ways, needs_of, words_of
 from .plan.links import no_ipv6
 from .plan.owned import Owned, SysctlKey
 from .plan.planner import Wish
 from .plan.ports import wanted_isolation
-from .plan.redirects import ACCEPT_REDIRECTS, switch_of
+from .plan.redirects import ACCEPT_REDIRECTS
 from .plan.settings import default_of, is_switch, wanted_files, wanted_settings, ways_of
 from .plan.sheet import Sheet
 from .plan.uplinks import carriers
@@ -252,37 +251,6 @@ def owners(task: Task) -> List[str]:
     return [tap.owner for topology in topologies for tap in topology.taps if tap.owner is not None]
 
 
-def heirs(task: Task, memory: Memory, records: Records) -> Dict[SysctlKey, str]:
-    """Which other document wants a setting, too, that this one lets go: it stays, and that one puts it back one day."""
-    kept = {**task.elsewhere.settings, **wanted_settings(task.stored, implied_settings(task.wants))}
-    # What came along with a switch goes with it.
-    switches = {key: switch_of(key) or key for key in memory.owned.sysctls if key not in kept}
-    going = {key: switch for key, switch in switches.items() if switch not in kept}
-    found: Dict[SysctlKey, str] = {}
-    for name in records.names() if going else ():
-        document = records.load(name).document if name != task.stored.name else None
-        if document is not None:
-            topology = documents.read(document, rules=False).topology
-            wants = firewall_wants(topology)
-            wanted = wanted_settings(topology, implied_settings(wants))
-            lead_out = {netns for netns, want in wants.items() if leads_loopback_out(want)}  # by some link
-            found.update({
-                key: name
-                for key, switch in going.items()
-                if key in wanted or switch in wanted or (key[0] in lead_out and key[1].endswith(LOCALNET))
-            })  # fmt: skip
-    return found
-
-
-def switched_on_elsewhere(task: Task, records: Records) -> Set[int]:
-    """The families in which another document made the host forward."""
-    forwarding = task.stored.forwarding
-    others = (
-        (name for name in records.names() if name != task.stored.name) if forwarding.ipv4 or forwarding.ipv6 else ()
-    )
-    return {family for name in others for family in switched_on(records.load(name).owned)}
-
-
 def claimed_elsewhere(task: Task, records: Records) -> List[str]:
     """A line for each uplink and each published port that another document has, too: the two would undo each other."""
     wanted = task.target
@@ -338,7 +306,7 @@ def namespaces_that_go(task: Task, memory: Memory, view: model.HostView) -> List
 def make_wish(
     task: Task, view: model.HostView, memory: Memory, inherited: Iterable[SysctlKey], elsewhere: AbstractSet[int]
 ) -> Wish:
-    """The task in the planner's terms; ``elsewhere`` are the families of switched_on_elsewhere."""
+    """The task in the planner's terms; ``elsewhere`` are the families of heirs.switched_on_elsewhere."""
     kept_for_others = frozenset(inherited)
     situation = Situation(view, memory.owned, elsewhere, task.wants_before, kept_for_others, task.elsewhere)
     seen = on_host(task.wants, task.stored, situation)

@@ -17,6 +17,7 @@ from ansible_collections.hostwire.linux.plugins.module_utils.errors import (
 )
 from ansible_collections.hostwire.linux.tests.kernel import world
 from ansible_collections.hostwire.linux.tests.kernel.steps import (
+    JOURNAL,
     NOTHING,
     Document,
     apply,
@@ -43,6 +44,23 @@ def test_after_a_kill_another_document_or_none_at_all_finds_nothing_in_its_way(p
             assert apply(following).plan == (), f"step {step}"
             apply(NOTHING)
             assert world.differences(bare, world.image()) == [], f"step {step}"
+
+
+@pytest.mark.parametrize("there", [None, world.FIRST], ids=["the-first-run", "a-later-one"])
+def test_a_run_of_another_document_says_whose_run_was_broken_off(private_host: Path, there: Optional[Document]) -> None:
+    world.build_surroundings()
+    bare = world.image()
+    apply(there if there is not None else NOTHING)
+    killed(world.SECOND, 5, "after")
+    said = f"a run of the document 'main' hasn't come to its end ({JOURNAL}): "
+    for document in ({"name": "other", "bridges": [{"name": "sw7"}]}, {"name": "other", "state": "absent"}):
+        for check in (True, False):
+            told = engine.run(document, check=check, dad_seconds=0).warnings
+            assert [line.startswith(said) for line in told] == [True]
+    assert JOURNAL.exists()
+    assert not any(line.startswith(said) for line in apply(NOTHING).warnings)
+    assert engine.run({"name": "other", "state": "absent"}).warnings == ()
+    assert world.differences(bare, world.image()) == []
 
 
 def test_a_failure_after_a_kill_does_not_forget_what_the_killed_run_left(private_host: Path) -> None:

@@ -31,7 +31,7 @@ LAYERS = (
     ("elsewhere",),
     ("task", "info", "hosts_file", "dockerd", "trial"),
     ("guest_names", "host"),
-    ("others", "recall"),
+    ("others", "recall", "heirs"),
     ("engine", "paper"),
     ("rehearsal",),
     ("cli", "ansible_adapter", "ansible_readers"),

@@ -132,6 +132,26 @@ def test_a_record_that_is_lost_or_anothers_is_said_and_nothing_of_others_touched
         damage.next_run(f"{STATE} is older than what it tells of", "older record", damage.bare)
 
 
+def test_where_all_records_are_lost_nothing_of_another_document_is_touched(damage: Damage) -> None:
+    """The other one may be the first to be applied again, or wait until this one is gone."""
+    for first in (True, False):
+        for following in (damage.document, FOLLOWING, NOTHING):
+            apply(damage.document)
+            for path in STATE.parent.glob("*.state"):
+                path.unlink()
+            if first:
+                assert engine.run(BESIDE, dad_seconds=0).plan == ()
+            told = engine.run(following, dad_seconds=0)
+            assert any(f"{STATE} is missing" in line for line in told.warnings), told.warnings
+            assert all(map(lan.reached, HOST))
+            assert engine.run(following, dad_seconds=0).plan == ()
+            assert engine.run(BESIDE, dad_seconds=0).plan == ()
+            apply(NOTHING)
+            assert all(map(lan.reached, HOST))
+            assert unexplained(damage.bare, damage.stage.image()) == []
+            figures.count("all records lost", "done")
+
+
 @contextlib.contextmanager
 def elsewhere(document: Document) -> Iterator[str]:
     """The record of a document on another host."""

@@ -18,7 +18,13 @@ from ansible_collections.hostwire.linux.plugins.module_utils.apply.disk import S
 from ansible_collections.hostwire.linux.plugins.module_utils.document import read
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import KernelRefused
 from ansible_collections.hostwire.linux.plugins.module_utils.model import Life
-from ansible_collections.hostwire.linux.plugins.module_utils.plan.actions import BridgeAdd, LinkDelete, Step, VethAdd
+from ansible_collections.hostwire.linux.plugins.module_utils.plan.actions import (
+    BridgeAdd,
+    LinkDelete,
+    Step,
+    VethAdd,
+    decode,
+)
 from ansible_collections.hostwire.linux.plugins.module_utils.plan.owned import UPLINK, Change, Owned, nothing, to_plain
 from ansible_collections.hostwire.linux.plugins.module_utils.uplink_record import ROUTE, Note, notes_of
 from ansible_collections.hostwire.linux.plugins.module_utils.uplink_record import written as as_text
@@ -72,7 +78,10 @@ def test_what_was_written_is_read(written: Path) -> None:
         for key, change in part.items():
             part[key] = change._replace(perhaps=change.perhaps or change.after)
     assert (memory.owned, memory.document, memory.interrupted, memory.certain) == (again, DOCUMENT, True, True)
-    assert store.inverses("main") == [LinkDelete(None, "sw0")]
+    steps = json.loads((written / "main.journal").read_text())["steps"]
+    assert [(decode(done), [decode(one) for one in undone]) for done, undone in steps] == [
+        (step.action, list(step.inverse)) for step in STEPS
+    ]
     assert store.doubts() == []
 
 
@@ -171,8 +180,6 @@ def use(directory: Path) -> None:
     assert memory.owned.name == "main"
     assert memory.document is None or memory.document.get("name") in (None, "main")
     read(memory.document or {})
-    if "main.journal" not in str(store.unusable):
-        store.inverses("main")
     for part in memory.owned.keyed:
         assert all(key[0] is None or isinstance(key[0], str) for key in part)
     assert all(isinstance(number, int) for number in (*memory.owned.links.values(), *memory.owned.namespaces.values()))
@@ -229,7 +236,6 @@ def test_an_action_that_nobody_knows_is_said(written: Path) -> None:
     store = Store(str(written))
     assert store.load("main").interrupted
     assert "main.journal is damaged (nobody knows the action 'BridgeFly')" in store.doubts()[0]
-    assert store.inverses("main") == []
 
 
 def test_files_that_no_document_can_have_are_none_of_ours(written: Path) -> None:
@@ -278,6 +284,55 @@ def test_after_a_run_that_failed_the_files_are_as_they_were(
         assert after == before
         assert len(store.doubts()) == [state, journal].count("damaged")
         put(written, before)
+
+
+HOST_SETTING = (None, "net/ipv4/conf/all/arp_ignore")
+
+
+@pytest.mark.parametrize("journal", [False, True], ids=["", "killed"])
+@pytest.mark.parametrize("known", [None, Change("1", "2", "3")], ids=["new", "its-own-too"])
+def test_an_heir_knows_what_was_before_and_its_own_journal_stays(
+    written: Path, journal: bool, known: Optional[Change]
+) -> None:
+    its = owned()
+    if known is not None:
+        its.sysctls[HOST_SETTING] = known
+    store = Store(str(written))
+    store.settle("main", DOCUMENT, its)
+    if journal:
+        store.journal("main", DOCUMENT, its, STEPS)
+    before = contents(written)
+    assert store.bequeath("main", {HOST_SETTING: Change("0", "1")})
+    after = contents(written)
+    assert {file for file in after if after[file] != before.get(file)} == {"main.state"}
+    memory = Store(str(written)).load("main")
+    change = memory.owned.sysctls[HOST_SETTING]
+    assert change[:2] == ("0", known.after if known is not None else "1")
+    assert (memory.certain, memory.interrupted, memory.document) == (True, journal, DOCUMENT)
+    assert store.put_back("other", Store(str(written)).load("other"), whole=True) == ()
+    assert contents(written) == before
+    store.bequeath("main", {HOST_SETTING: Change("0", "1")})
+    store.begin()
+    store.put_back("other", Store(str(written)).load("other"), whole=True)
+    assert contents(written) == after
+
+
+@pytest.mark.parametrize("file", ["gone", "damaged", "another version's", "of another life"])
+def test_who_has_no_state_of_this_life_inherits_nothing(written: Path, file: str) -> None:
+    path = written / "main.state"
+    found = json.loads(path.read_text())
+    if file == "gone":
+        path.unlink()
+    else:
+        text = {
+            "damaged": "{",
+            "another version's": json.dumps({**found, "version": 99}),
+            "of another life": json.dumps({**found, "boot": "another"}),
+        }[file]
+        path.write_text(text)
+    before = contents(written)
+    assert not Store(str(written)).bequeath("main", {HOST_SETTING: Change("0", "1")})
+    assert contents(written) == before
 
 
 def contents(directory: Path) -> Dict[str, bytes]:

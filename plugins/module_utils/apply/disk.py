@@ -6,20 +6,23 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from .. import files, records, state_directory
 from ..document.fields import DOCUMENT_NAME
 from ..errors import Conflict, HostwireError, KernelRefused
-from ..plan.actions import Action, Step, encode
-from ..plan.owned import UNKNOWN, Change, Owned, SysctlKey, merge, nothing, to_plain
+from ..plan.actions import Step, encode
+from ..plan.owned import UNKNOWN, Change, Owned, SysctlKey, inherit, merge, nothing, to_plain
 from ..records import Unusable
-from ..state_directory import unwritable
 from ..whereabouts import Whereabouts, here
 from . import record_shape
 from .record_shape import Entry
 
 _VERSION = 1
+_JOURNAL = ".journal"
+_AWAY = "move the file away and run this again"
+# What keeps any file from being read just now; who isn't root is told to become it.
+_NOT_ITS_FAULT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EINTR, errno.EAGAIN)
 ASIDE = ".damaged"  # behind the name of a file that was written anew though it couldn't be read
 
 
@@ -29,7 +32,7 @@ class Memory(NamedTuple):
     ``interrupted``: a run was killed half-way, and what it may have made is counted as owned. ``certain``: there is a
     record of this namespace as it lives now, undamaged; else what is owned has to be told by marks, too; ``told``: it
     was. ``former`` is what was owned in another life: where to look for what outlives one. ``texts`` are of the state
-    and of the journal.
+    and of the journal. ``living``: there is a state of this life; ``broken``: there is a file that can't be used.
     """
 
     owned: Owned
@@ -39,6 +42,8 @@ class Memory(NamedTuple):
     former: Optional[Owned] = None
     texts: Tuple[Optional[str], Optional[str]] = (None, None)
     told: bool = False
+    living: bool = True
+    broken: bool = False
 
 
 class Store:
@@ -54,6 +59,8 @@ class Store:
         self._damaged: Set[str] = set()  # those of them that lie there still
         self._moved: Set[str] = set()  # those that were set aside
         self._touched: Set[str] = set()  # those that a run may have changed
+        self._journals: Set[str] = set()  # the files that were listed
+        self._lent: Dict[str, Optional[str]] = {}  # states of others that it may have changed, as they were before it
         self._here: Optional[Whereabouts] = None
 
     def names(self) -> List[str]:
@@ -64,7 +71,8 @@ class Store:
             return []
         except OSError as error:
             raise KernelRefused(f"directory {self.directory}: read", error.errno or 0) from error
-        ours = (entry.rsplit(".", 1)[0] for entry in entries if entry.endswith((".state", ".journal")))
+        ours = (entry.rsplit(".", 1)[0] for entry in entries if entry.endswith((".state", _JOURNAL)))
+        self._journals = {entry for entry in entries if entry.endswith(_JOURNAL)}
         return sorted({name for name in ours if DOCUMENT_NAME.fullmatch(name)})
 
     def load(self, name: str) -> Memory:
@@ -88,11 +96,13 @@ class Store:
                 former = entry.owned if former is None else merge(former, entry.owned)
                 owned = merge(owned, nothing(name)._replace(files=entry.owned.files))
         document = state.document if state is not None else None
-        return Memory(owned, document, broken or journal is not None, certain, former, (text, journal_text))
+        living = state is not None and self._is_alive(state.where)
+        interrupted, texts = broken or journal is not None, (text, journal_text)
+        return Memory(owned, document, interrupted, certain, former, texts, living=living, broken=broken)
 
     def paths(self, name: str) -> Tuple[str, str]:
         """The files that there may be of a document."""
-        return self._path(f"{name}.state"), self._path(f"{name}.journal")
+        return self._path(f"{name}.state"), self._path(name + _JOURNAL)
 
     def learn(self, other: Store) -> None:
         """Know what another one has met in the same directory."""
@@ -108,6 +118,16 @@ class Store:
         way_out = "; apply that one again, or move the file away"
         return [*self.remarks, *(f"{one}: {words}{way_out if one.mendable else ''}" for one in others)]
 
+    def broken_off(self, names: Iterable[str], but: str) -> Iterator[str]:
+        """A sentence for each document of those listed, ``but`` for one, whose last run has left a journal."""
+        for name in names:
+            path = self.paths(name)[1]
+            if name != but and name + _JOURNAL in self._journals and path not in self.unusable:
+                yield (
+                    f"a run of the document {name!r} hasn't come to its end ({path}): what it left half-done stays "
+                    "until that one is applied again, or taken away"
+                )
+
     @contextlib.contextmanager
     def telling(self) -> Iterator[None]:
         """An error says also what couldn't be used."""
@@ -118,6 +138,10 @@ class Store:
                 error.append(line)
             raise
 
+    def begin(self) -> None:
+        """A run begins, maybe not the first one: what it changes of others' is its own to put back."""
+        self._lent.clear()
+
     def _is_alive(self, where: Whereabouts) -> bool:
         if self._here is None:
             self._here = here()
@@ -127,12 +151,7 @@ class Store:
         """Put a run's intent on disk: what it will own, each step, its inverse. Returns once it is there for good."""
         entry: Dict[str, Any] = {"document": document, "owned": to_plain(owned), **here()._asdict()}
         entry["steps"] = [[encode(step.action), [encode(action) for action in step.inverse]] for step in steps]
-        self._write(f"{name}.journal", entry)
-
-    def inverses(self, name: str) -> List[Action]:
-        """What undoes the run whose journal is there, in the order to do it; nothing if that can't be used."""
-        journal, _text = self._entry(self.paths(name)[1], name)
-        return record_shape.inverses(journal.steps) if journal is not None else []
+        self._write(name + _JOURNAL, entry)
 
     def settle(self, name: str, document: Optional[Dict[str, Any]], owned: Owned) -> None:
         """A run is over: remember what it left. ``document`` None: nothing is left, forget the name."""
@@ -154,6 +173,8 @@ class Store:
         """
         (state, journal), (text, journal_text) = self.paths(name), memory.texts
         try:
+            for path, before in self._lent.items():
+                self._restore(path, before)
             if self._touched.isdisjoint((state, journal)):
                 return ()
             self._restore(state, text)
@@ -185,18 +206,22 @@ class Store:
     def bequeath(self, heir: str, sysctls: Dict[SysctlKey, Change]) -> bool:
         """Another document inherits these settings, with what they were before anybody touched them.
 
-        False if it can't: it is gone, or a run of it was killed.
+        What a run of it that was killed left, and its journal, stay for its next one. False if it can't: it has no
+        state of this life.
         """
-        memory = self.load(heir)
-        if memory.document is None or memory.interrupted:
+        path = self.paths(heir)[0]
+        state, text = self._entry(path, heir)
+        if state is None or not self._is_alive(state.where):
             return False
-        memory.owned.sysctls.update(sysctls)
-        self.settle(heir, memory.document, memory.owned)
+        self._lent.setdefault(path, text)
+        inherit(state.owned, sysctls)
+        entry = {"document": state.document, "owned": to_plain(state.owned), **state.where._asdict()}
+        self._write(f"{heir}.state", entry)
         return True
 
     def drop_journal(self, name: str) -> None:
         """A run is over; a journal that comes back after a power failure only makes the next run look twice."""
-        path = self._path(f"{name}.journal")
+        path = self._path(name + _JOURNAL)
         self._set_aside(path)
         self._touched.add(path)
         try:
@@ -218,9 +243,16 @@ class Store:
             record = records.parsed(path, text, "version", _VERSION)
             if record is None:
                 return None, None
-            return records.shaped(path, lambda: record_shape.entry_of(record, name, path.endswith(".journal"))), text
+            return records.shaped(path, lambda: record_shape.entry_of(record, name, path.endswith(_JOURNAL))), text
         except Unusable as error:
             self.unusable[path] = error
+        except KernelRefused as error:
+            if error.errno in _NOT_ITS_FAULT or (error.errno in (errno.EACCES, errno.EPERM) and os.geteuid()):
+                raise
+            reason = f"can't be read ({os.strerror(error.errno)})"
+            self.unusable[path] = Unusable(
+                path, reason, mendable=False, way_out="move the file away and run this again"
+            )
         except Conflict as error:  # no file of ours
             if not str(error).startswith(path + " "):
                 raise
@@ -239,12 +271,7 @@ class Store:
     def _write(self, name: str, entry: Dict[str, Any]) -> None:
         self._touched.add(self._path(name))
         self._set_aside(self._path(name))
-        try:
-            files.write(self._path(name), records.sealed_text("version", _VERSION, entry), 0o600)
-        except KernelRefused as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
-                raise unwritable(self.directory, error.errno) from error
-            raise
+        records.write(self._path(name), "version", _VERSION, entry)
 
 
 def _with_numbers(entry: Entry) -> Owned:

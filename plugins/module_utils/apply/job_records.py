@@ -18,9 +18,9 @@ def place(directory: str, name: str) -> str:
     return os.path.join(directory, name + END)
 
 
-def text_of(entry: Dict[str, Any]) -> str:
-    """A journal as it is written."""
-    return records.sealed_text("version", VERSION, entry)
+def write(directory: str, name: str, entry: Dict[str, Any]) -> None:
+    """Put a job's journal on disk for good. Raises MissingOnHost where there is no room, KernelRefused."""
+    records.write(place(directory, name), "version", VERSION, entry)
 
 
 def read(directory: str, name: str) -> Optional[Dict[str, Any]]:

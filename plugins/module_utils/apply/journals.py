@@ -8,11 +8,10 @@ what it is about, so that the next run of the same kind finds it.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
-from .. import files, records, state_directory
+from .. import records
 from ..errors import Conflict, KernelRefused
 from ..plan.actions import Action, ChainsEdit, Deed, FileEdit, Step, encode
 from ..records import Unusable, of_kind
@@ -73,12 +72,7 @@ class Journals:
         entry: Dict[str, Any] = {"job": job.name, "title": job.title, "phase": phase, "lines": job.lines}
         entry["steps"] = [[encode(step.action), [encode(one) for one in step.inverse], step.line] for step in job.steps]
         entry.update(notes=job.notes, **_here()._asdict())
-        try:
-            files.write(self._path(job.name), job_records.text_of(entry), 0o600)
-        except KernelRefused as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
-                raise state_directory.unwritable(self._directory, error.errno) from error
-            raise
+        job_records.write(self._directory, job.name, entry)
 
     def drop(self, job: Job) -> None:
         """It is over; a journal that comes back after a power failure only makes the next run look twice."""

@@ -132,11 +132,6 @@ def _actions(steps: Sequence[Any]) -> Iterator[Tuple[Action, List[Action]]]:
         yield action_of(action), [action_of(one) for one in of_kind(inverse, "an inverse", list)]
 
 
-def inverses(steps: Sequence[Any]) -> List[Action]:
-    """What undoes these steps of a journal, in the order to do it."""
-    return [action for _done, inverse in reversed(list(_actions(steps))) for action in inverse]
-
-
 def action_of(values: Any) -> Action:
     """The action that stands in a record."""
     name = of_kind(of_kind(values, "an action", list)[0], "an action's name", str)

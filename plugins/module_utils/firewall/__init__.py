@@ -8,7 +8,7 @@ and a task compiles every module that it loads.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
 from .groups import link_groups
 from .tables import Tables
@@ -31,6 +31,7 @@ __all__ = [
     "families",
     "families_marked",
     "forget_flows",
+    "guards",
     "held_chains",
     "installed",
     "lead",
@@ -68,6 +69,13 @@ def families_marked(netns: Optional[str], name: str, among: Iterable[int]) -> Tu
     from . import marked
 
     return marked.families(netns, name, among)
+
+
+def guards(tables: Tables) -> Dict[int, Set[str]]:
+    """The documents that guard the host's forwarding, by family; see :mod:`.guarding`."""
+    from . import guarding
+
+    return guarding.guards(tables)
 
 
 def blank(netns: Optional[str], families: Sequence[int]) -> Tables:

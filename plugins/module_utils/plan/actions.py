@@ -6,7 +6,6 @@ Names, not indexes: an index changes when a link is made again. ``netns`` None i
 
 from __future__ import annotations
 
-import json
 from typing import Any, Dict, List, Optional, Tuple, Type, Union
 
 from ..rows import NamedTuple
@@ -355,8 +354,3 @@ def decode(values: List[Any]) -> Action:
 
 def _frozen(value: Any) -> Any:
     return tuple(_frozen(part) for part in value) if isinstance(value, list) else value
-
-
-def to_json(steps: Tuple[Step, ...]) -> str:
-    """Steps as JSON text."""
-    return json.dumps([[s.stage, encode(s.action), [encode(a) for a in s.inverse], s.line] for s in steps])

@@ -110,6 +110,13 @@ def merge(owned: Owned, other: Owned) -> Owned:
     return merged
 
 
+def inherit(owned: Owned, sysctls: Mapping[SysctlKey, Change]) -> None:
+    """Own these settings from now on: what they were before counts, and what was made of them since."""
+    for key, change in sysctls.items():
+        mine = owned.sysctls.get(key)
+        owned.sysctls[key] = change if mine is None else mine._replace(before=change.before)
+
+
 def living(owned: Owned, lives: Mapping[str, Life], ended: Container[str]) -> Owned:
     """The same without what went along with a container's life; ``lives`` are lives of containers as they are now.
 

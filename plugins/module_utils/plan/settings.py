@@ -29,6 +29,11 @@ def is_switch(path: str) -> bool:
     return path in _SWITCHES
 
 
+def name_of_setting(path: str) -> str:
+    """What a setting is called in a plan."""
+    return _SWITCHES.get(path, path)
+
+
 def wanted_settings(
     topology: Topology, implied: Mapping[SysctlKey, str], others: Optional[Mapping[SysctlKey, Word]] = None
 ) -> Dict[SysctlKey, str]:
@@ -131,8 +136,7 @@ def _why_not(sheet: Sheet, netns: Optional[str], path: str) -> Optional[str]:
 
 
 def _set(sheet: Sheet, netns: Optional[str], path: str, value: str, now: Optional[str]) -> None:
-    subject = _SWITCHES.get(path, path)
-    line = sheet.line(f"{place(netns)}: {subject}: {now if now is not None else '(new)'} -> {value}")
+    line = sheet.line(f"{place(netns)}: {name_of_setting(path)}: {now if now is not None else '(new)'} -> {value}")
     _beforehand(sheet, netns, path, value, line)
     _write(sheet, netns, path, value, now, line)
     remembered = sheet.owned.sysctls.get((netns, path))
@@ -246,7 +250,7 @@ def take_settings(sheet: Sheet, keys: Iterable[SysctlKey], inherited: Container[
         switch = forwarding_of((netns, path)) if change.before == "1" else None
         if switch and sheet.switches.get(switch, current(sheet.namespace(netns), switch[1])) != "1":
             continue  # where nothing forwards any more no link is to
-        line = sheet.line(f"{place(netns)}: {_SWITCHES.get(path, path)}: {now} -> {change.before}")
+        line = sheet.line(f"{place(netns)}: {name_of_setting(path)}: {now} -> {change.before}")
         _write(sheet, netns, path, change.before, now, line)
 
 
