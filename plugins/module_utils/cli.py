@@ -126,8 +126,13 @@ def _read(path: str) -> Dict[str, Any]:
         return document
     except _TwiceError as error:
         raise InvalidValue(f"{path}: {error}") from None
+    except RecursionError:
+        raise InvalidValue(f"{path}: {_TOO_DEEP}") from None
     except ValueError as error:
         return _read_yaml(path, text, str(error))
+
+
+_TOO_DEEP = "lists and mappings are nested too deeply"
 
 
 class _TwiceError(Exception):
@@ -164,7 +169,9 @@ def _read_yaml(path: str, text: str, not_json: str) -> Dict[str, Any]:
         mark = error.problem_mark or error.context_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise InvalidValue(f"{path}: neither JSON nor YAML: {place}{error.problem or error.context}") from None
-    except yaml.YAMLError as error:
+    except RecursionError:
+        raise InvalidValue(f"{path}: {_TOO_DEEP}") from None
+    except (yaml.YAMLError, ValueError) as error:  # a day that no calendar has, a number of thousands of digits
         raise InvalidValue(f"{path}: neither JSON nor YAML: {error}") from None
 
 

@@ -19,6 +19,9 @@ SAID = [
      "neither JSON nor YAML: line 2, column 1: expected ',' or '}', but got '<stream end>'"),
     ("namespaces:\n\t- name: red\n",
      "neither JSON nor YAML: line 2, column 1: found character '\\t' that cannot start any token"),
+    ("name: 2026-13-01\n", "neither JSON nor YAML: month must be in 1..12"),
+    ('{"bridges": ' + "[" * 100000, "lists and mappings are nested too deeply"),
+    ("bridges: " + "[" * 5000, "lists and mappings are nested too deeply"),
 ]  # fmt: skip
 
 
