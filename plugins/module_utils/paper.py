@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any, ContextManager, Dict, FrozenSet, Iterable, List, Optional, Sequence, Tuple
+from typing import Any, ContextManager, Dict, FrozenSet, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 from . import firewall
 from . import netns as namespaces
@@ -14,15 +14,16 @@ from .document import Reading
 from .firewall import Tables
 from .firewall.tables import Ruleset
 from .host import Host
-from .model import Guests, HostView
+from .model import Guests, HostView, NamespaceView
 from .netns import Process
 from .observe import Question, observe
 from .plan.actions import NetnsDelete, TableSet
 from .plan.outcome import outcome
 from .plan.owned import Change, Owned, SysctlKey, copy, inherit, living, nothing
 from .plan.planner import Plan, Wish
-from .plan.settings import default_of, link_in
+from .plan.settings import default_of, forwarding_of, link_in
 from .recall import is_farewell, recalled, with_marks
+from .sysctl import IPV4_FORWARDING, IPV6_FORWARDING
 from .task import Task, asked_families, files_to_read, make_task, owners, questions
 
 _Families = Tuple[int, ...]
@@ -136,7 +137,8 @@ class PaperHost(Host):
     def _ask_settings(self, netns: Optional[str], paths: Iterable[str]) -> None:
         """Know these settings too, which are asked for only since a document before this one is on paper.
 
-        Nobody has changed them; those of a link on paper are as a new link gets them.
+        Nobody has changed them; those of a link on paper are as a new link gets them. A switch of forwarding that is on
+        paper has taken each link's along.
         """
         room = self._view.views.get(netns)
         if room is None:
@@ -151,6 +153,7 @@ class PaperHost(Host):
         real = observe(asked).views.get(netns)
         values = {**(real.sysctls if real is not None else {}), **room.sysctls}
         new = {path: values.get(source) or ("0" if link_in(path) in made else None) for path, source in sources.items()}
+        new.update(_switched(room, real, [(netns, path) for path in missing]))
         views = {**self._view.views, netns: room._replace(sysctls={**room.sysctls, **new})}
         self._view = self._view._replace(views=views)
 
@@ -195,6 +198,23 @@ class PaperHost(Host):
     def _forget_tables(self, netns: str) -> None:
         self._read_tables = {key: tables for key, tables in self._read_tables.items() if key[0] != netns}
         self._rules = {key: rules for key, rules in self._rules.items() if key[0] != netns}
+
+
+def _switched(
+    room: NamespaceView, real: Optional[NamespaceView], keys: Iterable[SysctlKey]
+) -> Iterator[Tuple[str, str]]:
+    """Those of these settings that go along with a switch which has been turned on paper, each with its value."""
+    turned: Dict[str, str] = {}
+    for path, here, there in (
+        (IPV4_FORWARDING, room.forwarding_ipv4, real.forwarding_ipv4 if real is not None else False),
+        (IPV6_FORWARDING, room.forwarding_ipv6, real.forwarding_ipv6 if real is not None else False),
+    ):
+        if here != there and here is not None:
+            turned[path] = "1" if here else "0"
+    for key in keys:
+        switch = forwarding_of(key)
+        if switch is not None and switch[1] in turned:
+            yield key[1], turned[switch[1]]
 
 
 def _united(several: Sequence[Question]) -> Question:

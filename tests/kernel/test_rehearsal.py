@@ -355,18 +355,22 @@ def test_a_setting_that_is_asked_for_only_since_a_document_before_is_on_paper_is
 WORDS = (None, True, False)
 
 
+@pytest.mark.parametrize("room", [None, "n0"])
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])
 @pytest.mark.parametrize(("first", "second"), list(itertools.product(WORDS, WORDS)))
 def test_a_switch_takes_the_links_along_on_paper_too(
-    private_host: object, family: str, first: Optional[bool], second: Optional[bool]
+    private_host: object, family: str, first: Optional[bool], second: Optional[bool], room: Optional[str]
 ) -> None:
     build_foreign()
     bridges = [
-        {"name": f"b{number}", "addresses": [f"10.{number}.0.1/24", f"fd00:{number}::1/64"]} for number in (0, 1)
+        {"name": f"b{number}", "netns": room, "addresses": [f"10.{number}.0.1/24", f"fd00:{number}::1/64"]}
+        for number in (0, 1)
     ]
-    documents = [
-        {"bridges": bridges[:number], "forwarding": {family: word}} for number, word in enumerate((first, second), 1)
-    ]
+    documents: List[Item] = []
+    for number, word in enumerate((first, second), 1):
+        said = {"forwarding": {family: word}}
+        where = said if room is None else {"namespaces": [{"name": room, **said}]}
+        documents.append({"bridges": bridges[:number], **where})
     foretold_and_done([*documents, {"state": "absent"}])
 
 
