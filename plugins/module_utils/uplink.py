@@ -199,7 +199,7 @@ def _hand_back(channel: Channel, nic: str, index: int, record: Sequence[str]) ->
         for note in noted:
             if note.kind == ROUTE and note.route not in there:
                 route = notes.route_of(note, now)
-                metric = _metric_beside_the_routers(route, nic)
+                metric = metric_beside_the_routers(route, nic)
                 message = replay.give_route(route, note.index, index, metric)  # one that is there by now isn't replaced
                 work.append((f"{nic}: route {note.name}", message._replace(flags=NLM_F_CREATE | NLM_F_EXCL)))
         _transact(channel, work, _THERE)
@@ -258,7 +258,7 @@ def _carry(channel: Channel, move: _Move, own: Sequence[str]) -> None:
 def _announce(channel: Channel, move: _Move) -> None:
     """Where the MAC address is another one now, the neighbours would send to the old one for a while (hazard 3).
 
-    And routes that a router advertised are to be advertised here (see _metric_beside_the_routers). The move is done by
+    And routes that a router advertised are to be advertised here (see metric_beside_the_routers). The move is done by
     then, and no failure of this undoes it.
     """
     with contextlib.suppress(OSError):
@@ -321,7 +321,7 @@ def _routes_to_give(
         if name in move.stay.routes:
             taken.append(route)
             continue
-        metric = _metric_beside_the_routers(route, move.source)
+        metric = metric_beside_the_routers(route, move.source)
         if metric is None or (route.to, route.table, metric) not in there:
             message = replay.give_route(route, move.source_index, move.target_index, metric)
             work.append((f"{move.target}: route {route.to}", message))
@@ -335,7 +335,7 @@ def _in_the_order_of_giving(held: Sequence[replay.HeldAddress]) -> List[replay.H
     return [one for one in held if not one.is_ipv6] + [one for one in reversed(held) if one.is_ipv6]
 
 
-def _metric_beside_the_routers(route: replay.HeldRoute, source: str) -> Optional[int]:
+def metric_beside_the_routers(route: replay.HeldRoute, source: str) -> Optional[int]:
     """A route that the kernel made of an advertisement comes again with the next one, which it asks for.
 
     It must not find ours in its place, for then it drops the advertisement (ndisc_router_discovery, net/ipv6/ndisc.c):

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ..firewall.tables import Tables, own_lines
 from ..model import Address, HostView, KernelRoute, Link, LinkKey, NamespaceView
@@ -25,8 +25,9 @@ from ..plan.actions import (
 from ..plan.hands import DISABLE_IPV6
 from ..plan.settings import link_in
 from ..plan.sheet import devices, place
-from ..rtnetlink.constants import IFA_F_PERMANENT, RT_SCOPE_LINK, RTPROT_KERNEL
-from ..sysctl import accept_ra
+from ..rtnetlink.constants import IFA_F_PERMANENT, RT_SCOPE_LINK, RTPROT_KERNEL, RTPROT_RA
+from ..sysctl import IPV4_FORWARDING, IPV6_FORWARDING, accept_ra
+from .dragged import moved_settings
 
 _Fact = Tuple[Optional[str], str]  # namespace, what it is about
 
@@ -47,7 +48,9 @@ def differences(before: HostView, after: HostView, steps: Sequence[Step]) -> Lis
         if now is not None:
             here = {name for where, name in links if where == netns}
             named = {thing for where, thing in things if where == netns}
-            found += _compare(place(netns), _facts(then, here, named), _facts(now, here, named), named)
+            moved = moved_settings(steps, netns)
+            was, there = (_facts(view, here, named, moved) for view in (then, now))
+            found += _compare(place(netns), was, there, named)
     for path, text in before.files.items():
         if after.files.get(path) != text:
             found.append(f"file {path}: differs")
@@ -116,7 +119,7 @@ def _compare(where: str, then: Dict[str, object], now: Dict[str, object], made: 
     return found
 
 
-def _facts(view: NamespaceView, links: Set[str], named: Set[str]) -> Dict[str, object]:
+def _facts(view: NamespaceView, links: Set[str], named: Set[str], moved: Callable[[str], bool]) -> Dict[str, object]:
     names = link_names(view)
     facts: Dict[str, object] = {}
     for name in links & view.links.keys():
@@ -130,12 +133,14 @@ def _facts(view: NamespaceView, links: Set[str], named: Set[str]) -> Dict[str, o
     for route in view.routes:
         subject = _route_subject(route.to, route.table, route.metric)
         through = {names.get(index) for index in devices(route)}
-        if route.protocol != RTPROT_KERNEL and (through & links or subject in named):
+        if route.protocol not in (RTPROT_KERNEL, RTPROT_RA) and (through & links or subject in named):
             facts[subject] = (*(facts.get(subject) or ()), route_facts(route, names))  # type: ignore[misc]
-    facts["IPv4 forwarding"] = view.forwarding_ipv4
-    facts["IPv6 forwarding"] = view.forwarding_ipv6
-    facts.update({f"sysctl {path}": value for path, value in view.sysctls.items() if value is not None})
-    return facts
+    if moved(IPV4_FORWARDING):
+        facts["IPv4 forwarding"] = view.forwarding_ipv4
+    if moved(IPV6_FORWARDING):
+        facts["IPv6 forwarding"] = view.forwarding_ipv6
+    settings = {f"sysctl {path}": value for path, value in view.sysctls.items() if value is not None and moved(path)}
+    return {**facts, **settings}
 
 
 def link_names(view: NamespaceView) -> Dict[int, str]:

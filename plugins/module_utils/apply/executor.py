@@ -6,7 +6,21 @@ from __future__ import annotations
 import errno
 import os
 from types import TracebackType
-from typing import Callable, Dict, List, NamedTuple, Optional, Protocol, Sequence, Set, Tuple, Type, Union, cast
+from typing import (
+    TYPE_CHECKING,
+    Callable,
+    Dict,
+    List,
+    NamedTuple,
+    Optional,
+    Protocol,
+    Sequence,
+    Set,
+    Tuple,
+    Type,
+    Union,
+    cast,
+)
 
 from .. import files, firewall, sysctl, tap
 from .. import netns as namespaces
@@ -18,8 +32,12 @@ from ..plan.sheet import place
 from ..rtnetlink import addresses, links
 from ..rtnetlink.channel import BATCH, Channel, Refusal
 from ..rtnetlink.wire import Message
+from .endangered import endangered
 from .messages import BUILDERS, Here
 from .trade import Trade
+
+if TYPE_CHECKING:
+    from .keeping import Kept
 
 # What an inverse may meet when its step was never done, or half: the thing is gone already, or there already, or (the
 # last) it is a property of a bridge's port and the link isn't one: its bridge, once it is back, sets that again.
@@ -76,6 +94,8 @@ class Executor(Here):
     ) -> None:
         self.begun: List[int] = []
         self.trade = trade
+        self.endangered = endangered(())  # what is noted before anything is done
+        self.kept: Kept = {}
         self._tolerant = tolerant
         self._hook = hook
         self._check = check  # called between steps: raises where the run is to stop
@@ -104,6 +124,10 @@ class Executor(Here):
 
     def run(self, work: Sequence[Work]) -> None:
         """Do all of it. Raises at the first failure what says which and why."""
+        if self.endangered.places:
+            from .keeping import note  # loaded when it is needed: most runs only make what is theirs
+
+            self.kept = note(self.endangered.places)
         position = 0
         while position < len(work):
             self._check()
@@ -319,11 +343,13 @@ class Planned(Protocol):
         """The steps, each with what undoes it."""
 
 
-class Started(NamedTuple):
-    """A plan that a run has begun to carry out."""
+class Started:
+    """A plan that a run is about to carry out."""
 
-    plan: Planned
-    executor: Executor
+    def __init__(self, plan: Planned, executor: Executor) -> None:
+        self.plan = plan
+        self.executor = executor
+        executor.endangered = endangered(plan.steps)
 
     @property
     def begun(self) -> List[act.Step]:
