@@ -368,8 +368,12 @@ def _run_of_deletes(work: Sequence[Work], start: int) -> int:
 def _move_uplink(action: Union[act.UplinkAttach, act.UplinkDetach]) -> None:
     from .. import uplink  # loaded when it is needed: few bridges have one
 
-    if isinstance(action, act.UplinkAttach):
-        uplink.attach(action.name, action.link, action.addresses)
+    if isinstance(action, act.UplinkReturn):
+        uplink.hand_back(action.link, action.addresses)
+    elif isinstance(action, act.UplinkForfeit):
+        uplink.take_again(action.link, action.addresses)
+    elif isinstance(action, act.UplinkAttach):
+        uplink.attach(action.name, action.link, action.addresses, action.settled)
     else:
         uplink.detach(action.name, action.link, action.addresses, action.routes)
 
