@@ -24,7 +24,7 @@ from typing import (
 
 from .. import files, firewall, sysctl, tap
 from .. import netns as namespaces
-from ..errors import HostwireError, KernelRefused, VerificationFailed
+from ..errors import HostwireError, KernelRefused
 from ..firewall.groups import doomed
 from ..model import PublishedPort
 from ..plan import actions as act
@@ -34,19 +34,12 @@ from ..rtnetlink.channel import BATCH, Channel, Refusal
 from ..rtnetlink.wire import Message
 from .endangered import endangered
 from .messages import BUILDERS, Here
+from .tolerance import ALREADY_SO, is_so_already
 from .trade import Trade
 
 if TYPE_CHECKING:
     from .keeping import Kept
 
-# What an inverse may meet when its step was never done, or half: the thing is gone already, or there already, or (the
-# last) it is a property of a bridge's port and the link isn't one: its bridge, once it is back, sets that again.
-_ALREADY_SO = frozenset(
-    (
-        *(errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EEXIST, errno.EADDRNOTAVAIL, errno.ENXIO, errno.ENOTCONN),
-        errno.EOPNOTSUPP,
-    )
-)
 # What something that is to go may meet: it went along with something else, as a route does with a link's last address.
 _GONE = {
     act.LinkDelete: errno.ENODEV,
@@ -182,9 +175,7 @@ class Executor(Here):
             else:
                 self._set(action)
         except HostwireError as error:
-            if isinstance(error, VerificationFailed):  # it hung, or only said that it did its work
-                raise
-            if self._tolerant and (not isinstance(error, KernelRefused) or error.errno in _ALREADY_SO):
+            if self._tolerant and is_so_already(action, error):
                 return
             raise
         if makes and not isinstance(action, act.FileEdit):  # which says itself when it has begun
@@ -232,10 +223,10 @@ class Executor(Here):
         self._leave()
         try:
             self._tour.enter(netns)
-        except HostwireError:
-            if not self._tolerant:
-                raise
-            raise KernelRefused(f"namespace {netns}", errno.ENOENT) from None
+        except namespaces.NotEntered as error:
+            if self._tolerant and error.is_gone:
+                raise KernelRefused(f"namespace {netns}", errno.ENOENT) from None
+            raise
         self._where = netns
         try:
             self._channel = Channel()
@@ -273,7 +264,7 @@ class Executor(Here):
                 os.close(fd)
         failed: Optional[Tuple[_Pending, Refusal]] = None
         for entry, refusal in zip(pending, answers):
-            if refusal is None or refusal.errno == entry.gone or (self._tolerant and refusal.errno in _ALREADY_SO):
+            if refusal is None or refusal.errno == entry.gone or (self._tolerant and refusal.errno in ALREADY_SO):
                 self.begun.append(entry.position)
             elif failed is None:
                 failed = (entry, refusal)
@@ -311,6 +302,7 @@ class Executor(Here):
     def _delete_group(self, work: Sequence[Work], first: int) -> None:
         """Give all the links a group number that nobody else uses, and delete the group."""
         self._enter(work[0].action.netns)
+        self._flush()
         group = doomed()
         positions: List[int] = []
         for offset, (action, subject) in enumerate(work):
@@ -322,12 +314,11 @@ class Executor(Here):
             positions.append(first + offset)
             self._pending.append(_Pending(first + offset, message, subject, errno.ENODEV))
             self.forget(name)
-        marked = len(self.begun)
         self._flush()
         if not positions:
             return
-        self.begun[marked:] = positions  # from here on it may be that they are gone
-        self._pending.append(_Pending(first, links.delete_group(group), work[0].subject, errno.ENODEV))
+        self.begun += positions  # from here on it may be that they are gone
+        self._pending.append(_Pending(positions[0], links.delete_group(group), work[0].subject, errno.ENODEV))
         self._flush()
 
 
