@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple, TypeVar
 
 from ..errors import HostwireError, KernelRefused, UndoFailed
 from ..firewall import Tables
@@ -18,6 +18,7 @@ from .keeping import Kept, give_back, lines, together
 from .leftovers import leftovers
 from .undo import do_tolerantly, mend, take_back
 
+T = TypeVar("T")
 _ATTEMPTS = 3  # at what a single fault may have kept from being done, or seen
 PUT_BACK = "everything was put back as it was"
 _MANY = 20  # lines that may be told of what perhaps is left
@@ -40,26 +41,30 @@ def go_back(
     """
     steps = [step for one in started for step in one.begun]
     failures: List[str] = []
+    kept, links = _what_links_held(started, before.view)
 
     def seen() -> Seen:
         go_home()
         return see()
 
+    def held() -> List[str]:
+        go_home()
+        return lines(kept, links)
+
     try:
         undone = taken_back(started, go_home)
         failures += undone.failures
         stuck = touched_links(undone.stuck, before.view)
-        kept, links = _what_links_held(started, before.view)
         free = {netns: {name for name in names if (netns, name) not in stuck} for netns, names in links.items()}
         for _attempt in range(_ATTEMPTS):
             now = _insistently(seen)
             amends = mend(before.view, now.view, steps, stuck)
             failures += do_tolerantly([Work(action, "undo") for action in amends])
             failures += give_back(kept, free, go_home)
-            if amends:
+            if amends or any(free.values()):
                 now = _insistently(seen)
             left = [*differences(before.view, now.view, steps), *leftovers(before.view, steps)]
-            left += [line for line in lines(kept, links) if line not in left]
+            left += [line for line in _insistently(held) if line not in left]
             left += rule_differences(before.tables, now.tables)
             if not left:
                 _announce(steps, now, seen, patience)
@@ -117,7 +122,7 @@ def taken_back(started: Sequence[Started], go_home: Callable[[], None]) -> Undon
     return Undone(failures, stuck)
 
 
-def _insistently(see: Callable[[], Seen]) -> Seen:
+def _insistently(see: Callable[[], T]) -> T:
     """A fault that happens once doesn't keep anybody from seeing what is there."""
     for _attempt in range(_ATTEMPTS - 1):
         with contextlib.suppress(HostwireError, OSError):
