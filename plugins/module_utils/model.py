@@ -326,6 +326,7 @@ class Baggage(NamedTuple):
     ``addresses`` without IPv6 link-local ones, which each link has; ``leases`` are those of them that end one day.
     ``routes`` are (prefix, table, metric) in every table, without those that the kernel makes. ``neighbours``: how many
     were written down. ``obstacles``: what can't move, in words. ``notes``: all of it, to be remembered (uplink_record).
+    ``settings``: how the host behaves there, where that is about to be another link's (uplink_settings).
     """
 
     addresses: Tuple[str, ...]
@@ -334,6 +335,7 @@ class Baggage(NamedTuple):
     neighbours: int
     obstacles: Tuple[str, ...]
     notes: Tuple[str, ...] = ()
+    settings: Tuple[Tuple[str, Optional[str]], ...] = ()
 
 
 class NamespaceView(NamedTuple):

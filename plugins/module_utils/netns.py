@@ -30,6 +30,19 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _setns: Callable[[int, int], None]
 
 
+class NotEntered(MissingOnHost):
+    """A namespace that can't be entered; ``errno`` is why."""
+
+    def __init__(self, subject: str, error: OSError, verb: str = "entered") -> None:
+        super().__init__(f"{subject}: can't be {verb}: {error.strerror}")
+        self.errno = error.errno or 0
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether there is no such namespace; EINVAL: its name is that of a file which stands for none."""
+        return self.errno in (errno.ENOENT, errno.EINVAL)
+
+
 class Process(NamedTuple):
     """A process in a namespace: its PID on the host, its PID in its own PID namespace, its command line."""
 
@@ -56,7 +69,7 @@ _setns = getattr(os, "setns", _setns_by_libc)  # os.setns: Python 3.12
 def inside(netns: Optional[str]) -> Iterator[None]:
     """The calling thread, and every process it starts, is in the named namespace; None stays where it is.
 
-    Raises MissingOnHost if there is no such namespace or it can't be entered.
+    Raises NotEntered if there is no such namespace or it can't be entered.
     """
     if netns is None:
         yield
@@ -102,7 +115,7 @@ def inside_path(path: str, subject: str = "") -> Iterator[None]:
             finally:
                 os.close(there)
         except OSError as error:
-            raise MissingOnHost(f"{subject or path}: can't be entered: {error.strerror}") from error
+            raise NotEntered(subject or path, error) from error
         try:
             yield
         finally:
@@ -159,7 +172,7 @@ class Tour:
             finally:
                 os.close(there)
         except OSError as error:
-            raise MissingOnHost(f"namespace {netns}: can't be entered: {error.strerror}") from error
+            raise NotEntered(f"namespace {netns}", error) from error
 
     def open(self, netns: Optional[str]) -> int:
         """A descriptor, for the caller to close, of the named namespace or of the one where the walk began."""
@@ -168,7 +181,7 @@ class Tour:
         try:
             return os.open(path_of(netns), os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
-            raise MissingOnHost(f"namespace {netns}: can't be opened: {error.strerror}") from error
+            raise NotEntered(f"namespace {netns}", error, "opened") from error
 
     def _return(self) -> None:
         if self._away:  # who never left may lack the privilege to enter anything

@@ -13,6 +13,7 @@ from .rtnetlink.channel import Channel
 from .rtnetlink.links import read_links
 from .rtnetlink.routes import read_all_routes, read_routes
 from .rtnetlink.rules import read_beside
+from .uplink_settings import settings_of
 
 
 class Question(NamedTuple):
@@ -91,7 +92,10 @@ def _routes(
 def _baggage(channel: Channel, links: Mapping[str, model.Link], carriers: Iterable[str]) -> Dict[str, model.Baggage]:
     from . import uplink  # loaded when it is needed: few bridges have one
 
-    return {name: uplink.read_baggage(channel, links[name]) for name in carriers if name in links}
+    found = {name: uplink.read_baggage(channel, links[name]) for name in carriers if name in links}
+    if not any(links[name].kind != "bridge" and links[name].master is None for name in found):
+        return found  # nothing is about to move to a bridge
+    return {name: baggage._replace(settings=settings_of(name)) for name, baggage in found.items()}
 
 
 def _settings(paths: Iterable[str], links: Iterable[str]) -> Dict[str, Optional[str]]:

@@ -12,7 +12,19 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from typing import Container, FrozenSet, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import (
+    Callable,
+    Container,
+    FrozenSet,
+    Iterable,
+    List,
+    Mapping,
+    NamedTuple,
+    NoReturn,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 from . import sysctl
 from .announce import Claim, Held, announce, ask_routers, mac_of
@@ -26,21 +38,10 @@ from .rtnetlink.links import add_altname, change_link, read_links, remove_altnam
 from .rtnetlink.wire import Message
 from .stopwatch import seconds_since_boot
 from .uplink_record import ADDRESS, NEIGHBOUR, ROUTE, mark_on, marks_among, notes_of, written
+from .uplink_settings import same_settings
 
 RouteName = Tuple[str, int, int]  # prefix, table, metric
 
-# How a host behaves on the LAN. The bridge does as the interface did.
-SETTINGS = (
-    *(f"net/ipv4/conf/{{}}/{name}" for name in (
-        "accept_redirects", "accept_source_route", "arp_announce", "arp_filter", "arp_ignore", "forwarding",
-        "log_martians", "promote_secondaries", "proxy_arp", "rp_filter", "secure_redirects", "send_redirects",
-    )),
-    *(f"net/ipv6/conf/{{}}/{name}" for name in (
-        "disable_ipv6", "stable_secret", "addr_gen_mode", "accept_ra_defrtr", "accept_ra_pinfo", "accept_ra_rtr_pref",
-        "accept_ra_rt_info_max_plen", "accept_redirects", "autoconf", "forwarding", "ra_defrtr_metric", "use_tempaddr",
-        "accept_ra",
-    )),
-)  # fmt: skip
 _ATTEMPTS = 3  # at what a single fault may keep from being done
 _LINK_LOCAL = "fe80::/64"  # which each link has for itself
 _ROUTER_METRIC = 1024  # IP6_RT_PRIO_USER, net/ip6_route.h: of a route from an advertisement
@@ -119,64 +120,91 @@ def _comes_by_itself(route: replay.HeldRoute, homes: Container[str]) -> bool:
     return route.is_ipv6 and route.protocol == RTPROT_RA
 
 
-def attach(bridge: str, nic: str, addresses: Iterable[str]) -> None:
+def attach(bridge: str, nic: str, addresses: Iterable[str], settled: bool = False) -> None:
     """The interface becomes a port, and the bridge does its work; ``addresses`` are the bridge's own.
 
-    If the two are one, it does its work itself, and ``addresses`` is a record of what it gets back.
-    In the thread's namespace. Raises KernelRefused, and then all is as it was before.
+    ``settled``: the bridge behaves on the LAN as it is to already. In the thread's namespace.
+    Raises KernelRefused, and then all is as it was before, or the error says that it isn't, and the interface bears the
+    bridge's mark.
     """
     with Channel() as channel:
-        nic_index, bridge_index = _index(channel, nic), _index(channel, bridge)
-        if nic_index == bridge_index:
-            _hand_back(channel, nic, nic_index, tuple(addresses))
-            return
-        for path in SETTINGS:
-            _same_setting(path.format(nic), path.format(bridge))
-        _mark(channel, nic, bridge)
-        move = _Move(nic, nic_index, bridge, bridge_index, nic_index, bridge_index, Stay())
-        try:
-            _carry(channel, move, tuple(addresses))
-        except BaseException:
-            _unmark(channel, nic)
-            raise
+        links = read_links(channel)
+        port, master = _named(links, nic), _named(links, bridge)
+        if not settled:
+            same_settings(nic, bridge)
+        _mark(channel, port, mark_on(master.alias, bridge))
+        _carry(channel, _Move(nic, port.index, bridge, master.index, port.index, master.index, Stay()), addresses)
 
 
 def detach(bridge: str, nic: str, addresses: Iterable[str], routes: Iterable[RouteName]) -> None:
     """The interface is a port no longer, and does its work itself again; ``addresses`` and ``routes`` are the
     document's own: the ones stay on the bridge, the others go.
 
-    If the two are one, it loses again what it got back: ``addresses`` is the record of that.
-    In the thread's namespace. Raises KernelRefused, and then all is as it was before.
+    In the thread's namespace. Raises KernelRefused, and then all is as it was before, or the error says that it isn't.
     """
     with Channel() as channel:
-        nic_index, bridge_index = _index(channel, nic), _index(channel, bridge)
-        if nic_index == bridge_index:
-            _take_again(channel, nic, nic_index, tuple(addresses))
-            return
+        links = read_links(channel)
+        port, master = _named(links, nic), _named(links, bridge)
         stay = Stay(frozenset(addresses), frozenset(routes))
-        _carry(channel, _Move(bridge, bridge_index, nic, nic_index, nic_index, 0, stay), ())
-        _unmark(channel, nic)
+        _carry(channel, _Move(bridge, master.index, nic, port.index, port.index, 0, stay), ())
+        _unmark(channel, port.index)
 
 
-def _mark(channel: Channel, nic: str, bridge: str) -> None:
+def _named(links: Mapping[str, Link], name: str) -> Link:
+    """The link of this name: no other one's altname will do."""
+    if name not in links:
+        raise KernelRefused(f"interface {name}", errno.ENODEV)
+    return links[name]
+
+
+def _mark(channel: Channel, nic: Link, text: str) -> None:
     """The interface says whose uplink it is from now on, where the kernel has altnames (from 5.5 on)."""
     with contextlib.suppress(OSError):
-        links = read_links(channel)
-        text = mark_on(links[bridge].alias, bridge)
-        stale = [name for name in marks_among(links[nic].altnames) if name != text]
-        work = [remove_altname(links[nic].index, name) for name in stale]
-        if text and text not in links[nic].altnames:
-            work.append(add_altname(links[nic].index, text))
+        stale = [name for name in marks_among(nic.altnames) if name != text]
+        work = [remove_altname(nic.index, name) for name in stale]
+        if text and text not in nic.altnames:
+            work.append(add_altname(nic.index, text))
         channel.transact(work)
 
 
-def _unmark(channel: Channel, nic: str) -> None:
+def _unmark(channel: Channel, index: int) -> None:
     """The move is done by then: a fault that happens once doesn't leave the mark, and none undoes the move."""
     for _attempt in range(_ATTEMPTS):
         with contextlib.suppress(OSError):
-            link = read_links(channel)[nic]
-            channel.transact([remove_altname(link.index, name) for name in marks_among(link.altnames)])
+            marks = [name for link in read_links(channel).values() if link.index == index
+                     for name in marks_among(link.altnames)]  # fmt: skip
+            channel.transact([remove_altname(index, name) for name in marks])
             return
+
+
+def hand_back(nic: str, addresses: Iterable[str]) -> None:
+    """The interface gets what went with its bridge; ``addresses`` is the record of that. Else as :func:`attach`."""
+    record = tuple(addresses)
+    with Channel() as channel:
+        index = _named(read_links(channel), nic).index
+        try:
+            _hand_back(channel, nic, index, record)
+        except (HostwireError, OSError) as error:
+            _insist(error, nic, lambda anew: _take_again(anew, nic, index, record))
+
+
+def take_again(nic: str, addresses: Iterable[str]) -> None:
+    """The interface loses what :func:`hand_back` gave by the same record."""
+    with Channel() as channel:
+        _take_again(channel, nic, _named(read_links(channel), nic).index, tuple(addresses))
+
+
+def _insist(error: BaseException, subject: str, way_back: Callable[[Channel], None]) -> NoReturn:
+    """Go back, over a socket of its own: the other may be what is broken. Raises what failed first, with what failed
+    of the way back, too.
+    """
+    first = error if isinstance(error, HostwireError) else KernelRefused(subject, getattr(error, "errno", 0) or 0)
+    try:
+        with Channel() as anew:
+            way_back(anew)
+    except (HostwireError, OSError) as second:
+        first.append(f"{subject}: and moving back at once what was moved by then failed, too: {second}")
+    raise first
 
 
 def _hand_back(channel: Channel, nic: str, index: int, record: Sequence[str]) -> None:
@@ -188,25 +216,21 @@ def _hand_back(channel: Channel, nic: str, index: int, record: Sequence[str]) ->
         if note.kind == ADDRESS
         for message in replay.give_address(notes.address_of(note, now), index, (note.link, nic))
     ]
-    try:
-        _transact(channel, work)
-        there = {(route.to, route.table, route.metric) for route in replay.routes_of(channel, index)}
-        work = [
-            (f"{nic}: neighbour {note.name}", replay.give_neighbour(notes.neighbour_of(note), index))
-            for note in noted
-            if note.kind == NEIGHBOUR
-        ]
-        for note in noted:
-            if note.kind == ROUTE and note.route not in there:
-                route = notes.route_of(note, now)
-                metric = _metric_beside_the_routers(route, nic)
-                message = replay.give_route(route, note.index, index, metric)  # one that is there by now isn't replaced
-                work.append((f"{nic}: route {note.name}", message._replace(flags=NLM_F_CREATE | NLM_F_EXCL)))
-        _transact(channel, work, _THERE)
-    except (HostwireError, OSError):
-        _take_again(channel, nic, index, record)
-        raise
-    _unmark(channel, nic)
+    _transact(channel, work)
+    there = {(route.to, route.table, route.metric) for route in replay.routes_of(channel, index)}
+    work = [
+        (f"{nic}: neighbour {note.name}", replay.give_neighbour(notes.neighbour_of(note), index))
+        for note in noted
+        if note.kind == NEIGHBOUR
+    ]
+    for note in noted:
+        if note.kind == ROUTE and note.route not in there:
+            route = notes.route_of(note, now)
+            metric = metric_beside_the_routers(route, nic)
+            message = replay.give_route(route, note.index, index, metric)  # one that is there by now isn't replaced
+            work.append((f"{nic}: route {note.name}", message._replace(flags=NLM_F_CREATE | NLM_F_EXCL)))
+    _transact(channel, work, _THERE)
+    _unmark(channel, index)
 
 
 def _take_again(channel: Channel, nic: str, index: int, record: Sequence[str]) -> None:
@@ -225,40 +249,29 @@ def _take_again(channel: Channel, nic: str, index: int, record: Sequence[str]) -
         channel.transact([add_altname(index, record[0])])
 
 
-def _index(channel: Channel, name: str) -> int:
-    try:
-        return channel.index_of(name)
-    except OSError as error:
-        raise KernelRefused(f"interface {name}", error.errno or errno.ENODEV) from error
-
-
-def _same_setting(path: str, other: str) -> None:
-    value = sysctl.read(path)
-    if value is None:
-        return
-    now = sysctl.read(other)
-    if value != now and (now is not None or path.endswith("stable_secret")):  # which can't be read until it is set
-        sysctl.write(other, value)
-
-
-def _carry(channel: Channel, move: _Move, own: Sequence[str]) -> None:
+def _carry(channel: Channel, move: _Move, own: Iterable[str]) -> None:
     """``own``: addresses of the second link that are to remain there if the move comes to nothing."""
     try:
         _take(channel, move, _give(channel, move))
-    except (HostwireError, OSError):
+    except (HostwireError, OSError) as error:
         back = _Move(
             move.target, move.target_index, move.source, move.source_index, move.port,
             move.source_index if not move.master else 0, Stay(frozenset(own)),
         )  # fmt: skip
-        _take(channel, back, _give(channel, back))
-        raise
+
+        def way_back(anew: Channel) -> None:
+            _take(anew, back, _give(anew, back))
+            if not back.master:  # else its mark is true
+                _unmark(anew, move.port)
+
+        _insist(error, f"interface {move.source if move.master else move.target}", way_back)
     _announce(channel, move)
 
 
 def _announce(channel: Channel, move: _Move) -> None:
     """Where the MAC address is another one now, the neighbours would send to the old one for a while (hazard 3).
 
-    And routes that a router advertised are to be advertised here (see _metric_beside_the_routers). The move is done by
+    And routes that a router advertised are to be advertised here (see metric_beside_the_routers). The move is done by
     then, and no failure of this undoes it.
     """
     with contextlib.suppress(OSError):
@@ -321,7 +334,7 @@ def _routes_to_give(
         if name in move.stay.routes:
             taken.append(route)
             continue
-        metric = _metric_beside_the_routers(route, move.source)
+        metric = metric_beside_the_routers(route, move.source)
         if metric is None or (route.to, route.table, metric) not in there:
             message = replay.give_route(route, move.source_index, move.target_index, metric)
             work.append((f"{move.target}: route {route.to}", message))
@@ -335,7 +348,7 @@ def _in_the_order_of_giving(held: Sequence[replay.HeldAddress]) -> List[replay.H
     return [one for one in held if not one.is_ipv6] + [one for one in reversed(held) if one.is_ipv6]
 
 
-def _metric_beside_the_routers(route: replay.HeldRoute, source: str) -> Optional[int]:
+def metric_beside_the_routers(route: replay.HeldRoute, source: str) -> Optional[int]:
     """A route that the kernel made of an advertisement comes again with the next one, which it asks for.
 
     It must not find ours in its place, for then it drops the advertisement (ndisc_router_discovery, net/ipv6/ndisc.c):

@@ -220,11 +220,13 @@ def _room(netns: Optional[str]) -> Dict[str, Any]:
 
 
 def _address(address: Dict[str, Any]) -> str:
-    return f"{address['local']}/{address['prefixlen']}{' secondary' if address.get('secondary') else ''}"
+    peer = f" peer {address['address']}" if "address" in address else ""
+    marks = [mark for mark in ("secondary", "noprefixroute") if address.get(mark)]
+    return " ".join([f"{address['local']}/{address['prefixlen']}{peer}", *marks])
 
 
 def _route(route: Dict[str, Any]) -> Dict[str, Any]:
-    fields = ("type", "dst", "gateway", "dev", "protocol", "scope", "metric", "prefsrc", "table")
+    fields = ("type", "dst", "gateway", "dev", "protocol", "scope", "metric", "prefsrc", "table", "metrics", "pref")
     kept = {field: route[field] for field in fields if field in route}
     hops = [{key: value for key, value in hop.items() if key != "flags"} for hop in route.get("nexthops", ())]
     return {**kept, "nexthops": hops}

@@ -22,7 +22,7 @@ LAYERS = (
     ("parameters",),
     ("ansible_module",),
     ("netns", "sysctl", "files", "privilege", "state_directory", "tap"),
-    ("program", "spot"),
+    ("program", "spot", "uplink_settings"),
     ("containers", "announce", "sockets", "records"),
     ("firewall", "peers", "probe", "uplink"),
     ("observe",),

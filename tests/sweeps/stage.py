@@ -21,11 +21,31 @@ from ansible_collections.hostwire.linux.tests.kernel.children import Said, in_a_
 from ansible_collections.hostwire.linux.tests.kernel.docker_stand_in import docker_engine
 from ansible_collections.hostwire.linux.tests.kernel.steps import JOURNAL, NOTHING, Document, apply
 from ansible_collections.hostwire.linux.tests.sweeps import figures
+from ansible_collections.hostwire.linux.tests.sweeps.subjects import is_about_records, untold
 from ansible_collections.hostwire.linux.tests.sweeps.transitions import FOLLOWING, Transition
 
 WHOLE = os.environ.get("HOSTWIRE_SWEEPS") == "all"
 LOG = os.environ.get("HOSTWIRE_SWEEPS_LOG")  # a file to which violations are written as they are met
 HOST = ("192.168.1.2", "2001:db8:1::2")
+# What others have on an interface that runs give addresses to and take them from: things that no document can say.
+ANOTHER_NIC = """
+address add 192.168.7.2/24 dev eth1
+address add 192.168.7.3/24 dev eth1 label eth1:x
+address add 10.47.0.1/24 dev eth1 noprefixroute
+address add 2001:db8:71::2/64 dev eth1 nodad noprefixroute
+address add 2001:db8:72::2 peer 2001:db8:72::9/128 dev eth1 nodad
+route add 198.51.120.0/24 via 192.168.7.1 mtu 1400 advmss 1200 initcwnd 20
+route add 198.51.121.0/24 via 192.168.7.1 table 78 src 192.168.7.3
+route add 2001:db8:73::/64 via fe80::9 dev eth1 pref high mtu 1400
+neigh add 192.168.7.77 lladdr 02:00:00:00:01:77 dev eth1 nud permanent
+neigh add 2001:db8:72::77 lladdr 02:00:00:00:01:78 dev eth1 nud permanent
+"""
+BEHAVIOUR = {  # of the interface that bridges do the work of: not as bridges behave by themselves
+    "ipv4/conf/eth0/arp_announce": "2",
+    "ipv4/conf/eth0/send_redirects": "0",
+    "ipv4/conf/eth0/rp_filter": "2",
+    "ipv6/conf/eth0/accept_redirects": "0",
+}
 UNREACHABLE = [{"to": "127.0.0.1", "expect": "unreachable"}]  # with it a run fails when all is done
 
 
@@ -92,6 +112,13 @@ class Stage:
         for which in ("all", "default"):  # nobody waits for anybody's objections to an address
             Path(f"/proc/sys/net/ipv6/conf/{which}/accept_dad").write_text("0")
         lan.build()
+        lan.batch("link add eth1 type veth peer name eth1 netns lan\nlink set eth1 up")
+        lan.batch("link set eth1 up", "lan")
+        lan.connected((None, "eth1"), ("lan", "eth1"))
+        lan.settled("eth1")
+        lan.batch(ANOTHER_NIC)
+        for path, value in BEHAVIOUR.items():
+            Path("/proc/sys/net", path).write_text(value)
         if self.transition.docker:
             self._stack.enter_context(docker_engine()).start("web")
         apply(FOLLOWING)  # what comes with the first rules, and stays
@@ -125,7 +152,7 @@ class Stage:
         image = world.image()
         kept = {path: text for path, text in image["files"].items() if not path.endswith(".state")}
         looks = "rule show\nneighbour show nud permanent\nneighbour show proxy\nnexthop show"
-        more = [_ip(["-batch", "-"], looks), _ip(["-6", "rule", "show"])]
+        more = [sorted(_ip(["-batch", "-"], looks)), _ip(["-6", "rule", "show"])]
         return {**image, "files": kept, "more": more, "remembered": sorted(_remembered())}
 
     def wanted(self, document: Optional[Document] = None) -> engine.Result:
@@ -198,7 +225,10 @@ class Stage:
             return again + [f"said done: {line}" for line in _differences(self._goals["wanted"], _goal(now))]
         if kind == "undo":
             _told, _sentence, after = error.partition("and not all could be put back")
-            return [] if JOURNAL.exists() and len(after) > 20 else [f"undo without journal or list, left: {left}"]
+            if not JOURNAL.exists() or len(after) <= 20:
+                return [f"undo without journal or list, left: {left}"]
+            found = [f"left without a word: {line}" for line in untold(self._before, now, after)]
+            return found if left or is_about_records(after) else ["it says that something is left, and nothing is"]
         sentence = "put back" if "everything was put back as it was" in error else "nothing begun"
         return [f"said {sentence}: {line}" for line in left] + (
             [f"said {sentence}: a journal is there"] if JOURNAL.exists() else []

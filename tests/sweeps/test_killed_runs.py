@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.hostwire.linux.plugins.module_utils.apply import executor as executors
 from ansible_collections.hostwire.linux.plugins.module_utils.apply.executor import Executor
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import HostwireError
+from ansible_collections.hostwire.linux.plugins.module_utils.rtnetlink.channel import Channel
 from ansible_collections.hostwire.linux.tests.sweeps.calls import intercept
 from ansible_collections.hostwire.linux.tests.sweeps.stage import Stage, each_of, on_the_way_back, some
 from ansible_collections.hostwire.linux.tests.sweeps.transitions import TRANSITIONS
@@ -83,6 +84,57 @@ def test_a_run_killed_before_or_after_any_action_is_in_nobodys_way(
                 (stage.failing if point[0] else stage.wanted)()
 
             kind = f"killed {point[2]} {'an action of the undo' if point[0] else 'a step'}"
+            stage.point(kind, f"{name}: {point}", deed)
+        assert stage.violations == []
+
+
+def at_batches(begins_undoing: List[bool], met: Callable[[bool, int, str], None]) -> None:
+    """From now on each batch of messages, as the run sends them, calls this with whether the run is on its way back,
+    the batch's number among its like, and when it is.
+    """
+    transact, counts = Channel.transact, {False: 0, True: 0}
+
+    def counted(channel: Channel, messages: Any) -> Any:
+        undoing = begins_undoing[0]
+        number = counts[undoing]
+        counts[undoing] += 1
+        met(undoing, number, "before")
+        answers = transact(channel, messages)
+        met(undoing, number, "after")
+        return answers
+
+    on_the_way_back(lambda: begins_undoing.__setitem__(0, True))
+    Channel.transact = counted  # type: ignore[method-assign]
+
+
+@each_of(TRANSITIONS, 3, 2)
+def test_a_run_killed_before_or_after_a_whole_batch_is_in_nobodys_way(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Batches as they are: of up to 64 messages, of several steps, with links deleted as a group."""
+
+    def counting() -> Dict[str, Any]:
+        batches = [0, 0]
+
+        def met(undoes: bool, number: int, _when: str) -> None:
+            batches[undoes] = number + 1
+
+        at_batches([False], met)
+        with contextlib.suppress(HostwireError):
+            stage.failing()
+        return {"counts": batches}
+
+    with Stage(TRANSITIONS[name], monkeypatch, tmp_path, killed=True) as stage:
+        doing, undoing = stage.counted(counting)
+        points = [(False, number, when) for number in range(doing) for when in ("before", "after")]
+        points += [(True, number, when) for number in range(undoing) for when in ("before", "after")]
+        for point in some(points, 3, name):
+
+            def deed(point: Tuple[bool, int, str] = point) -> None:
+                at_batches([False], lambda *met: die() if met == point else None)
+                (stage.failing if point[0] else stage.wanted)()
+
+            kind = f"killed {point[2]} a batch{' of the undo' if point[0] else ''}"
             stage.point(kind, f"{name}: {point}", deed)
         assert stage.violations == []
 

@@ -181,6 +181,12 @@ OTHER_ROUTES: Document = {
 FORWARDING: Document = {"forwarding": {"ipv4": True, "ipv6": True}, "masquerade": [{"source": "10.5.0.0/24"}]}
 NO_FORWARDING: Document = {"forwarding": {"ipv4": False, "ipv6": False}}
 NIC: Document = {"interfaces": [{"name": "eth0", "addresses": ["192.168.1.77/24", "fd77::1/64"], "mtu": 1440}]}
+ANOTHER_NIC: Document = {
+    "interfaces": [{"name": "eth1", "addresses": ["192.168.7.99/24", "10.48.0.1/24", "fd48::1/64"]}],
+}
+OTHER_ADDRESSES: Document = {"interfaces": [{"name": "eth1", "addresses": ["10.49.0.1/24", "fd48::2/64"]}]}
+BRIDGE: Document = {"bridges": [{"name": "br0", "addresses": ["10.55.0.1/24", "fd55::1/64"]}]}
+BRIDGE_WITH_UPLINK: Document = {"bridges": [{**BRIDGE["bridges"][0], "uplink": "eth0"}]}
 BESIDE: Document = {
     "name": "beside",
     "bridges": [{"name": "sw9", "addresses": ["10.90.0.1/24"], "guests": {"among": False}}],
@@ -201,6 +207,10 @@ TRANSITIONS: Dict[str, Transition] = {
     "uplink back": Transition(UPLINK, NOTHING),
     "uplink and more": Transition(ROUTER, UPLINK_AND_MORE),
     "uplink and more back": Transition(UPLINK_AND_MORE, ROUTER),
+    "a bridge gets an uplink": Transition(BRIDGE, BRIDGE_WITH_UPLINK),
+    "a bridge loses its uplink": Transition(BRIDGE_WITH_UPLINK, BRIDGE),
+    "another NIC's addresses": Transition(None, ANOTHER_NIC),
+    "another NIC's other addresses": Transition(ANOTHER_NIC, OTHER_ADDRESSES),
     "guests made": Transition(None, GUESTS),
     "guests changed": Transition(GUESTS, OTHER_GUESTS),
     "guests removed": Transition(OTHER_GUESTS, NOTHING),

@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
-from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
+from collections import Counter
+from difflib import SequenceMatcher
+from typing import Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
-from ..firewall.tables import Tables, own_lines
+from ..firewall.tables import MARK, OWN_CHAIN, Ruleset, Tables, own_lines
 from ..model import Address, HostView, KernelRoute, Link, LinkKey, NamespaceView
 from ..plan import actions as act
 from ..plan.hands import DISABLE_IPV6
 from ..plan.settings import link_in
 from ..plan.sheet import devices, place
-from ..rtnetlink.constants import IFA_F_PERMANENT, RT_SCOPE_LINK, RTPROT_KERNEL
-from ..sysctl import accept_ra
+from ..rtnetlink.constants import IFA_F_PERMANENT, RT_SCOPE_LINK, RTPROT_KERNEL, RTPROT_RA
+from ..sysctl import IPV4_FORWARDING, IPV6_FORWARDING, accept_ra
+from .dragged import moved_settings
 
 _Fact = Tuple[Optional[str], str]  # namespace, what it is about
 
@@ -33,7 +36,9 @@ def differences(before: HostView, after: HostView, steps: Sequence[act.Step]) ->
         if now is not None:
             here = {name for where, name in links if where == netns}
             named = {thing for where, thing in things if where == netns}
-            found += _compare(place(netns), _facts(then, here, named), _facts(now, here, named), named)
+            moved = moved_settings(steps, netns)
+            was, there = (_facts(view, here, named, moved) for view in (then, now))
+            found += _compare(place(netns), was, there, named)
     for path, text in before.files.items():
         if after.files.get(path) != text:
             found.append(f"file {path}: differs")
@@ -41,18 +46,67 @@ def differences(before: HostView, after: HostView, steps: Sequence[act.Step]) ->
 
 
 def rule_differences(before: Mapping[Optional[str], Tables], after: Mapping[Optional[str], Tables]) -> List[str]:
-    """In which packet filters the collection's own rules are other ones than before, in words."""
+    """In which packet filters the collection's own rules are other ones than before, or stand otherwise, in words."""
     found: List[str] = []
     for netns, tables in before.items():
         now = after[netns].rulesets if netns in after else {}
         for key in sorted({*tables.rulesets, *now}):
-            was, there = own_lines(tables.rulesets.get(key, {})), own_lines(now.get(key, {}))
             where = f"{place(netns)}: {'iptables' if key[1] == 4 else 'ip6tables'}-{key[0]}"
-            for words, lines in (("left over", there - was), ("gone", was - there)):
-                if lines:
-                    rules = f"{len(lines)} rules of ours are" if len(lines) > 1 else "a rule of ours is"
-                    found.append(f"{where}: {rules} {words}: {min(lines)}" + (" and so on" if len(lines) > 1 else ""))
+            found += [f"{where}: {line}" for line in _rules_changed(tables.rulesets.get(key, {}), now.get(key, {}))]
     return found
+
+
+def _rules_changed(before: Ruleset, after: Ruleset) -> List[str]:
+    was, there = own_lines(before), own_lines(after)
+    then, now = (
+        Counter(f"{table}: {line}" for (table, _chain), lines in rules.items() for line in lines)
+        for rules in (was, there)
+    )
+    found = [*_told(now - then, "left over"), *_told(then - now, "gone")]
+    for key in sorted(was.keys() ^ there.keys()):
+        table, chain = key
+        if OWN_CHAIN.fullmatch(chain):
+            found.append(f"{table}: our chain {chain} is {'gone' if key in was else 'left over'}")
+    for key in sorted(was.keys() & there.keys()):
+        table, chain = key
+        if sorted(was[key]) == sorted(there[key]) and was[key] != there[key]:
+            found.append(f"{table}: the rules of ours in {chain} are in another order")
+        elif not OWN_CHAIN.fullmatch(chain):
+            moved = _misplaced(before[table][chain], after[table][chain])
+            found += _told(Counter(f"{table}: {line}" for line in moved), "in another place among those of others")
+    return found
+
+
+def _misplaced(before: List[str], after: List[str]) -> List[str]:
+    """The rules of ours in a chain of others that have another place than before among what the others have left as it
+    was: what they took, gave or moved meanwhile says nothing of ours. Each list is the whole chain.
+    """
+    theirs = [[line for line in lines if not MARK.search(line)] for lines in (before, after)]
+    stayed = Counter[str]()
+    for first, _second, size in SequenceMatcher(None, theirs[0], theirs[1], autojunk=False).get_matching_blocks():
+        stayed.update(theirs[0][first : first + size])
+    then, now = (_places(lines, stayed) for lines in (before, after))
+    return sorted(line for line in then if len(then[line]) == len(now.get(line, ())) and then[line] != now[line])
+
+
+def _places(lines: List[str], stayed: Counter[str]) -> Dict[str, List[Tuple[str, ...]]]:
+    """By each rule of ours, what of the others' stands before it, for each time that it is there."""
+    found: Dict[str, List[Tuple[str, ...]]] = {}
+    met: List[str] = []
+    for line in lines:
+        if MARK.search(line):
+            found.setdefault(line, []).append(tuple(met))
+        elif met.count(line) < stayed[line]:
+            met.append(line)
+    return found
+
+
+def _told(lines: Counter[str], words: str) -> List[str]:
+    count = sum(lines.values())
+    if not count:
+        return []
+    rules = f"{count} rules of ours are" if count > 1 else "a rule of ours is"
+    return [f"{rules} {words}: {min(lines)}" + (" and so on" if count > 1 else "")]
 
 
 def touched_links(steps: Iterable[act.Step], view: HostView) -> Set[LinkKey]:
@@ -102,7 +156,7 @@ def _compare(where: str, then: Dict[str, object], now: Dict[str, object], made: 
     return found
 
 
-def _facts(view: NamespaceView, links: Set[str], named: Set[str]) -> Dict[str, object]:
+def _facts(view: NamespaceView, links: Set[str], named: Set[str], moved: Callable[[str], bool]) -> Dict[str, object]:
     names = link_names(view)
     facts: Dict[str, object] = {}
     for name in links & view.links.keys():
@@ -116,12 +170,14 @@ def _facts(view: NamespaceView, links: Set[str], named: Set[str]) -> Dict[str, o
     for route in view.routes:
         subject = _route_subject(route.to, route.table, route.metric)
         through = {names.get(index) for index in devices(route)}
-        if route.protocol != RTPROT_KERNEL and (through & links or subject in named):
+        if route.protocol not in (RTPROT_KERNEL, RTPROT_RA) and (through & links or subject in named):
             facts[subject] = (*(facts.get(subject) or ()), route_facts(route, names))  # type: ignore[misc]
-    facts["IPv4 forwarding"] = view.forwarding_ipv4
-    facts["IPv6 forwarding"] = view.forwarding_ipv6
-    facts.update({f"sysctl {path}": value for path, value in view.sysctls.items() if value is not None})
-    return facts
+    if moved(IPV4_FORWARDING):
+        facts["IPv4 forwarding"] = view.forwarding_ipv4
+    if moved(IPV6_FORWARDING):
+        facts["IPv6 forwarding"] = view.forwarding_ipv6
+    settings = {f"sysctl {path}": value for path, value in view.sysctls.items() if value is not None and moved(path)}
+    return {**facts, **settings}
 
 
 def link_names(view: NamespaceView) -> Dict[int, str]:

@@ -6,11 +6,25 @@ from __future__ import annotations
 import errno
 import os
 from types import TracebackType
-from typing import Callable, Dict, List, NamedTuple, Optional, Protocol, Sequence, Set, Tuple, Type, Union, cast
+from typing import (
+    TYPE_CHECKING,
+    Callable,
+    Dict,
+    List,
+    NamedTuple,
+    Optional,
+    Protocol,
+    Sequence,
+    Set,
+    Tuple,
+    Type,
+    Union,
+    cast,
+)
 
 from .. import files, firewall, sysctl, tap
 from .. import netns as namespaces
-from ..errors import HostwireError, KernelRefused, VerificationFailed
+from ..errors import HostwireError, KernelRefused
 from ..firewall.groups import doomed
 from ..model import PublishedPort
 from ..plan import actions as act
@@ -18,17 +32,14 @@ from ..plan.sheet import place
 from ..rtnetlink import addresses, links
 from ..rtnetlink.channel import BATCH, Channel, Refusal
 from ..rtnetlink.wire import Message
+from .endangered import endangered
 from .messages import BUILDERS, Here
+from .tolerance import ALREADY_SO, is_so_already
 from .trade import Trade
 
-# What an inverse may meet when its step was never done, or half: the thing is gone already, or there already, or (the
-# last) it is a property of a bridge's port and the link isn't one: its bridge, once it is back, sets that again.
-_ALREADY_SO = frozenset(
-    (
-        *(errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EEXIST, errno.EADDRNOTAVAIL, errno.ENXIO, errno.ENOTCONN),
-        errno.EOPNOTSUPP,
-    )
-)
+if TYPE_CHECKING:
+    from .keeping import Kept
+
 # What something that is to go may meet: it went along with something else, as a route does with a link's last address.
 _GONE = {
     act.LinkDelete: errno.ENODEV,
@@ -76,6 +87,8 @@ class Executor(Here):
     ) -> None:
         self.begun: List[int] = []
         self.trade = trade
+        self.endangered = endangered(())  # what is noted before anything is done
+        self.kept: Kept = {}
         self._tolerant = tolerant
         self._hook = hook
         self._check = check  # called between steps: raises where the run is to stop
@@ -104,6 +117,10 @@ class Executor(Here):
 
     def run(self, work: Sequence[Work]) -> None:
         """Do all of it. Raises at the first failure what says which and why."""
+        if self.endangered.places:
+            from .keeping import note  # loaded when it is needed: most runs only make what is theirs
+
+            self.kept = note(self.endangered.places)
         position = 0
         while position < len(work):
             self._check()
@@ -161,9 +178,7 @@ class Executor(Here):
             else:
                 self._set(action)
         except HostwireError as error:
-            if isinstance(error, VerificationFailed):  # it hung, or only said that it did its work
-                raise
-            if self._tolerant and (not isinstance(error, KernelRefused) or error.errno in _ALREADY_SO):
+            if self._tolerant and is_so_already(action, error):
                 return
             raise
         if makes:
@@ -203,10 +218,10 @@ class Executor(Here):
         self._leave()
         try:
             self._tour.enter(netns)
-        except HostwireError:
-            if not self._tolerant:
-                raise
-            raise KernelRefused(f"namespace {netns}", errno.ENOENT) from None
+        except namespaces.NotEntered as error:
+            if self._tolerant and error.is_gone:
+                raise KernelRefused(f"namespace {netns}", errno.ENOENT) from None
+            raise
         self._where = netns
         try:
             self._channel = Channel()
@@ -244,7 +259,7 @@ class Executor(Here):
                 os.close(fd)
         failed: Optional[Tuple[_Pending, Refusal]] = None
         for entry, refusal in zip(pending, answers):
-            if refusal is None or refusal.errno == entry.gone or (self._tolerant and refusal.errno in _ALREADY_SO):
+            if refusal is None or refusal.errno == entry.gone or (self._tolerant and refusal.errno in ALREADY_SO):
                 self.begun.append(entry.position)
             elif failed is None:
                 failed = (entry, refusal)
@@ -282,6 +297,7 @@ class Executor(Here):
     def _delete_group(self, work: Sequence[Work], first: int) -> None:
         """Give all the links a group number that nobody else uses, and delete the group."""
         self._enter(work[0].action.netns)
+        self._flush()
         group = doomed()
         positions: List[int] = []
         for offset, (action, subject) in enumerate(work):
@@ -293,12 +309,11 @@ class Executor(Here):
             positions.append(first + offset)
             self._pending.append(_Pending(first + offset, message, subject, errno.ENODEV))
             self.forget(name)
-        marked = len(self.begun)
         self._flush()
         if not positions:
             return
-        self.begun[marked:] = positions  # from here on it may be that they are gone
-        self._pending.append(_Pending(first, links.delete_group(group), work[0].subject, errno.ENODEV))
+        self.begun += positions  # from here on it may be that they are gone
+        self._pending.append(_Pending(positions[0], links.delete_group(group), work[0].subject, errno.ENODEV))
         self._flush()
 
 
@@ -314,11 +329,13 @@ class Planned(Protocol):
         """The steps, each with what undoes it."""
 
 
-class Started(NamedTuple):
-    """A plan that a run has begun to carry out."""
+class Started:
+    """A plan that a run is about to carry out."""
 
-    plan: Planned
-    executor: Executor
+    def __init__(self, plan: Planned, executor: Executor) -> None:
+        self.plan = plan
+        self.executor = executor
+        executor.endangered = endangered(plan.steps)
 
     @property
     def begun(self) -> List[act.Step]:
@@ -337,8 +354,12 @@ def _run_of_deletes(work: Sequence[Work], start: int) -> int:
 def _move_uplink(action: Union[act.UplinkAttach, act.UplinkDetach]) -> None:
     from .. import uplink  # loaded when it is needed: few bridges have one
 
-    if isinstance(action, act.UplinkAttach):
-        uplink.attach(action.name, action.link, action.addresses)
+    if isinstance(action, act.UplinkReturn):
+        uplink.hand_back(action.link, action.addresses)
+    elif isinstance(action, act.UplinkForfeit):
+        uplink.take_again(action.link, action.addresses)
+    elif isinstance(action, act.UplinkAttach):
+        uplink.attach(action.name, action.link, action.addresses, action.settled)
     else:
         uplink.detach(action.name, action.link, action.addresses, action.routes)
 

@@ -85,7 +85,7 @@ def carry_out(
 
 def undone(started: Sequence[Started], go_home: Callable[[], None]) -> List[str]:
     """Undo what was begun. What is left of it, in words."""
-    failures = taken_back(started, go_home)
+    failures = taken_back(started, go_home).failures
     left = [line for run in started for one in run.begun for line in _left(one, run.executor.trade)]
     return [*left, *dict.fromkeys(failures)] if left else []
 

@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from typing import Dict, List, Sequence
 
 from .. import sysctl
-from ..errors import MissingOnHost
 from ..model import HostView
-from ..netns import DIRECTORY, inside, is_plain
+from ..netns import DIRECTORY, NotEntered, inside, is_plain
 from ..plan.actions import FileSet, NetnsAdd, Step, SysctlSet
 from ..plan.owned import SysctlKey
 from ..plan.sheet import place
@@ -44,8 +42,13 @@ def _settings(before: HostView, steps: Sequence[Step]) -> List[str]:
                 then.setdefault((action.netns, action.path), action.value)
     found: List[str] = []
     for (netns, path), value in then.items():
-        with contextlib.suppress(MissingOnHost), inside(netns):  # without its namespace it is gone
-            now = sysctl.read(path)
-            if now is not None and now != value:
-                found.append(f"{place(netns)}: sysctl {path}: is {now}, was {value}")
+        try:
+            with inside(netns):
+                now = sysctl.read(path)
+        except NotEntered as error:
+            if not error.is_gone:
+                raise
+            continue  # without its namespace it is gone
+        if now is not None and now != value:
+            found.append(f"{place(netns)}: sysctl {path}: is {now}, was {value}")
     return found

@@ -3,16 +3,14 @@
 
 from __future__ import annotations
 
-from typing import Callable, Dict, Iterable, List, Optional, Sequence
+from typing import Callable, Container, Dict, Iterable, List, Optional, Sequence
 
 from .. import sysctl
-from ..document.prefix import known_prefix
 from ..errors import HostwireError
-from ..model import Address, HostView, Link, NamespaceView
+from ..model import HostView, Link, LinkKey, NamespaceView
 from ..plan.actions import (
     Action,
     AddressAdd,
-    AddressDelete,
     LinkChange,
     PortChange,
     Step,
@@ -20,10 +18,8 @@ from ..plan.actions import (
     UplinkAttach,
     UplinkDetach,
 )
-from ..plan.owned import nothing
-from ..plan.sheet import Sheet, devices
-from ..rtnetlink.constants import IFA_F_SECONDARY, RTPROT_KERNEL
-from .differences import is_made, link_names, route_facts, touched_links
+from .differences import touched_links
+from .dragged import moved_settings
 from .executor import Executor, Work
 from .trade import Trade
 
@@ -78,32 +74,25 @@ def do_tolerantly(work: Sequence[Work], trade: Optional[Trade] = None) -> List[s
     return []
 
 
-def mend(before: HostView, after: HostView, steps: Sequence[Step]) -> List[Action]:
-    """What puts back what the undone steps took along without naming it: a link's routes that went with its last
-    address or its state, addresses that went with a primary one, settings that a switch drags along.
+def mend(before: HostView, after: HostView, steps: Sequence[Step], stuck: Container[LinkKey] = ()) -> List[Action]:
+    """What puts back what the undone steps took along without naming it, but for what links hold (see keeping): a
+    link's properties, and settings that a switch drags along.
 
-    Only of links that the steps touched: what other people changed meanwhile stays changed.
+    Only of links that the steps touched, and of no ``stuck`` ones: what other people changed meanwhile stays changed.
     """
     actions: List[Action] = []
     touched = touched_links(steps, before)
-    names = {netns for netns, _name in touched} | {step.action.netns for step in steps}
-    sheet = Sheet(before, nothing(""), "")
-    for netns in names:
+    for netns in {netns for netns, _name in touched} | {step.action.netns for step in steps}:
         then, now = before.views.get(netns), after.views.get(netns)
         if then is None or now is None:
             continue
         for link in then.links.values():
-            if (netns, link.name) in touched and link.name in now.links:
+            key = (netns, link.name)
+            if key in touched and key not in stuck and link.name in now.links:
                 actions += _mend_link(then, now, link)
-        indexes = {link.name: link.index for link in then.links.values() if (netns, link.name) in touched}
-        present = {route_facts(route, link_names(now)) for route in now.routes}
-        for route in then.routes:
-            if route.protocol == RTPROT_KERNEL or not devices(route) & set(indexes.values()):
-                continue
-            if route_facts(route, link_names(then)) not in present:
-                actions.append(sheet.remake_route(netns, route))
+        moved = moved_settings(steps, netns)
         for path, value in then.sysctls.items():
-            if value is not None and now.sysctls.get(path) not in (None, value):
+            if value is not None and now.sysctls.get(path) not in (None, value) and moved(path):
                 actions.append(SysctlSet(netns, path, value))
     return actions
 
@@ -119,28 +108,4 @@ def _mend_link(then: NamespaceView, now: NamespaceView, link: Link) -> List[Acti
     as_port = link.isolated, link.hairpin
     if None not in (*as_port, there.isolated) and as_port != (there.isolated, there.hairpin):
         actions.append(PortChange(netns, link.name, *as_port))
-    present = {address.address for address in now.addresses.get(there.index, ())}
-    for address in then.addresses.get(link.index, ()):
-        if is_made(address) and address.address not in present:
-            actions.append(_at_once(AddressAdd(netns, link.name, address.address)))
-    return actions + _mend_primaries(
-        netns, link.name, then.addresses.get(link.index, ()), now.addresses.get(there.index, ())
-    )
-
-
-def _mend_primaries(netns: Optional[str], link: str, then: Sequence[Address], now: Sequence[Address]) -> List[Action]:
-    """Within a subnet the first IPv4 address is the primary one: another comes first only if it is given first."""
-    primaries = {_network(entry): entry.address for entry in now if not entry.flags & IFA_F_SECONDARY}
-    actions: List[Action] = []
-    for entry in then:
-        network = _network(entry)
-        if ":" in entry.address or entry.flags & IFA_F_SECONDARY or primaries.get(network) in (None, entry.address):
-            continue
-        members = [other.address for other in then if _network(other) == network]
-        actions += [AddressDelete(netns, link, address) for address in reversed(members)]
-        actions += [AddressAdd(netns, link, address) for address in members]
     return actions
-
-
-def _network(entry: Address) -> str:
-    return known_prefix(entry.address).network

@@ -5,18 +5,20 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple, TypeVar
 
 from ..errors import HostwireError, KernelRefused, UndoFailed
 from ..firewall import Tables
 from ..model import HostView
 from ..plan.actions import Action, Step
 from .announcing import tell
-from .differences import differences, rule_differences
+from .differences import differences, rule_differences, touched_links
 from .executor import Started, Work
+from .keeping import Kept, give_back, lines, together
 from .leftovers import leftovers
 from .undo import do_tolerantly, mend, take_back
 
+T = TypeVar("T")
 _ATTEMPTS = 3  # at what a single fault may have kept from being done, or seen
 PUT_BACK = "everything was put back as it was"
 _MANY = 20  # lines that may be told of what perhaps is left
@@ -39,20 +41,30 @@ def go_back(
     """
     steps = [step for one in started for step in one.begun]
     failures: List[str] = []
+    kept, links = _what_links_held(started, before.view)
 
     def seen() -> Seen:
         go_home()
         return see()
 
+    def held() -> List[str]:
+        go_home()
+        return lines(kept, links)
+
     try:
-        failures += taken_back(started, go_home)
-        now = _insistently(seen)
+        undone = taken_back(started, go_home)
+        failures += undone.failures
+        stuck = touched_links(undone.stuck, before.view)
+        free = {netns: {name for name in names if (netns, name) not in stuck} for netns, names in links.items()}
         for _attempt in range(_ATTEMPTS):
-            amends = [] if failures else mend(before.view, now.view, steps)
-            if amends:
-                failures += do_tolerantly([Work(action, "undo") for action in amends])
+            now = _insistently(seen)
+            amends = mend(before.view, now.view, steps, stuck)
+            failures += do_tolerantly([Work(action, "undo") for action in amends])
+            failures += give_back(kept, free, go_home)
+            if amends or any(free.values()):
                 now = _insistently(seen)
             left = [*differences(before.view, now.view, steps), *leftovers(before.view, steps)]
+            left += [line for line in _insistently(held) if line not in left]
             left += rule_differences(before.tables, now.tables)
             if not left:
                 _announce(steps, now, seen, patience)
@@ -60,6 +72,17 @@ def go_back(
     except (HostwireError, OSError) as error:
         return (f"what is there can't be seen: {in_words(error)}", *_perhaps(started), *failures)
     return (*left, *dict.fromkeys(failures))
+
+
+def _what_links_held(started: Sequence[Started], before: HostView) -> Tuple[Kept, Dict[Optional[str], Set[str]]]:
+    """Of the links that were there before the run and may have lost it."""
+    kept = together(one.executor.kept for one in started)
+    found: Dict[Optional[str], Set[str]] = {}
+    for one in started:
+        for netns, name in one.executor.endangered.there(before):
+            if netns in kept:
+                found.setdefault(netns, set()).add(name)
+    return kept, found
 
 
 def ending(error: BaseException, left: Sequence[str], begun: bool) -> BaseException:
@@ -73,23 +96,33 @@ def ending(error: BaseException, left: Sequence[str], begun: bool) -> BaseExcept
     return error
 
 
-def taken_back(started: Sequence[Started], go_home: Callable[[], None]) -> List[str]:
-    """Undo step by step, last first. A step of which a part failed is tried again; why it still can't be undone."""
+class Undone(NamedTuple):
+    """Why parts of steps can't be undone, in words, and the steps that stay so."""
+
+    failures: List[str]
+    stuck: List[Step]
+
+
+def taken_back(started: Sequence[Started], go_home: Callable[[], None]) -> Undone:
+    """Undo step by step, last first. A step of which a part failed is tried again."""
     failures: List[str] = []
+    stuck: List[Step] = []
+    barred = False
     for one in reversed(started):
         positions: List[int] = sorted(set(one.executor.begun), reverse=True)
-        for _attempt in range(_ATTEMPTS):
+        failed: Dict[int, List[str]] = {position: [] for position in positions} if barred else {}
+        for _attempt in range(0 if barred else _ATTEMPTS):
             failed = take_back(one.plan.steps, positions, one.plan.lines, go_home, one.executor.trade)
             positions = list(failed)
             if not failed:
                 break
         failures += [words for several in failed.values() for words in several]
-        if failed and not all(failed.values()):
-            break  # an interface stays where it is, and so does what an earlier plan made
-    return failures
+        stuck += [one.plan.steps[position] for position in failed]
+        barred = barred or not all(failed.values())  # an interface stays, and so does what an earlier plan made
+    return Undone(failures, stuck)
 
 
-def _insistently(see: Callable[[], Seen]) -> Seen:
+def _insistently(see: Callable[[], T]) -> T:
     """A fault that happens once doesn't keep anybody from seeing what is there."""
     for _attempt in range(_ATTEMPTS - 1):
         with contextlib.suppress(HostwireError, OSError):

@@ -91,15 +91,18 @@ def owned_marks(lines: List[str]) -> List[Optional[str]]:
     return [match.group(1) if match else None for match in matches]
 
 
-def own_lines(ruleset: Ruleset) -> Set[str]:
-    """The rules that the collection made, whichever document, each behind its table; where they stand isn't said."""
-    return {
-        f"{table}: {line}"
-        for table, chains in ruleset.items()
-        for chain, lines in chains.items()
-        for line in lines
-        if MARK.search(line) or OWN_CHAIN.fullmatch(chain)
-    }
+def own_lines(ruleset: Ruleset) -> Dict[Tuple[str, str], List[str]]:
+    """The rules that the collection made, whichever document, in their order: by table and chain. Chains of ours are
+    there without a rule, too.
+    """
+    found: Dict[Tuple[str, str], List[str]] = {}
+    for table, chains in ruleset.items():
+        for chain, lines in chains.items():
+            own = OWN_CHAIN.fullmatch(chain) is not None
+            mine = [line for line in lines if own or MARK.search(line)]
+            if own or mine:
+                found[table, chain] = mine
+    return found
 
 
 def whole(ruleset: Ruleset) -> str:

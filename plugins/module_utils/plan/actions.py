@@ -229,13 +229,14 @@ class FlowsForget(NamedTuple):
 class UplinkAttach(NamedTuple):
     """An interface becomes a port of the bridge ``name``, which takes over its work.
 
-    ``addresses`` are the bridge's own.
+    ``addresses`` are the bridge's own. ``settled``: how the bridge behaves on the LAN is other steps' to see to.
     """
 
     netns: Optional[str]
     name: str
     link: str
     addresses: Tuple[str, ...]
+    settled: bool = False
 
 
 class UplinkDetach(NamedTuple):

@@ -12,6 +12,7 @@ from ..model import CONTAINER, Address, Bridge, End, Interface, Link, Namespace,
 from . import actions as act
 from .addresses import plan_addresses, plan_foreign_addresses
 from .hands import ALL_LINKS, DISABLE_IPV6, NEW_LINKS
+from .losses import words_of_losses
 from .owned import UNKNOWN, Change, owner_of
 from .ports import join, mend_link, mend_plugged
 from .sheet import ADDRESS, BEFORE_UP, LINK, MAKE_LINKS, MAKE_NAMESPACES, Sheet, kind_words, place, port_again
@@ -361,7 +362,10 @@ def _dress_new_loopback(sheet: Sheet, interface: Interface) -> None:
 
 def _set_foreign(sheet: Sheet, have: Link, netns: Optional[str], field: str, now: Any, want: Any) -> None:
     name = have.name
-    line = sheet.line(f"{place(netns)}: {name}: {field} {_word(now)} -> {_word(want)}")
+    loss = ""
+    if have.up and (field == "up" or (field == "mtu" and want < IPV6_MTU <= now)):
+        loss = words_of_losses(sheet, netns, have, ipv6_only=field == "mtu")
+    line = sheet.line(f"{place(netns)}: {name}: {field} {_word(now)} -> {_word(want)}{loss}")
     blank = act.LinkChange(netns, name)
     again = port_again(netns, have) if field == "bridge" else []
     sheet.do(LINK, line, blank._replace(**{field: want}), blank._replace(**{field: now}), *again)

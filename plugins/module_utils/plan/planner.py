@@ -34,7 +34,7 @@ from .settings import forwarding_of, plan_files, plan_settings, take_files, take
 from .sheet import LEAVE, Sheet
 from .strangers import Hangers
 from .taps import plan_taps
-from .uplinks import plan_uplinks, take_uplinks
+from .uplinks import plan_uplinks, settings_of_bridges, take_uplinks
 
 
 class Wish(NamedTuple):
@@ -180,8 +180,11 @@ def _unmentioned(wish: Wish, doomed: Owned) -> List[AddressKey]:
 def _doomed(wish: Wish, owned: Owned, wanted: Owned) -> Owned:
     if wish.whole:
         doomed = without(owned, wanted)
-        return doomed._replace(sysctls=without_what_forwarding_needs(doomed.sysctls, wish.settings))
+        serving = settings_of_bridges(owned, wish.topology, served=True)
+        going = {key: change for key, change in doomed.sysctls.items() if key not in serving}
+        return doomed._replace(sysctls=without_what_forwarding_needs(going, wish.settings))
     passing = {key: change for key, change in owned.sysctls.items() if change.perhaps and change.before == change.after}
+    passing.update({key: owned.sysctls[key] for key in settings_of_bridges(owned, wish.topology, served=False)})
     if not wish.taken_settings and wish.taken == Topology(name=wish.taken.name, present=wish.taken.present):
         return nothing(owned.name)._replace(sysctls=passing)
     named = within(owned, claims(wish.taken, wish.taken_settings, wish.taken_files))

@@ -6,8 +6,10 @@ from __future__ import annotations
 from typing import Iterable, Optional, Set, Tuple
 
 from .. import sysctl
+from ..document.prefix import has_ipv6
 from ..model import Baggage, Bridge, Link, LinkKey, Topology
 from ..rtnetlink.constants import IFA_F_PERMANENT, RT_SCOPE_LINK, RTPROT_KERNEL
+from ..uplink_settings import ADVERTISEMENTS, MODE, NO_IPV6, SECRET, SETTINGS
 from . import fallen_uplinks
 from .actions import SysctlSet, UplinkAttach, UplinkDetach
 from .addresses import plan_addresses, plan_foreign_addresses
@@ -21,7 +23,7 @@ from .lost_uplinks import (
     together,
     words_of,
 )
-from .owned import Change, Owned, owner_of
+from .owned import Change, Owned, SysctlKey, owner_of
 from .ports import mend_plugged
 from .sheet import ATTACH, DETACH, SYSCTL, Sheet, is_our_route, place
 
@@ -62,12 +64,12 @@ def take_uplinks(sheet: Sheet, wanted: Topology, whole: bool, gone: Iterable[Lin
                 f"bridge {one.bridge}: {one.nic} is its uplink: leave uplink out first, then say {bridge.uplink}"
             )
         elif bridge is not None or key in doomed or whole:
-            _detach(sheet, one)
+            _detach(sheet, one, bridge is not None)
     if whole:
         take_stray_marks(sheet)
 
 
-def _detach(sheet: Sheet, one: Attachment) -> None:
+def _detach(sheet: Sheet, one: Attachment, stays: bool) -> None:
     netns = one.netns
     sheet.after.settings.pop(one.key, None)
     sheet.after.carried.pop(one.carried, None)
@@ -107,7 +109,7 @@ def _detach(sheet: Sheet, one: Attachment) -> None:
     fallen_uplinks.give_back(sheet, one, bridge)
     line = sheet.line(f"{place(netns)}: {one.nic}: no longer the uplink of {one.bridge}{_words(moving, 'takes back')}")
     sheet.returning.add((netns, one.nic))
-    undo = UplinkAttach(netns, one.bridge, one.nic, own)
+    undo = UplinkAttach(netns, one.bridge, one.nic, own, stays)
     sheet.do(DETACH, line, UplinkDetach(netns, one.bridge, one.nic, own, routes), undo)
 
 
@@ -154,13 +156,52 @@ def _attach(sheet: Sheet, bridge: Bridge, nic: Link) -> None:
     _refuse_obstacles(sheet, one, nic.name, baggage)
     line = sheet.line(f"{place(netns)}: {nic.name}: uplink of {bridge.name}{_words(baggage, 'which takes over')}")
     own = tuple(address for address in bridge.addresses if address not in baggage.addresses)
+    settled = have is not None and _behave_alike(sheet, bridge, nic.name, line)
     sheet.do(
         ATTACH,
         line,
-        UplinkAttach(netns, bridge.name, nic.name, own),
+        UplinkAttach(netns, bridge.name, nic.name, own, settled),
         UplinkDetach(netns, bridge.name, nic.name, own, ()),
     )
     _hear_as_it_was(sheet, bridge, nic.name, line)
+
+
+def _behave_alike(sheet: Sheet, bridge: Bridge, nic: str, line: int) -> bool:
+    """A bridge that is there does as its uplink from now on, and remembers what it did. False if that isn't known."""
+    netns, baggage = bridge.netns, sheet.view.views[bridge.netns].baggage
+    its, mine = (dict(baggage[name].settings) if name in baggage else {} for name in (nic, bridge.name))
+    secret = False
+    for template, value in its.items() if mine else ():
+        path, now = template.format(bridge.name), mine.get(template)
+        if value is None or sheet.word(netns, path) is not None:
+            continue
+        if template == NO_IPV6 and value == "1" and has_ipv6(bridge.addresses):
+            continue
+        if template == SECRET:
+            secret = value != now
+        elif now is None or (value == now and not (secret and template == MODE)):
+            continue
+        if template == SECRET and not secret:
+            continue
+        sheet.do(
+            ATTACH, line, SysctlSet(netns, path, value), *([SysctlSet(netns, path, now)] if now is not None else [])
+        )
+        if now not in (None, value) and template != ADVERTISEMENTS:  # which no switch of ours heeds by itself
+            known = sheet.after.sysctls.get((netns, path))
+            sheet.after.sysctls[(netns, path)] = Change(now if known is None else known.before, value)
+    return bool(its and mine)
+
+
+def settings_of_bridges(owned: Owned, topology: Topology, served: bool) -> Set[SysctlKey]:
+    """What is remembered of how bridges behaved that do an uplink's work, or (``served`` False) that did and don't."""
+    attached = {(one.netns, one.bridge) for one in attachments(owned)}
+    bridges = [bridge for bridge in topology.bridges if (bridge.netns, bridge.name) in attached]
+    return {
+        (bridge.netns, template.format(bridge.name))
+        for bridge in bridges
+        if (bridge.uplink is not None) == served
+        for template in SETTINGS
+    } & owned.sysctls.keys()
 
 
 def _hear_as_it_was(sheet: Sheet, bridge: Bridge, nic: str, line: int) -> None:

@@ -38,7 +38,8 @@ A = TypeVar("A")
 T = TypeVar("T")
 
 _I32 = struct.Struct("=i")
-_SIOCGIFINDEX = 0x8933  # linux/sockios.h; every socket answers it for its own namespace
+_SIOCGIFNAME = 0x8910  # linux/sockios.h
+_SIOCGIFINDEX = 0x8933  # every socket answers it for its own namespace
 _IFREQ = struct.Struct("=16si20x")  # struct ifreq: a name, and here an index
 _EARLY = 16  # most channels send few messages, and the same ones: these are put together once
 _requests: Dict[Tuple[int, bytes, int], bytes] = {}
@@ -107,10 +108,16 @@ class Channel:
         self._socket.close()
 
     def index_of(self, name: str) -> int:
-        """The index of a link in the channel's namespace; OSError (ENODEV) if there is none."""
-        answer = fcntl.ioctl(self._socket.fileno(), _SIOCGIFINDEX, _IFREQ.pack(name.encode(), 0))
-        found: int = _IFREQ.unpack_from(answer)[1]
-        return found
+        """The index of a link in the channel's namespace; OSError (ENODEV) if there is none.
+
+        Another link's altname doesn't count, though the kernel answers to it.
+        """
+        wanted = name.encode()
+        found = fcntl.ioctl(self._socket.fileno(), _SIOCGIFINDEX, _IFREQ.pack(wanted, 0))
+        if fcntl.ioctl(self._socket.fileno(), _SIOCGIFNAME, found).partition(b"\0")[0] != wanted:
+            raise OSError(errno.ENODEV, "it is another link's altname")
+        index: int = _IFREQ.unpack_from(found)[1]
+        return index
 
     def transact(self, messages: Sequence[Message]) -> List[Optional[Refusal]]:
         """Send all messages, in order, BATCH at a time; one entry per message: None, or why the kernel refused it.

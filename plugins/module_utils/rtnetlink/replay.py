@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from typing import Callable, Dict, List, NamedTuple, Optional, Tuple, TypeVar
+from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple, TypeVar
 
 from . import constants as nl
 from .channel import Channel
@@ -22,14 +22,15 @@ _FIB_RULE = struct.Struct("=BBBBBBBBI")  # struct fib_rule_hdr
 _NEXTHOP = struct.Struct("=HBBi")  # struct rtnexthop: length, flags, weight - 1, link index
 _EXPIRES = struct.Struct("=8xi")  # in struct rta_cacheinfo, in hundredths of a second (USER_HZ)
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
-_ANY = {socket.AF_INET: "0.0.0.0/0", socket.AF_INET6: "::/0"}
+_EVERY_ROUTE = _RTMSG.pack(0, 0, 0, 0, nl.RT_TABLE_UNSPEC, 0, 0, 0, 0)
+_ANY: Dict[int, str] = {socket.AF_INET: "0.0.0.0/0", socket.AF_INET6: "::/0"}
 
 Parts = Dict[int, bytes]
 T = TypeVar("T")
 
 
 class HeldAddress(NamedTuple):
-    """An address of a link: its text with prefix length, IFA_F_* flags, header and attributes."""
+    """An address of a link: its text with prefix length, nl.IFA_F_* flags, header and attributes."""
 
     address: str
     scope: int
@@ -70,7 +71,7 @@ class HeldRoute(NamedTuple):
 
 
 class HeldNeighbour(NamedTuple):
-    """A neighbour that somebody wrote down (NUD_PERMANENT), or for whom the host answers (NTF_PROXY)."""
+    """A neighbour that somebody wrote down (nl.NUD_PERMANENT), or for whom the host answers (nl.NTF_PROXY)."""
 
     header: Tuple[int, ...]
     parts: Parts
@@ -91,12 +92,12 @@ def _number(parts: Parts, number: int, otherwise: int = 0) -> int:
 _LITTLE = struct.pack("=H", 1) == b"\1\0"
 
 
-def addresses_of(channel: Channel, index: int) -> List[HeldAddress]:
-    """The addresses of a link, in the kernel's order, without those that somebody else on the network has."""
+def addresses_of(channel: Channel, index: Optional[int] = None) -> List[HeldAddress]:
+    """The addresses of a link, or of all, in the kernel's order, without those that somebody else on the LAN has."""
 
     def read(buffer: bytearray, start: int, end: int) -> Optional[HeldAddress]:
         header = _IFADDR.unpack_from(buffer, start)
-        if header[4] != index or header[0] not in _FAMILIES:
+        if index not in (None, header[4]) or header[0] not in _FAMILIES:
             return None
         parts = _parts(buffer, start + _IFADDR.size, end)
         flags = _number(parts, nl.IFA_FLAGS, header[2])
@@ -149,11 +150,30 @@ def routes_of(channel: Channel, index: int) -> List[HeldRoute]:
         table = _number(parts, nl.RTA_TABLE, header[4])
         if table == nl.RT_TABLE_LOCAL or index not in _devices(parts):
             return None
-        to = f"{socket.inet_ntop(header[0], parts[nl.RTA_DST])}/{header[1]}" if nl.RTA_DST in parts else _ANY[header[0]]
-        return HeldRoute(to, table, _number(parts, nl.RTA_PRIORITY), header[5], header, parts)
+        return _held_route(header, parts, table)
 
-    found = _each(channel, nl.RTM_GETROUTE, _RTMSG.pack(0, 0, 0, 0, nl.RT_TABLE_UNSPEC, 0, 0, 0, 0), read)
-    return sorted(found, key=_has_gateway)
+    return sorted(_each(channel, nl.RTM_GETROUTE, _EVERY_ROUTE, read), key=_has_gateway)
+
+
+def every_route(channel: Channel) -> List[HeldRoute]:
+    """The routes of all links and types, but for what the kernel keeps for itself; those by a gateway last."""
+
+    def read(buffer: bytearray, start: int, end: int) -> Optional[HeldRoute]:
+        header = _RTMSG.unpack_from(buffer, start)
+        if header[0] not in _FAMILIES or header[8] & nl.RTM_F_CLONED:
+            return None
+        parts = _parts(buffer, start + _RTMSG.size, end)
+        table = _number(parts, nl.RTA_TABLE, header[4])
+        if table == nl.RT_TABLE_LOCAL and header[5] == nl.RTPROT_KERNEL:
+            return None
+        return _held_route(header, parts, table)
+
+    return sorted(_each(channel, nl.RTM_GETROUTE, _EVERY_ROUTE, read), key=_has_gateway)
+
+
+def _held_route(header: Tuple[int, ...], parts: Parts, table: int) -> HeldRoute:
+    to = f"{socket.inet_ntop(header[0], parts[nl.RTA_DST])}/{header[1]}" if nl.RTA_DST in parts else _ANY[header[0]]
+    return HeldRoute(to, table, _number(parts, nl.RTA_PRIORITY), header[5], header, parts)
 
 
 def _has_gateway(route: HeldRoute) -> bool:
@@ -175,6 +195,19 @@ def devices_of(route: HeldRoute) -> List[int]:
     return _devices(route.parts)
 
 
+def ways_of(route: HeldRoute) -> List[Tuple[bytes, int]]:
+    """The ways that the route leads by: the gateway as the kernel tells it (nothing for none), and the link's index."""
+    gateway = route.parts.get(nl.RTA_GATEWAY, route.parts.get(nl.RTA_VIA, b""))
+    found = [(gateway, _number(route.parts, nl.RTA_OIF))] if nl.RTA_OIF in route.parts else []
+    multipath, start = bytearray(route.parts.get(nl.RTA_MULTIPATH, b"")), 0
+    while start + _NEXTHOP.size <= len(multipath):
+        size, _flags, _weight, index = _NEXTHOP.unpack_from(multipath, start)
+        said = {n: bytes(multipath[i:j]) for n, i, j in attributes(multipath, start + _NEXTHOP.size, start + size)}
+        found.append((said.get(nl.RTA_GATEWAY, said.get(nl.RTA_VIA, b"")), index))
+        start += max((size + 3) & ~3, _NEXTHOP.size)
+    return found
+
+
 def uses_nexthop_object(route: HeldRoute) -> bool:
     """Whether the route's way is an object of its own (``ip nexthop``), which knows the link."""
     return nl.RTA_NH_ID in route.parts
@@ -190,7 +223,14 @@ def give_route(route: HeldRoute, old: int, new: int, metric: Optional[int] = Non
     parts = dict(route.parts)
     if metric is not None:
         parts[nl.RTA_PRIORITY] = u32(0, metric)[4:]
-    return Message(nl.RTM_NEWROUTE, mode, _route_body(route, parts, old, new, expires=True))
+    return Message(nl.RTM_NEWROUTE, mode, route_body(route._replace(parts=parts), {old: new}, expires=True))
+
+
+def make_route(route: HeldRoute, renumbered: Mapping[int, int], metric: Optional[int] = None) -> Message:
+    """The route once more, beside whatever is there. ``renumbered``: new indexes of links; ``metric``: another one."""
+    parts = route.parts if metric is None else {**route.parts, nl.RTA_PRIORITY: u32(0, metric)[4:]}
+    body = route_body(route._replace(parts=parts), renumbered, expires=True)
+    return Message(nl.RTM_NEWROUTE, nl.NLM_F_CREATE | nl.NLM_F_APPEND, body)
 
 
 def takes_its_place(route: HeldRoute, metric: Optional[int]) -> bool:
@@ -200,18 +240,22 @@ def takes_its_place(route: HeldRoute, metric: Optional[int]) -> bool:
 
 def take_route(route: HeldRoute) -> Message:
     """Delete just this route; ESRCH if there is none."""
-    return Message(nl.RTM_DELROUTE, 0, _route_body(route, route.parts, 0, 0, expires=False))
+    return Message(nl.RTM_DELROUTE, 0, route_body(route, {}))
 
 
-def _route_body(route: HeldRoute, parts: Parts, old: int, new: int, expires: bool) -> bytes:
+def route_body(route: HeldRoute, renumbered: Mapping[int, int], expires: bool = False) -> bytes:
+    """The route in the words that make it, without what the kernel tells of its state: so it is alike as long as it is
+    the same. ``renumbered``: the new indexes of links.
+    """
+    parts = route.parts
     header = (*route.header[:8], route.header[8] & nl.RTNH_F_ONLINK)
     body = _RTMSG.pack(*header)
     for number, part in parts.items():
         if number == nl.RTA_OIF:
             index = _number(parts, nl.RTA_OIF)
-            body += u32(nl.RTA_OIF, new if index == old else index)
+            body += u32(nl.RTA_OIF, renumbered.get(index, index))
         elif number == nl.RTA_MULTIPATH:
-            body += attribute(nl.RTA_MULTIPATH, _other_link(part, old, new))
+            body += attribute(nl.RTA_MULTIPATH, _other_links(part, renumbered))
         elif number != nl.RTA_CACHEINFO:
             body += attribute(number, part)
     if expires and route.is_ipv6 and len(parts.get(nl.RTA_CACHEINFO, b"")) >= _EXPIRES.size:
@@ -221,11 +265,11 @@ def _route_body(route: HeldRoute, parts: Parts, old: int, new: int, expires: boo
     return body
 
 
-def _other_link(multipath: bytes, old: int, new: int) -> bytes:
+def _other_links(multipath: bytes, renumbered: Mapping[int, int]) -> bytes:
     changed, start = bytearray(multipath), 0
     while start + _NEXTHOP.size <= len(changed):
         size, flags, weight, index = _NEXTHOP.unpack_from(changed, start)
-        _NEXTHOP.pack_into(changed, start, size, flags & nl.RTNH_F_ONLINK, weight, new if index == old else index)
+        _NEXTHOP.pack_into(changed, start, size, flags & nl.RTNH_F_ONLINK, weight, renumbered.get(index, index))
         start += max((size + 3) & ~3, _NEXTHOP.size)
     return bytes(changed)
 
@@ -238,15 +282,19 @@ def is_the_kernels(route: HeldRoute) -> bool:
     return route.protocol == nl.RTPROT_KERNEL
 
 
-def neighbours_of(channel: Channel, index: int) -> List[HeldNeighbour]:
-    """The neighbours on a link that were written down, and those that the host answers for there."""
+def neighbours_of(channel: Channel, index: Optional[int] = None) -> List[HeldNeighbour]:
+    """The neighbours on a link, or on all, that were written down, and those that the host answers for there."""
     found: List[HeldNeighbour] = []
     for flags in (0, nl.NTF_PROXY):
 
         def read(buffer: bytearray, start: int, end: int) -> Optional[HeldNeighbour]:
             header = _NDMSG.unpack_from(buffer, start)
             family, _pad, link, state, marks, kind = header
-            if family not in _FAMILIES or link != index or not (state & nl.NUD_PERMANENT or marks & nl.NTF_PROXY):
+            if (
+                family not in _FAMILIES
+                or index not in (None, link)
+                or not (state & nl.NUD_PERMANENT or marks & nl.NTF_PROXY)
+            ):
                 return None
             parts = _parts(buffer, start + _NDMSG.size, end)
             kept = {number: parts[number] for number in (nl.NDA_DST, nl.NDA_LLADDR, nl.NDA_PROTOCOL) if number in parts}
