@@ -71,8 +71,8 @@ def way(private_host: Path, request: pytest.FixtureRequest, capsys: pytest.Captu
         status = cli.main(["apply", str(tmp_path / "document")])
         return Answer(status == 0, "".join(capsys.readouterr()))
 
-    def by_module(name: str, /, **parameters: Any) -> Answer:
-        answer = call(name, **parameters)
+    def by_module(module: str, /, **parameters: Any) -> Answer:
+        answer = call(module, **parameters)
         if "failed" in answer:
             assert answer["kind"] in ("interrupted", "undo")
             return Answer(False, answer["msg"])
