@@ -237,6 +237,6 @@ def test_docker_bridge_brings_back_what_ran_in_this_life(
 
     journals.gone_on(own, "docker_bridge", (), False, resume, docker)
     now = deeds.Containers((), (("3", "cache"), ("2", "db")), ("1",), ("1",))
-    assert brought == [again if life is None else now]
+    assert brought == [again if life is None else now] * 2  # what fails once is tried again
     assert back.lost == ["container cache: ran, and doesn't come back: it is gone"]
     assert not (STATE / "docker_bridge.steps").exists()

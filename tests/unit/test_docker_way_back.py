@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import ipaddress
 import json
 import os
@@ -12,6 +14,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple, cast
 
 import pytest
 
+from ansible_collections.hostwire.linux.plugins.module_utils.apply import jobs, journals
 from ansible_collections.hostwire.linux.plugins.module_utils.docker_api import Api
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd import daemon_json, service
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.clock import Clock
@@ -27,8 +30,8 @@ from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.readdress i
     wish,
 )
 from ansible_collections.hostwire.linux.plugins.module_utils.dockerd.readdress.situation import Situation
-from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict, VerificationFailed
-from ansible_collections.hostwire.linux.plugins.module_utils.plan.actions import Deed, FileEdit, Step
+from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict, KernelRefused, VerificationFailed
+from ansible_collections.hostwire.linux.plugins.module_utils.plan.actions import ChainsEdit, Deed, FileEdit, Step
 from ansible_collections.hostwire.linux.tests.unit.test_docker_readdress import DOCKER0, checked, planned, situation
 
 NEW = "192.168.225.1/24"
@@ -296,6 +299,43 @@ def test_the_same_dockerd_that_still_runs_was_never_stopped(monkeypatch: pytest.
     assert docker.is_begun([*stop(f"{own}1"), Step(0, deeds.deed(start), (deeds.deed(start),), 0)], alive=False)
     active = False  # it is being stopped
     assert docker.is_begun(stop(own), alive=True)
+
+
+@pytest.mark.parametrize("fails", [0, 1, 2])
+def test_a_stop_that_fails_once_is_tried_again_on_the_way_back_alone(
+    monkeypatch: pytest.MonkeyPatch, fails: int
+) -> None:
+    calls: List[str] = []
+
+    def stop(_init: str, _socket: bool) -> None:
+        calls.append("stop")
+        if len(calls) <= fails:
+            raise KernelRefused("systemctl stop docker.service", errno.EIO, "Job canceled")
+
+    monkeypatch.setattr(service, "prepare", lambda _init: None)
+    monkeypatch.setattr(service, "stop", stop)
+    docker = deeds.Docker(Api(), deeds.Limits(), Clock())
+    way = deeds.deed(deeds.Stop("systemd", True, ""))
+    with contextlib.nullcontext() if fails < 2 else pytest.raises(KernelRefused, match="Job canceled"):
+        docker.do(way, tolerant=True)
+    assert len(calls) == min(fails + 1, 2)
+    calls.clear()
+    with contextlib.nullcontext() if not fails else pytest.raises(KernelRefused):
+        docker.do(way, tolerant=False)
+    assert len(calls) == 1
+
+
+def test_while_a_restart_of_the_other_task_is_broken_off_docker_is_left_to_that(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    own = journals.Journals(str(tmp_path))
+    stop = Step(0, deeds.deed(deeds.Stop("systemd", True, "")), (), 0)
+    rules = ChainsEdit(None, "nft", 4, (("nat", "DOCKER", None),), (("nat", "DOCKER", ("-A DOCKER",)),))
+    memory.refuse_restart_of("docker_chains", str(tmp_path))
+    own.write(journals.Job("docker_chains", "docker_chains", ("a",), (jobs.step(rules),), {}), journals.DOING)
+    memory.refuse_restart_of("docker_chains", str(tmp_path))  # rules alone: Docker was never stopped
+    own.write(journals.Job("docker_chains", "docker_chains", ("a",), (jobs.step(rules), stop), {}), journals.DOING)
+    with pytest.raises(Conflict, match="run docker_chains again first"):
+        memory.refuse_restart_of("docker_chains", str(tmp_path))
 
 
 def test_an_unknown_deed_is_left_to_the_version_that_knows_it() -> None:

@@ -73,11 +73,18 @@ def demand(edit: FileEdit) -> None:
 
 def demand_room(edit: FileEdit) -> None:
     """Raise KernelRefused where the new text has no room, or can't be put there; its directory is made if it lacks."""
-    wanted = content(edit.after)
-    if wanted is not None:
-        files.make_directory(os.path.dirname(edit.path))
+    wanted, directory = content(edit.after), os.path.dirname(edit.path)
+    if wanted is None:
+        return
+    is_new = not os.path.isdir(directory)
+    try:
+        files.make_directory(directory)
         with spot(edit.path) as file:
             file.demand_room(wanted)
+    except BaseException:
+        if is_new:
+            files.remove_empty(directory)
+        raise
 
 
 def _untouched(edit: FileEdit) -> bool:

@@ -11,6 +11,7 @@ from ..records import Unusable
 
 VERSION = 1
 END = ".steps"
+DEED = '["Deed", '  # how a step begins, in JSON, that only its planner knows how to do
 
 
 def place(directory: str, name: str) -> str:

@@ -48,18 +48,21 @@ def carry_out(
 
     def deed(started: List[Started]) -> T:
         with Executor(check=check, trade=trade) as executor:
-            for one in job.steps:
-                if isinstance(one.action, FileEdit):
-                    file_edits.demand(one.action)
+            edits = [one.action for one in job.steps if isinstance(one.action, FileEdit)]
+            for edit in edits:
+                file_edits.demand(edit)
             journals.write(job, DOING)
+            for edit in edits if trade is not None else ():
+                file_edits.demand_room(edit)  # before anything is stopped
             started.append(Started(job, executor))
             executor.run([Work(one.action, job.lines[one.line]) for one in job.steps])
         result = finish()
         check()
-        if trade is not None:
-            with contextlib.suppress(HostwireError, OSError):  # that it was doing is as true: then it is undone
-                journals.write(job, DONE)
-        journals.drop(job)
+        if trade is not None and _is_noted_as_done(job, journals):
+            with contextlib.suppress(HostwireError):  # the next run ends it; that is no reason to undo what is right
+                journals.drop(job)
+        else:
+            journals.drop(job)
         return result
 
     def put_back(started: List[Started], go_home: Callable[[], None]) -> Optional[Tuple[str, ...]]:
@@ -83,11 +86,21 @@ def carry_out(
         return attempted(deed, put_back)
 
 
+def _is_noted_as_done(job: Job, journals: Journals) -> bool:
+    """Write it down, so that a kill from now on isn't taken for one amid the work; where that can't be, it is."""
+    try:
+        journals.write(job, DONE)
+    except (HostwireError, OSError):
+        return False
+    return True
+
+
 def undone(started: Sequence[Started], go_home: Callable[[], None]) -> List[str]:
     """Undo what was begun. What is left of it, in words."""
-    failures = taken_back(started, go_home).failures
+    failures, stuck = taken_back(started, go_home)
     left = [line for run in started for one in run.begun for line in _left(one, run.executor.trade)]
-    return [*left, *dict.fromkeys(failures)] if left else []
+    is_unseen = any(isinstance(action, Deed) for one in stuck for action in one.inverse)
+    return [*left, *dict.fromkeys(failures)] if left or is_unseen else []
 
 
 def standing(edit: Edit) -> str:

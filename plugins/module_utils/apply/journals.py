@@ -102,8 +102,14 @@ class Journals:
                 if other == name:
                     raise
                 continue
-            if one is not None and (other == name or not set(paths).isdisjoint(one.paths())):
-                found.append(one)
+            if one is None or (other != name and set(paths).isdisjoint(one.paths())):
+                continue
+            if other != name and any(isinstance(step.action, Deed) for step in one.job.steps):
+                raise Conflict(
+                    f"{self._path(other)}: a run of {one.job.title} was broken off, and is about "
+                    f"{', '.join(sorted(set(paths).intersection(one.paths())))}, too; run {one.job.title} again first"
+                )
+            found.append(one)
         return found
 
     def _names(self) -> Iterator[str]:

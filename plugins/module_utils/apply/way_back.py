@@ -10,7 +10,7 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tu
 from ..errors import HostwireError, KernelRefused, UndoFailed
 from ..firewall import Tables
 from ..model import HostView
-from ..plan.actions import Action, Step
+from ..plan.actions import Action, Deed, Step
 from .announcing import tell
 from .differences import differences, rule_differences, touched_links
 from .executor import Started, Work
@@ -104,22 +104,35 @@ class Undone(NamedTuple):
 
 
 def taken_back(started: Sequence[Started], go_home: Callable[[], None]) -> Undone:
-    """Undo step by step, last first. A step of which a part failed is tried again."""
+    """Undo step by step, last first. A step of which a part failed is tried again.
+
+    A job with deeds is undone strictly in this order, for one may rest on the other: Docker starts with its old files.
+    """
     failures: List[str] = []
     stuck: List[Step] = []
     barred = False
     for one in reversed(started):
         positions: List[int] = sorted(set(one.executor.begun), reverse=True)
         failed: Dict[int, List[str]] = {position: [] for position in positions} if barred else {}
-        for _attempt in range(0 if barred else _ATTEMPTS):
-            failed = take_back(one.plan.steps, positions, one.plan.lines, go_home, one.executor.trade)
-            positions = list(failed)
-            if not failed:
-                break
+        parts = [positions] if one.executor.trade is None else [[position] for position in positions]
+        for part in () if barred else parts:
+            failed.update(_insistently_undone(one, part, go_home))
         failures += [words for several in failed.values() for words in several]
         stuck += [one.plan.steps[position] for position in failed]
         barred = barred or not all(failed.values())  # an interface stays, and so does what an earlier plan made
     return Undone(failures, stuck)
+
+
+def _insistently_undone(one: Started, positions: List[int], go_home: Callable[[], None]) -> Dict[int, List[str]]:
+    """What of these steps can't be undone, and why. How often a deed is tried is its trade's business."""
+    has_deeds = any(isinstance(action, Deed) for place in positions for action in one.plan.steps[place].inverse)
+    failed: Dict[int, List[str]] = {}
+    for _attempt in range(1 if has_deeds else _ATTEMPTS):
+        failed = take_back(one.plan.steps, positions, one.plan.lines, go_home, one.executor.trade)
+        positions = list(failed)
+        if not failed:
+            break
+    return failed
 
 
 def _insistently(see: Callable[[], T]) -> T:

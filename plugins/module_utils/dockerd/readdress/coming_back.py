@@ -39,7 +39,10 @@ class ComingBack:
         try:
             for what in (docker.ran_now,) if docker.ran_now else kinds(job.steps):
                 if isinstance(what, Containers):
-                    self.lost += _problems(docker.bring_back, what)
+                    problems = _problems(docker.bring_back, what) and _problems(docker.bring_back, what)
+                    if problems and not docker.api.answers():
+                        return list(problems)
+                    self.lost += problems
             verify.await_right(docker.api, expected, verify.Before(), docker.limits.verify)
             if not (self.lost or docker.ran_now):
                 stay = verify.Before(steady=tuple(docker.anew.get(one, one) for one in steady))

@@ -12,7 +12,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Se
 
 from ...apply import file_edits
 from ...docker_api import Api
-from ...errors import Conflict, HostwireError, VerificationFailed
+from ...errors import Conflict, HostwireError, KernelRefused, VerificationFailed
 from ...plan.actions import Deed, FileEdit, Step
 from .. import service
 from ..clock import Clock
@@ -120,7 +120,7 @@ class Docker:
         if isinstance(what, Stop):
             self.clock.lap("prepare")
             service.prepare(what.init)
-            service.stop(what.init, what.socket)
+            self._stop(what, tolerant)
             self.clock.lap("stop")
         elif isinstance(what, Start):
             self.clock.lap("files")
@@ -186,11 +186,19 @@ class Docker:
         units = service.unit_files().dependents if service.detect() == service.SYSTEMD else ()
         return brought_back(engine, sorted(engine.running(), key=lambda one: one.started), units)
 
+    def _stop(self, what: Stop, insistent: bool) -> None:
+        try:
+            service.stop(what.init, what.socket)
+        except KernelRefused:  # systemd took it back, say
+            if not insistent:
+                raise
+            service.stop(what.init, what.socket)
+
     def _start(self, what: Start, insistent: bool) -> None:
         if insistent and self.is_anothers():
             what = what._replace(gone=(), put=(), kept=(), said=())
         failures: List[HostwireError] = []
-        attempts = (True, False) if insistent and what.said else (bool(what.said),)
+        attempts = (bool(what.said), False) if insistent else (bool(what.said),)
         try:
             for is_said in attempts:
                 try:

@@ -7,14 +7,17 @@ It is JSON below /var/lib/hostwire/docker, and one of the files that a run chang
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from typing import Any, ContextManager, Dict, NamedTuple, Optional, Tuple
 
 from ... import files, records, state_directory
+from ...apply import job_records
+from ...apply.job_records import DEED
 from ...errors import Conflict, KernelRefused
 from ...records import Unusable, all_texts, of_kind, texts_or_none
 
-NAME = "docker_bridge"  # of the lock and of the journal
+NAME, CHAINS = "docker_bridge", "docker_chains"  # of the locks and of the journals
 DIRECTORY = os.path.join(state_directory.STATE_DIRECTORY, "docker")
 _FORMAT = 1
 Texts = Dict[str, Optional[str]]  # a file's text by its path; None: the file isn't there
@@ -118,6 +121,16 @@ _LOST = (
     "how Docker was set up before docker_bridge's first change isn't known any more; set it up as state: absent shall "
     "leave it, move the file away, then run this again"
 )
+
+
+def refuse_restart_of(name: str, directory: str) -> None:
+    """Raise Conflict where a run of the other task was broken off that may have stopped Docker: it knows what ran."""
+    found = job_records.read(directory, name)
+    if found is not None and DEED in json.dumps(found["steps"]):
+        raise Conflict(
+            f"{job_records.place(directory, name)}: a run of {name} was broken off while it restarted Docker; run "
+            f"{name} again first, which puts that right"
+        )
 
 
 def _origin(found: Dict[str, Any]) -> Origin:

@@ -5,18 +5,16 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
-from ...apply import file_edits
 from ...apply.jobs import carry_out
 from ...apply.journals import Job, Journals, Unfinished, gone_on
 from ...docker_api import Api
-from ...plan.actions import FileEdit
 from ..clock import Clock
 from ..discretion import told
 from ..options import plain
 from . import preflight, verify
 from .coming_back import ComingBack
 from .deeds import Docker, Limits
-from .memory import NAME, Store, Texts
+from .memory import CHAINS, NAME, Store, Texts, refuse_restart_of
 from .plan import Plan, make_plan
 from .situation import Situation, read_situation
 from .steps import expected_before, job_of
@@ -57,6 +55,7 @@ def run(
     with store.locked(write=not check_mode):
         journals, earlier = Journals(store.above), ComingBack(docker)
         store.demand_whole()
+        refuse_restart_of(CHAINS, store.above)
 
         def resume(one: Unfinished) -> List[str]:
             return earlier.mend(one.job, *expected_before(one.job, docker.is_anothers())) or []
@@ -112,9 +111,6 @@ def _after(now: Situation, plan: Plan) -> Dict[str, Any]:
 
 def _change(docker: Docker, journals: Journals, job: Job, now: Situation, plan: Plan) -> None:
     """Do it. Raises a HostwireError after the old state is there again, UndoFailed where it isn't."""
-    for step in job.steps:
-        if isinstance(step.action, FileEdit):
-            file_edits.demand_room(step.action)
     back = ComingBack(docker)
     docker.note_files(job.steps)
     ran = now.in_order()

@@ -18,7 +18,8 @@ from ..facts import read_engine
 from ..model import Engine
 from ..readdress.coming_back import ComingBack
 from ..readdress.deeds import Docker, Limits
-from ..readdress.memory import Expected
+from ..readdress.memory import CHAINS, Expected, refuse_restart_of
+from ..readdress.memory import NAME as BRIDGE
 from ..readdress.restart import restart_steps, restartable
 from ..readdress.situation import Situation
 from ..readdress.verify import Before, await_right, steady
@@ -33,7 +34,6 @@ from .unmanaged import OwnRules, unmanaged, user_jump, user_rendered
 _NAMES = {4: "ipv4", 6: "ipv6"}
 _LIMITS = Limits()
 _NOTHING = Foretold()
-_JOURNAL = "docker_chains"
 _STEADY = "steady"  # a note
 
 
@@ -77,12 +77,13 @@ def run(wish: Wish, check: bool, api: Api) -> Done:
 def _go(wish: Wish, check: bool, api: Api) -> Done:
     clock = Clock()
     journals = Journals(STATE_DIRECTORY)
+    refuse_restart_of(BRIDGE, STATE_DIRECTORY)
     earlier = ComingBack(Docker(api, _LIMITS, Clock()))
 
     def resume(one: Unfinished) -> List[str]:
         return earlier.mend(one.job, Expected(), _steady(one.job)) or []
 
-    gone = gone_on(journals, _JOURNAL, (), check, resume, earlier.docker)
+    gone = gone_on(journals, CHAINS, (), check, resume, earlier.docker)
     if gone.deeds and not api.answers():  # what there will be once Docker runs again nobody knows
         return Done(gone.lines, {}, {}, (), False, clock.timings)
     situation = _read(api, gone)
@@ -204,7 +205,7 @@ def _job(transactions: Sequence[Transaction], backend: str, restarted: Optional[
         steps += restart_steps(restarted, len(lines))
         lines.append("Docker's restart")
         notes[_STEADY] = list(steady(restarted.in_order()))
-    return Job(_JOURNAL, "docker_chains", tuple(lines), tuple(steps), notes)
+    return Job(CHAINS, "docker_chains", tuple(lines), tuple(steps), notes)
 
 
 def _steady(job: Job) -> Tuple[str, ...]:
