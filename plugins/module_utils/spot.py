@@ -177,6 +177,16 @@ class Spot:
         """Whether a write in place was begun, and never ended. Raises OSError."""
         return self._lies(self._beside()[1])
 
+    def is_mounted(self) -> bool:
+        """Whether something is mounted there, so that it can only be written in place. Raises OSError."""
+        fd = None if self._directory is None else open_file(self._name, self._directory)
+        if fd is None or self._directory is None:
+            return False
+        try:
+            return _mount_of(fd) != _mount_of(self._directory)
+        finally:
+            os.close(fd)
+
     def is_tidy(self) -> bool:
         """Whether nothing lies beside the file that was to replace it, or says that it is being written."""
         return not any(self._lies(name) for name in self._beside())
@@ -210,6 +220,12 @@ class Spot:
         if self._directory is None:
             raise MissingOnHost(f"path: there is no directory {os.path.dirname(self.path)}")
         return self._directory
+
+
+def _mount_of(fd: int) -> str:
+    """The number of the mount that an open file is on, proc_pid_fdinfo(5)."""
+    with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as info:
+        return next((line.split()[1] for line in info if line.startswith("mnt_id:")), "")
 
 
 def _dress(old: Optional[int], fd: int, mode: int) -> None:

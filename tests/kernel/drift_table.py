@@ -75,10 +75,6 @@ MENDED: Dict[str, Case] = {
         "ip addr change fd05::1/64 dev sw0 valid_lft 99 preferred_lft 99",
         "R: sw0: address fd05::1/64: for good",
     ),
-    "an address without its route": (
-        "ip addr del 10.5.0.1/24 dev sw0; ip addr add 10.5.0.1/24 dev sw0 noprefixroute",
-        "R: sw0: the route to 10.5.0.0/24: add",
-    ),
     "an IPv6 address without its route": ("ip addr change fd05::1/64 dev sw0 noprefixroute", "with the route to its"),
     "the route to the switch": ("ip route del 10.5.0.0/24 dev sw0", "R: sw0: the route to 10.5.0.0/24: add"),
     "the IPv6 route to the switch": ("ip -6 route del fd05::/64 dev sw0", "R: sw0: the route to fd05::/64: add"),
@@ -123,6 +119,11 @@ MENDED: Dict[str, Case] = {
 }
 # The same, but what somebody made beside, or had instead, stays or is lost.
 MENDED_BESIDE: Dict[str, Case] = {
+    # An IPv4 address keeps that flag for as long as it is there.
+    "an address without its route": (
+        "ip addr del 10.5.0.1/24 dev sw0; ip addr add 10.5.0.1/24 dev sw0 noprefixroute",
+        "R: sw0: the route to 10.5.0.0/24: add",
+    ),
     "a port of another bridge": (
         "ip link add br9 type bridge; ip link set br9 up; ip link set v-g master br9",
         "R: v-g: onto bridge sw0",

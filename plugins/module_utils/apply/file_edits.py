@@ -104,7 +104,7 @@ def stands(edit: FileEdit, file: Spot) -> str:
     if now in (before, after):
         return BEFORE if now == before else AFTER
     if now is not None and before is not None and after is not None and _is_mixed(now, before, after):
-        return HALF if edit.mounted or file.is_marked() else OTHER
+        return HALF if edit.mounted or file.is_mounted() or file.is_marked() else OTHER
     return OTHER
 
 
