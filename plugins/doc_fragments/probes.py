@@ -20,7 +20,7 @@ options:
           - Where it starts, a namespace, V(container:NAME) for a running container, or the host itself if left out.
         type: str
       to:
-        description: Address or name to reach.
+        description: Address to reach.
         type: str
         required: true
       protocol:

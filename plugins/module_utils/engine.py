@@ -53,6 +53,7 @@ from .task import (
     containers_wanted,
     make_task,
     make_wish,
+    may_delete_namespaces,
     namespaces_that_go,
 )
 from .whereabouts import machine_id
@@ -202,7 +203,9 @@ class Run:
         """Do it."""
         self.host.store.begin()
         debris.clear(prepared.memory, self.host.store.paths(self._name))
-        with heeded() as self._check:
+        picture = prepared.picture
+        seen = picture.wish.firewall, picture.tables, picture.view, picture.plan
+        with heeded() as self._check, others.explained(self.host, *seen):
             reachability = self._apply(*prepared)
         return self._result(*prepared, reachability)
 
@@ -247,7 +250,7 @@ class Run:
             conflicts += others.rivals(self.host, task, self.reading.where, view, tables)
             conflicts += others.misnamed(task, view) + others.untaken(task, view)
             conflicts += needed_elsewhere(namespaces_that_go(task, memory, view), self._name, self._records)
-        processes = self.host.processes() if _may_delete_namespaces(task, memory.owned) else {}
+        processes = self.host.processes() if may_delete_namespaces(task, memory.owned) else {}
         plan = make_plan(wish, view, memory.owned, tables, processes, self._machine, conflicts)
         return Picture(view, tables, wish, plan, memory)
 
@@ -393,8 +396,3 @@ class Run:
 
 def _subject(lines: Sequence[str], line: int) -> str:
     return lines[line] if line < len(lines) else "a step"
-
-
-def _may_delete_namespaces(task: Task, owned: Owned) -> bool:
-    kept = {namespace.name for namespace in task.target.namespaces}
-    return any(name not in kept for name in owned.namespaces)

@@ -13,6 +13,8 @@ from typing import Iterable, Optional, Tuple
 
 from .visible import visible_lines
 
+PUT_BACK = "everything was put back as it was"  # the end of what a failed run says, where that is so
+
 
 class HostwireError(Exception):
     """The root of all errors that the engine raises on purpose.

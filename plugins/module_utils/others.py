@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from typing import Dict, List, Mapping, Optional, Sequence
+from typing import Dict, Iterator, List, Mapping, Optional, Sequence
 
 from . import netns as namespaces
 from .document import Reading, Where
 from .document.published import still_published
+from .errors import PUT_BACK, HostwireError, Interrupted, UndoFailed, VerificationFailed
 from .firewall import FirewallWant, Tables
 from .host import Host
 from .model import HostView
@@ -114,6 +116,30 @@ def hindrances(
     after = functools.lru_cache(None)(lambda: outcome(view, steps))
     setting = functools.partial(_setting, host, view)
     return found(wants, tables, steps, after, lambda netns: host.native_tables(netns, view), setting)
+
+
+@contextlib.contextmanager
+def explained(
+    host: Host,
+    wants: Mapping[Optional[str], FirewallWant],
+    tables: Dict[Optional[str], Tables],
+    view: HostView,
+    plan: Plan,
+) -> Iterator[None]:
+    """What fails within says what else was seen that may be why, and whether anything had been changed."""
+    try:
+        yield
+    except UndoFailed:
+        raise
+    except (VerificationFailed, Interrupted) as error:
+        if not plan.steps:
+            error.append("nothing was changed: the network is as the document says")
+        elif PUT_BACK not in error.problems:
+            error.append("nothing had been changed")
+        with contextlib.suppress(HostwireError, OSError):  # the reason is told already
+            for line in hindrances(host, wants, tables, view, plan):
+                error.append(f"warning: {line}")
+        raise
 
 
 def _setting(host: Host, view: HostView, netns: Optional[str], path: str) -> Optional[str]:

@@ -357,3 +357,9 @@ def asked_families(wish: Wish, memory: Memory) -> Dict[Optional[str], Tuple[int,
         wanted = firewall.families(want) if want is not None else ()
         asked[netns] = tuple(sorted({*wanted, *memory.owned.firewall.get(netns, ())}))
     return asked
+
+
+def may_delete_namespaces(task: Task, owned: Owned) -> bool:
+    """Whether any namespace of the document may go."""
+    kept = {namespace.name for namespace in task.target.namespaces}
+    return any(name not in kept for name in owned.namespaces)

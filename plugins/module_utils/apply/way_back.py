@@ -7,7 +7,7 @@ import contextlib
 import errno
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple, TypeVar
 
-from ..errors import HostwireError, KernelRefused, UndoFailed
+from ..errors import PUT_BACK, HostwireError, KernelRefused, UndoFailed
 from ..firewall import Tables
 from ..model import HostView
 from ..plan.actions import Action, Deed, Step
@@ -20,7 +20,6 @@ from .undo import do_tolerantly, mend, take_back
 
 T = TypeVar("T")
 _ATTEMPTS = 3  # at what a single fault may have kept from being done, or seen
-PUT_BACK = "everything was put back as it was"
 _MANY = 20  # lines that may be told of what perhaps is left
 
 

@@ -7,8 +7,7 @@ import contextlib
 from typing import Any, Callable, Iterator, List, Optional, Tuple
 
 from ...apply.journals import Job
-from ...apply.way_back import PUT_BACK
-from ...errors import HostwireError, UndoFailed
+from ...errors import PUT_BACK, HostwireError, UndoFailed
 from . import verify
 from .deeds import Containers, Docker, kinds
 from .memory import Expected
