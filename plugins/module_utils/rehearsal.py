@@ -9,11 +9,12 @@ from typing import Any, Iterable, Iterator, List, Mapping, NamedTuple, Optional,
 from . import privilege
 from .apply.verify import DAD_SECONDS
 from .document import Reading, read
-from .engine import Prepared, Result, Run, running
+from .engine import Prepared, Result, Run
 from .errors import HostwireError, InvalidValue
 from .host import Host
 from .paper import PaperHost
 from .recall import recalled
+from .running import running
 from .state_directory import STATE_DIRECTORY
 from .task import containers_remembered, containers_wanted
 
