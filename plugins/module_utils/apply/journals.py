@@ -26,7 +26,7 @@ DOING, UNDOING, DONE = "doing", "undoing", "done"
 class Job(NamedTuple):
     """What a run does. ``name`` is its journal's, ``title`` what it is called in words.
 
-    ``notes`` are plain values that whoever goes on needs to know; what is added to them is written with the next phase.
+    ``notes`` are plain values that whoever goes on needs to know.
     """
 
     name: str
