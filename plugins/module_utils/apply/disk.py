@@ -109,6 +109,7 @@ class Store:
         self.unusable.update(other.unusable)
         self.remarks.update(other.remarks)
         self._damaged |= other._damaged
+        self._journals |= other._journals
 
     def doubts(self) -> List[str]:
         """A sentence for each file that couldn't be used, with what is to be done about it."""
@@ -224,6 +225,7 @@ class Store:
         path = self._path(name + _JOURNAL)
         self._set_aside(path)
         self._touched.add(path)
+        self._journals.discard(name + _JOURNAL)
         try:
             os.unlink(path)
         except FileNotFoundError:
