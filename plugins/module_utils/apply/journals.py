@@ -183,4 +183,9 @@ def _one_of_ours(action: Action) -> Action:
         raise ValueError(f"a job has no action {type(action).__name__}")
     if isinstance(action, FileEdit) and not (os.path.isabs(action.path) and "\0" not in action.path):
         raise ValueError("a file has no whole path")
+    if isinstance(action, FileEdit):
+        if not all(isinstance(label, tuple) and len(label) == 2 for label in action.labels):
+            raise ValueError("a value in labels can't be")
+        for label in action.labels:
+            records.all_texts(label)
     return action
