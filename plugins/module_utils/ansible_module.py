@@ -19,7 +19,7 @@ from ansible.module_utils.errors import UnsupportedError
 
 # Before the engine, which it loads quicker.
 from . import zip_source  # isort: skip
-from .errors import HostwireError, InvalidValue, KernelRefused
+from .errors import HostwireError, InvalidValue, KernelRefused, unexpected
 from .interruption import answering
 from .suggestion import suggestion
 from .visible import visible_lines
@@ -29,8 +29,6 @@ Spec = Dict[str, Dict[str, Any]]
 # What a log line may hold of a module's parameters, in characters: a document of a thousand namespaces is no log line.
 _SHOWN = ("plan", "diff")  # of a result
 LOG_LENGTH = 1000
-
-ISSUES = "https://github.com/hostwire/hostwire.linux/issues"
 
 
 class _Objected(Exception):
@@ -196,18 +194,3 @@ def own_path(problem: str, path: str) -> str:
     if problem.startswith(path):
         return problem[len(path) :]
     return re.sub(r"^name:", "owner:", problem)
-
-
-def unexpected(error: Exception) -> str:
-    """One line for a mistake of ours: the kind, the words and the innermost place, as file:line in function."""
-    place = error.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    where = ""
-    if place is not None:
-        code = place.tb_frame.f_code
-        where = f" at {os.path.basename(code.co_filename)}:{place.tb_lineno} in {code.co_name}"
-    return (
-        f"This is a mistake in hostwire.linux, not in your document: {type(error).__name__}: {error}{where}. "
-        f"Please report this line, with the document, at {ISSUES}"
-    )

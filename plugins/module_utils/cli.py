@@ -12,9 +12,10 @@ from typing import Any, Callable, Dict, List, Optional, TextIO, Tuple
 
 from . import document as documents
 from .engine import Result, run
-from .errors import HostwireError, InvalidValue
+from .errors import HostwireError, InvalidValue, unexpected
 from .info import info
 from .interruption import answering
+from .records import WRONG_SHAPE
 from .state_directory import STATE_DIRECTORY
 from .visible import visible_lines
 
@@ -31,12 +32,13 @@ def main(argv: Optional[List[str]] = None) -> int:
     with answering() as attempt:
         status = 0
         try:
-            answer = attempt(lambda: _done(arguments))
+            attempt(lambda: _done(arguments))()
         except HostwireError as error:
             _say(f"hostwire: {error}", sys.stderr)
             status = 1
-        else:
-            answer()
+        except Exception as error:  # noqa: BLE001  a mistake of ours: still no traceback, but a place to look at
+            _say(f"hostwire: {unexpected(error)}", sys.stderr)
+            status = 1
         return status if streams.flushed() or changes else 1
 
 
@@ -173,6 +175,11 @@ def _read_yaml(path: str, text: str, not_json: str) -> Dict[str, Any]:
         raise InvalidValue(f"{path}: {_TOO_DEEP}") from None
     except (yaml.YAMLError, ValueError) as error:  # a day that no calendar has, a number of thousands of digits
         raise InvalidValue(f"{path}: neither JSON nor YAML: {error}") from None
+    except WRONG_SHAPE:  # PyYAML looks at no value that has a tag before it takes it apart
+        raise InvalidValue(
+            f"{path}: neither JSON nor YAML: a tag (!!int, !!float, !!bool, !!timestamp) stands before a value that is"
+            " no such one"
+        ) from None
 
 
 def _refuse_twice(root: Any) -> None:

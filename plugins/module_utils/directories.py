@@ -50,7 +50,7 @@ def open_directory(path: str) -> Optional[int]:
         return None
     except NotADirectoryError:
         os.close(here)
-        raise InvalidValue(f"path: {path} is no directory") from None
+        raise InvalidValue(f"{path} is no directory") from None
     except OSError as error:
         os.close(here)
         raise KernelRefused(f"directory {path}: open", error.errno or 0) from error

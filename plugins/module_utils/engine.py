@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import gc
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -28,7 +26,7 @@ from .apply.disk import Memory, Records
 from .apply.probing import probed
 from .apply.verify import DAD_SECONDS, await_addresses, number_owned
 from .elsewhere import needed_elsewhere
-from .errors import Conflict, HostwireError, InvalidValue, KernelRefused, VerificationFailed
+from .errors import Conflict, HostwireError, InvalidValue, VerificationFailed
 from .firewall import Tables
 from .heirs import NOBODY, doubts, find_heirs, hand_over, heeding_guards, switched_on_elsewhere
 from .host import Host
@@ -44,6 +42,7 @@ from .plan.owned import Owned, living
 from .plan.planner import Plan, Wish, make_plan
 from .recall import recalled, recollected
 from .rows import NamedTuple
+from .running import running
 from .state_directory import STATE_DIRECTORY
 from .stopwatch import Stopwatch
 from .task import (
@@ -122,23 +121,6 @@ def run(
     """
     with running():
         return Run(document, Host(state_dir), fragment, hook, dad_seconds, written).go(check)
-
-
-@contextlib.contextmanager
-def running() -> Iterator[None]:
-    """What holds for every run: it fails in words.
-
-    And it makes many small values and no cycles of them: looking for cycles would take a fifth of its time.
-    """
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    except OSError as error:  # reading what is there: a dump that never came through whole, a namespace just gone
-        raise KernelRefused("reading what is there", error.errno or errno.EIO, error.strerror) from error
-    finally:
-        if was:
-            gc.enable()
 
 
 class Run:

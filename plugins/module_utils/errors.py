@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Everything that can go wrong, in six kinds.
+"""Everything that can go wrong, in six kinds, and mistakes of ours.
 
 A user sees only the message. Each kind answers the question what to do about it: mend the document, mend the host,
 talk to somebody else who owns the thing, read what the kernel says, or look at what is left.
@@ -11,7 +11,9 @@ import errno as errno_names
 import os
 from typing import Iterable, Optional, Tuple
 
-from .visible import visible_lines
+from .visible import visible, visible_lines
+
+ISSUES = "https://github.com/hostwire/hostwire.linux/issues"
 
 PUT_BACK = "everything was put back as it was"  # the end of what a failed run says, where that is so
 
@@ -91,3 +93,19 @@ class UndoFailed(HostwireError):
     """The run failed and so did taking it back; ``problems`` says exactly what is left."""
 
     kind = "undo"
+
+
+def unexpected(error: Exception) -> str:
+    """One line for a mistake of ours: the kind, the words and the innermost place, as file:line in function."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    where = ""
+    if place is not None:
+        code = place.tb_frame.f_code
+        where = f" at {os.path.basename(code.co_filename)}:{place.tb_lineno} in {code.co_name}"
+    told = f"{type(error).__name__}: {visible(str(error))}{where}"
+    return (
+        f"This is a mistake in hostwire.linux, not in your document: {told}. "
+        f"Please report this line, with the document, at {ISSUES}"
+    )

@@ -7,12 +7,25 @@ import contextlib
 import errno
 import os
 import stat
-from typing import Callable, Optional, Union
+from typing import Callable, List, NamedTuple, Optional, Tuple
 
 from .directories import open_file, read_at_most
 from .errors import Conflict, KernelRefused
 
+# An access list, and SELinux's label: what else says who may read a file. A directory gives its files other ones.
 _LABELS = ("security.selinux", "security.SMACK64", "system.posix_acl_access", "user.")  # xattr(7)
+
+
+class Looks(NamedTuple):
+    """A file's mode, owner and labels. Owner None: whoever makes it; labels None: as its directory gives them.
+
+    Each label is its name and its bytes, as characters of latin-1.
+    """
+
+    mode: int
+    uid: Optional[int] = None
+    gid: Optional[int] = None
+    labels: Optional[Tuple[Tuple[str, str], ...]] = None
 
 
 def read(path: str) -> Optional[str]:
@@ -72,31 +85,33 @@ def make(path: str, content: bytes, dress: Callable[[int], None], directory: Opt
         raise
 
 
-def look_like(source: Union[str, int], fd: int) -> None:
-    """Give an open file the mode, owner and labels of the one at a path, or of another open one.
-
-    0644 where there is none. Raises OSError.
-    """
-    try:
-        status = os.stat(source)
-    except FileNotFoundError:
-        os.fchmod(fd, 0o644)
-        return
-    os.fchown(fd, status.st_uid, status.st_gid)
-    os.fchmod(fd, stat.S_IMODE(status.st_mode))
-    _label_alike(source, fd)
-
-
-def _label_alike(source: Union[str, int], fd: int) -> None:
-    """An access list, and SELinux's label: what else says who may read it. A directory gives its files other ones.
-
-    Not every file system has these, and not everybody may set them.
-    """
-    with contextlib.suppress(OSError):
-        for name in os.listxattr(source):
+def looks_of(fd: int) -> Looks:
+    """How an open file looks. Raises OSError."""
+    status = os.fstat(fd)
+    labels: List[Tuple[str, str]] = []
+    with contextlib.suppress(OSError):  # not every file system has these
+        for name in sorted(os.listxattr(fd)):
             if name.startswith(_LABELS):
                 with contextlib.suppress(OSError):
-                    os.setxattr(fd, name, os.getxattr(source, name))
+                    labels.append((name, os.getxattr(fd, name).decode("latin-1")))
+    return Looks(stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, tuple(labels))
+
+
+def dress(fd: int, looks: Looks) -> None:
+    """Give an open file these looks. Raises OSError; not everybody may set labels, and what can't be set isn't."""
+    if looks.uid is not None and looks.gid is not None:
+        os.fchown(fd, looks.uid, looks.gid)
+    os.fchmod(fd, looks.mode)
+    if looks.labels is None:
+        return
+    wanted = dict(looks.labels)
+    for name, _value in looks_of(fd).labels or ():  # of a directory that gives them to its files
+        if name not in wanted:
+            with contextlib.suppress(OSError):
+                os.removexattr(fd, name)
+    for name, value in wanted.items():
+        with contextlib.suppress(OSError, ValueError):
+            os.setxattr(fd, name, value.encode("latin-1"))
 
 
 def remove(path: str) -> None:

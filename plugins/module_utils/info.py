@@ -17,6 +17,7 @@ from .rtnetlink.channel import Channel
 from .rtnetlink.constants import IFA_F_DADFAILED, IFA_F_TENTATIVE, RT_TABLE_MAIN
 from .rtnetlink.neighbours import Neighbour, read_neighbours
 from .rtnetlink.routes import TYPES
+from .running import running
 from .state_directory import STATE_DIRECTORY
 
 _TYPE_NAMES = {number: name for name, number in TYPES.items()}
@@ -39,14 +40,18 @@ def info(state_dir: str = STATE_DIRECTORY) -> Dict[str, Any]:
     """Host and namespaces: links, addresses, routes (main table), neighbours, ports, forwarding, NAT and processes.
 
     Of a namespace that somebody removes meanwhile nothing is told. Raises MissingOnHost without the privilege to enter
-    those that there are.
+    those that there are, KernelRefused where something can't be read.
     """
+    with running():
+        return _told(Store(state_dir))
+
+
+def _told(store: Store) -> Dict[str, Any]:
     names = namespaces.names()
     if names:
         privilege.demand(namespaces=True)
     views = observe({netns: Question((RT_TABLE_MAIN,)) for netns in (None, *names)}).views
     processes = namespaces.processes()
-    store = Store(state_dir)
     documents = {name: store.load(name).document for name in store.names()}
     return {
         "host": _namespace(views[None]),

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any, ContextManager, Dict, FrozenSet, Iterable, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, ContextManager, Dict, FrozenSet, Iterable, Iterator, List, Optional, Sequence, Set, Tuple
 
 from . import firewall
 from . import netns as namespaces
@@ -36,6 +36,7 @@ class _PaperStore(Store):
         super().__init__(directory)
         self._memories: Dict[str, Memory] = {}
         self._recalled: Dict[str, Memory] = {}
+        self._settled: Set[str] = set()
 
     def names(self) -> List[str]:
         known = {*super().names(), *self._memories}
@@ -47,6 +48,10 @@ class _PaperStore(Store):
                 return known[name]
         return super().load(name)
 
+    def broken_off(self, names: Iterable[str], but: str) -> Iterator[str]:
+        """Those whose runs come to their end on paper leave no journal."""
+        return super().broken_off((name for name in names if name not in self._settled), but)
+
     def keep(self, name: str, memory: Memory) -> None:
         """What is known of a document before anything is on paper: that is what marks on the real host go with."""
         self._recalled.setdefault(name, memory._replace(told=True))
@@ -54,6 +59,7 @@ class _PaperStore(Store):
     def settle(self, name: str, document: Optional[Dict[str, Any]], owned: Owned) -> None:
         texts = self.load(name).texts
         self._memories[name] = Memory(nothing(name) if document is None else owned, document, False, texts=texts)
+        self._settled.add(name)
 
     def bequeath(self, heir: str, sysctls: Dict[SysctlKey, Change]) -> bool:
         memory = self.load(heir)

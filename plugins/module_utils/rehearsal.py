@@ -9,11 +9,12 @@ from typing import Any, Iterable, Iterator, List, Mapping, NamedTuple, Optional,
 from . import privilege
 from .apply.verify import DAD_SECONDS
 from .document import Reading, read
-from .engine import Prepared, Result, Run, running
+from .engine import Prepared, Result, Run
 from .errors import HostwireError, InvalidValue
 from .host import Host
 from .paper import PaperHost
 from .recall import recalled
+from .running import running
 from .state_directory import STATE_DIRECTORY
 from .task import containers_remembered, containers_wanted
 
@@ -95,8 +96,9 @@ def _rehearse(runs: Sequence[Run], state_dir: str, check: bool, emptied: frozens
 
 def _carry_out(runs: Sequence[Run], rehearsed: Sequence[_Rehearsed], host: Host) -> List[Result]:
     done: List[Result] = []
+    for run in runs[:1]:
+        host.store.learn(run.host.store)  # all of them were on the same paper
     for run, (_result, prepared) in zip(runs, rehearsed):
-        host.store.learn(run.host.store)
         run.host = host
         try:
             with _named(run):

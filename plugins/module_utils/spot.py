@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a hosts file is: its directory, held open for as long as a run lasts, and its name there.
+"""Where a file that others write to as well is: its directory, held open while a run lasts, and its name there.
 
 The file may lie in another user's directory, who can put something else in its place at any moment. So it is judged
 and read by one descriptor, and what is written goes into the very directory that was opened first.
@@ -18,20 +18,26 @@ from . import files
 from .directories import open_directory, open_file, others_add, read_at_most, trusted
 from .errors import Conflict, InvalidValue, KernelRefused, MissingOnHost, VerificationFailed
 
+NEW = files.Looks(0o644)
 # Bytes. The longest lists that people keep in a hosts file, of advertisers, have a few million.
 LIMIT = 16 << 20
 
 
 class Spot:
-    """A file by its name in an open directory; ``path`` is what a user calls it, ``mode`` is for one that is made."""
+    """A file by its name in an open directory; ``looks`` are for one that is made.
 
-    def __init__(self, path: str, directory: Optional[int], mode: int = 0o644) -> None:
+    ``asked``: its user has said the path, in a parameter of this name. Of others he may never have heard.
+    """
+
+    def __init__(self, path: str, directory: Optional[int], looks: files.Looks = NEW, asked: bool = False) -> None:
         self.path = path
-        self._mode = mode
+        self._subject = f"path: {path}" if asked else f"file {path}"
+        self._asked = asked
+        self._new = looks
         self._name = os.path.basename(path)
         self._directory = directory
         self._looked = False
-        self.uid: Optional[int] = None  # of the owner of what was read last
+        self.looks: Optional[files.Looks] = None  # of what was read last
         self._read: Optional[Tuple[int, int]] = None  # device and inode of what was read last; None: it wasn't there
 
     @property
@@ -51,16 +57,17 @@ class Spot:
             fd = open_file(self._name, self._directory)
             self._looked = True
             if fd is None:
-                self._read = self.uid = None
+                self._read = self.looks = None
                 return None
             status = os.fstat(fd)
             self._refuse_lent(status, fd)
-            self._read, self.uid = (status.st_dev, status.st_ino), status.st_uid
+            self._read, self.looks = (status.st_dev, status.st_ino), files.looks_of(fd)
             content = read_at_most(fd, LIMIT)
         except OSError as error:
             raise self._refused(error, "read") from error
         if content is None:
-            raise InvalidValue(f"path: {self.path} is larger than {LIMIT >> 20} MiB; that is no hosts file")
+            hint = "; that is no hosts file" if self._asked else ""
+            raise InvalidValue(f"{self._subject} is larger than {LIMIT >> 20} MiB{hint}")
         return content
 
     def _refuse_lent(self, status: os.stat_result, fd: int) -> None:
@@ -69,18 +76,19 @@ class Spot:
         if status.st_nlink > 1 and secret and others_add(self._there()):
             os.close(fd)
             raise Conflict(
-                f"path: {self.path} has another name somewhere, and others can write to its directory: whose file it is"
+                f"{self._subject} has another name somewhere, and others can write to its directory: whose file it is"
                 f" can't be told; make it a file of its own"
             )
 
     def _refused(self, error: OSError, what: str) -> Exception:
         """What to say where it can't be opened."""
         if error.errno == errno.ELOOP:
-            return InvalidValue(f"path: {self.path} is a symbolic link to {self._leads_to()}; say that path")
+            way_out = "say that path" if self._asked else "put a file in its place"
+            return InvalidValue(f"{self._subject} is a symbolic link to {self._leads_to()}; {way_out}")
         if error.errno == errno.EISDIR:
-            return InvalidValue(f"path: {self.path} is a directory")
+            return InvalidValue(f"{self._subject} is a directory")
         if error.errno == errno.ENXIO:
-            return InvalidValue(f"path: {self.path} is a device, a pipe or a socket, not a file")
+            return InvalidValue(f"{self._subject} is a device, a pipe or a socket, not a file")
         return KernelRefused(f"file {self.path}: {what}", error.errno or 0)
 
     def _leads_to(self) -> str:
@@ -100,7 +108,7 @@ class Spot:
             old = open_file(self._name, directory)
             try:
                 self._refuse_another(old)
-                files.make(beside, content, lambda fd: _dress(old, fd, self._mode), directory)
+                files.make(beside, content, lambda fd: self._dress(old, fd), directory)
             finally:
                 if old is not None:
                     os.close(old)
@@ -218,8 +226,12 @@ class Spot:
 
     def _there(self) -> int:
         if self._directory is None:
-            raise MissingOnHost(f"path: there is no directory {os.path.dirname(self.path)}")
+            subject = "path" if self._asked else self._subject
+            raise MissingOnHost(f"{subject}: there is no directory {os.path.dirname(self.path)}")
         return self._directory
+
+    def _dress(self, old: Optional[int], fd: int) -> None:
+        files.dress(fd, self._new if old is None else files.looks_of(old))
 
 
 def _mount_of(fd: int) -> str:
@@ -228,26 +240,24 @@ def _mount_of(fd: int) -> str:
         return next((line.split()[1] for line in info if line.startswith("mnt_id:")), "")
 
 
-def _dress(old: Optional[int], fd: int, mode: int) -> None:
-    if old is None:
-        os.fchmod(fd, mode)
-    else:
-        files.look_like(old, fd)
-
-
 @contextlib.contextmanager
-def spot(path: str, mode: int = 0o644) -> Iterator[Spot]:
-    """Hold the directory of a file open; ``mode`` is for one that is made.
+def spot(path: str, looks: files.Looks = NEW, asked: bool = False) -> Iterator[Spot]:
+    """Hold the directory of a file open; see Spot.
 
     Raises InvalidValue, Conflict and KernelRefused; see open_directory.
     """
+    subject = f"path: {path}" if asked else f"file {path}"
     if not os.path.isabs(path):
-        raise InvalidValue(f"path: {path} has to begin with /")
+        raise InvalidValue(f"{subject} has to begin with /")
     if os.path.basename(path) in ("", ".", ".."):
-        raise InvalidValue(f"path: {path} is a directory")
-    directory = open_directory(os.path.dirname(path))
+        raise InvalidValue(f"{subject} is a directory")
     try:
-        yield Spot(path, directory, mode)
+        directory = open_directory(os.path.dirname(path))
+    except InvalidValue as error:
+        error.prefix("path: " if asked else f"{subject}: ")
+        raise
+    try:
+        yield Spot(path, directory, looks, asked)
     finally:
         if directory is not None:
             os.close(directory)

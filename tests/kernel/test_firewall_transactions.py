@@ -206,7 +206,7 @@ def test_hazard_35_a_held_lock_is_waited_for(private_host: object) -> None:
 
 
 def test_hazard_36_looking_makes_no_legacy_table(private_host: object) -> None:
-    assert firewall.observe(None).backend in iptables.BACKENDS
+    assert firewall.observe(None).backend in ("nft", "legacy")
     assert not Path("/proc/thread-self/net/ip_tables_names").read_text(encoding="ascii")
 
 

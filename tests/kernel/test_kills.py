@@ -6,11 +6,11 @@ from __future__ import annotations
 import errno
 import signal
 from pathlib import Path
-from typing import Optional
+from typing import Dict, List, Optional
 
 import pytest
 
-from ansible_collections.hostwire.linux.plugins.module_utils import engine
+from ansible_collections.hostwire.linux.plugins.module_utils import engine, rehearsal
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import (
     Interrupted,
     KernelRefused,
@@ -61,6 +61,42 @@ def test_a_run_of_another_document_says_whose_run_was_broken_off(private_host: P
     assert not any(line.startswith(said) for line in apply(NOTHING).warnings)
     assert engine.run({"name": "other", "state": "absent"}).warnings == ()
     assert world.differences(bare, world.image()) == []
+
+
+BATCHES: Dict[str, List[Document]] = {
+    "it-first": [{**world.SECOND, "name": "main"}, {"name": "other", "bridges": [{"name": "sw7"}]}],
+    "it-last": [{"name": "other", "bridges": [{"name": "sw7"}]}, {**world.SECOND, "name": "main"}],
+    "it-as-it-was": [{**world.FIRST, "name": "main"}, {"name": "other", "bridges": [{"name": "sw7"}]}],
+    "it-goes": [{"name": "main", "state": "absent"}, {"name": "other", "bridges": [{"name": "sw7"}]}],
+    "without-it": [{"name": "other", "bridges": [{"name": "sw7"}]}, {"name": "third", "bridges": [{"name": "sw8"}]}],
+    "nothing-to-do": [{"name": "other", "state": "absent"}, {"name": "third", "state": "absent"}],
+}
+WARNED = {
+    "it-first": [False, False],
+    "it-last": [True, False],
+    "it-as-it-was": [False, False],
+    "it-goes": [False, False],
+    "without-it": [True, True],
+    "nothing-to-do": [True, True],
+}
+
+
+@pytest.mark.parametrize("batch", BATCHES)
+@pytest.mark.parametrize("step", [0, 5])
+def test_check_mode_of_a_batch_warns_of_a_broken_off_run_just_as_the_run_does(
+    private_host: Path, batch: str, step: int
+) -> None:
+    world.build_surroundings()
+    apply(world.FIRST)
+    killed(world.SECOND, step, "before")
+    assert JOURNAL.exists()
+    foretold, done = (
+        [result.warnings for result in rehearsal.run_all(BATCHES[batch], check=check, dad_seconds=0)]
+        for check in (True, False)
+    )
+    assert foretold == done
+    said = f"a run of the document 'main' hasn't come to its end ({JOURNAL}): "
+    assert [any(line.startswith(said) for line in told) for told in done] == WARNED[batch]
 
 
 def test_a_failure_after_a_kill_does_not_forget_what_the_killed_run_left(private_host: Path) -> None:

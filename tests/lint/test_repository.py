@@ -18,7 +18,7 @@ LONGEST_FILE = 400  # lines
 LAYERS = (
     ("visible", "search_path", "rows"),
     ("errors", "model", "bytecode", "suggestion", "stopwatch", "uplink_record", "whereabouts"),
-    ("rtnetlink", "document", "docker_api", "zip_source", "directories", "interruption"),
+    ("rtnetlink", "document", "docker_api", "zip_source", "directories", "interruption", "running"),
     ("parameters",),
     ("ansible_module",),
     ("netns", "sysctl", "files", "privilege", "state_directory", "tap"),

@@ -12,10 +12,10 @@ from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.hostwire.linux.plugins.module_utils import ansible_module, ansible_readers, engine
 from ansible_collections.hostwire.linux.plugins.module_utils.ansible_adapter import difference
-from ansible_collections.hostwire.linux.plugins.module_utils.ansible_module import LOG_LENGTH, own_path, unexpected
+from ansible_collections.hostwire.linux.plugins.module_utils.ansible_module import LOG_LENGTH, own_path
 from ansible_collections.hostwire.linux.plugins.module_utils.ansible_readers import sentence
 from ansible_collections.hostwire.linux.plugins.module_utils.document import dump, read
-from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict
+from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict, unexpected
 from ansible_collections.hostwire.linux.tests.in_process import call
 
 

@@ -109,6 +109,7 @@ class Store:
         self.unusable.update(other.unusable)
         self.remarks.update(other.remarks)
         self._damaged |= other._damaged
+        self._journals |= other._journals
 
     def doubts(self) -> List[str]:
         """A sentence for each file that couldn't be used, with what is to be done about it."""
@@ -224,6 +225,7 @@ class Store:
         path = self._path(name + _JOURNAL)
         self._set_aside(path)
         self._touched.add(path)
+        self._journals.discard(name + _JOURNAL)
         try:
             os.unlink(path)
         except FileNotFoundError:
@@ -250,9 +252,7 @@ class Store:
             if error.errno in _NOT_ITS_FAULT or (error.errno in (errno.EACCES, errno.EPERM) and os.geteuid()):
                 raise
             reason = f"can't be read ({os.strerror(error.errno)})"
-            self.unusable[path] = Unusable(
-                path, reason, mendable=False, way_out="move the file away and run this again"
-            )
+            self.unusable[path] = Unusable(path, reason, mendable=False, way_out=_AWAY)
         except Conflict as error:  # no file of ours
             if not str(error).startswith(path + " "):
                 raise

@@ -10,6 +10,7 @@ from typing import Callable, Optional
 
 from .. import files
 from ..errors import Conflict, HostwireError, InvalidValue, KernelRefused, VerificationFailed
+from ..files import Looks
 from ..plan.actions import FileEdit
 from ..spot import Spot, spot
 
@@ -23,7 +24,11 @@ def planned(
     """The edit of a file that held ``before`` when it was read. Raises as Spot.read does."""
     with spot(path) as file:
         file.read()
-        return FileEdit(None, path, _text(before), _text(after), label, mounted, private, file.uid)
+        edit = FileEdit(None, path, _text(before), _text(after), label, mounted, private, None)
+        there = file.looks
+        if there is None:
+            return edit
+        return edit._replace(uid=there.uid, gid=there.gid, mode=there.mode, labels=there.labels or ())
 
 
 def bring(edit: FileEdit, mends: bool, begun: Callable[[], None]) -> None:
@@ -38,7 +43,7 @@ def bring(edit: FileEdit, mends: bool, begun: Callable[[], None]) -> None:
     if edit.after is not None and below:
         files.make_directory(directory)
     try:
-        with spot(edit.path, 0o600 if edit.private else 0o644) as file:
+        with spot(edit.path, _looks(edit) or Looks(0o600 if edit.private else 0o644)) as file:
             held = stands(edit, file)
             if held == AFTER:
                 if mends:
@@ -99,9 +104,11 @@ def stands(edit: FileEdit, file: Spot) -> str:
     Only what was written in place can be half of ours: another text that looks so is somebody else's.
     """
     now, before, after = file.read(), content(edit.before), content(edit.after)
-    if None not in (file.uid, edit.uid) and file.uid != edit.uid:
+    if file.looks is not None and edit.uid is not None and file.looks.uid != edit.uid:
         return OTHER
     if now in (before, after):
+        if now is not None and _looks_otherwise(edit, file):
+            return OTHER
         return BEFORE if now == before else AFTER
     if now is not None and before is not None and after is not None and _is_mixed(now, before, after):
         return HALF if edit.mounted or file.is_mounted() or file.is_marked() else OTHER
@@ -109,10 +116,31 @@ def stands(edit: FileEdit, file: Spot) -> str:
 
 
 def is_free(edit: FileEdit, file: Spot) -> bool:
-    """Whether nothing of the edit is in a text of somebody else's: no line that it made, and all that it took."""
+    """Whether nothing of the edit is in a text of somebody else's: no line that it made, and all that it took.
+
+    A file that was taken away has to look as it did, too.
+    """
     before, after = ((content(text) or b"").splitlines() for text in (edit.before, edit.after))
-    now = (file.read() or b"").splitlines()
+    held = file.read()
+    now = (held or b"").splitlines()
+    if held is not None and held == content(edit.before) and _looks_otherwise(edit, file):
+        return False
     return set(after).difference(before).isdisjoint(now) and set(before).difference(after) <= set(now)
+
+
+def _looks(edit: FileEdit) -> Optional[Looks]:
+    """How the file looked when the edit was planned, if it was there."""
+    if edit.mode is None or edit.uid is None or edit.gid is None:
+        return None
+    return Looks(edit.mode, edit.uid, edit.gid, edit.labels)
+
+
+def _looks_otherwise(edit: FileEdit, file: Spot) -> bool:
+    """Whether a file that the edit takes away, or brings back, looks otherwise than it did.
+
+    One that stays keeps the looks that it has, whoever changed them.
+    """
+    return None in (edit.before, edit.after) and _looks(edit) not in (None, file.looks)
 
 
 def is_tidy(edit: FileEdit) -> bool:

@@ -26,7 +26,7 @@ DOING, UNDOING, DONE = "doing", "undoing", "done"
 class Job(NamedTuple):
     """What a run does. ``name`` is its journal's, ``title`` what it is called in words.
 
-    ``notes`` are plain values that whoever goes on needs to know; what is added to them is written with the next phase.
+    ``notes`` are plain values that whoever goes on needs to know.
     """
 
     name: str
@@ -189,4 +189,9 @@ def _one_of_ours(action: Action) -> Action:
         raise ValueError(f"a job has no action {type(action).__name__}")
     if isinstance(action, FileEdit) and not (os.path.isabs(action.path) and "\0" not in action.path):
         raise ValueError("a file has no whole path")
+    if isinstance(action, FileEdit):
+        if not all(isinstance(label, tuple) and len(label) == 2 for label in action.labels):
+            raise ValueError("a value in labels can't be")
+        for label in action.labels:
+            records.all_texts(label)
     return action

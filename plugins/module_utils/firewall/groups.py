@@ -12,7 +12,6 @@ from typing import Dict
 from .want import FirewallWant, families, family_of, is_hidden, is_led_out, is_member, masqueraded
 
 BASE = 0x68000000  # of our links only; 0 is the kernel's default, and others count from 1
-NONE = 0  # INIT_NETDEV_GROUP, linux/netdevice.h
 _OURS = 0xFF000000
 _MEMBER = {4: 0x1, 6: 0x2}  # new connections from and to it are looked at
 _SOURCES = {4: 0x4, 6: 0x8}  # the network has prefixes of the family: whatever else comes from there is forged

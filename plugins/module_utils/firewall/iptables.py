@@ -14,7 +14,6 @@ from typing import Dict, List, Optional
 from ..errors import MissingOnHost
 from ..search_path import search_path
 
-BACKENDS = ("nft", "legacy")
 BASE = {4: "iptables", 6: "ip6tables"}
 # The tables of legacy iptables that exist in a namespace (linux/net/ipv4/netfilter/ip_tables.c). thread-self: the
 # namespace of the calling thread, which may be another one than the process began in. Reading loads no module.

@@ -37,11 +37,6 @@ def lacking(netns: Optional[str], backend: str, family: int) -> FrozenSet[str]:
     return _known[key]
 
 
-def forget() -> None:
-    """Ask again: a module was put in meanwhile."""
-    _known.clear()
-
-
 def _ask_nft(family: int, name: str) -> int:
     try:
         return nfnetlink.revision(family, name)

@@ -55,7 +55,7 @@ def run(
     problems += owner_problems(owner)
     if problems:
         raise InvalidValue(problems)
-    with spot(path) as place:
+    with spot(path, asked=True) as place:
         if present and not place.is_there:
             raise MissingOnHost(f"path: there is no directory {os.path.dirname(path)}")
         place.read()  # what is no hosts file is refused before anything is made, the lock too

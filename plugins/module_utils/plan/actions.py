@@ -185,7 +185,8 @@ class FileEdit(NamedTuple):
     """Make a file that may be somebody else's, too, hold another text, if it still holds this one; None: no file.
 
     ``label`` is what a plan calls it. ``mounted``: it is written in place, for it is mounted elsewhere. ``private``:
-    where it is made, it is for its owner alone. ``uid``: the owner's number; another one's file is another file.
+    where it is made, it is for its owner alone. ``uid``: the owner's number; another one's file is another file. With
+    ``gid``, ``mode`` and ``labels`` (see files.Looks) it is how a file that is taken away comes back.
     """
 
     netns: Optional[str]  # always None, as above
@@ -196,6 +197,9 @@ class FileEdit(NamedTuple):
     mounted: bool
     private: bool
     uid: Optional[int]
+    gid: Optional[int] = None
+    mode: Optional[int] = None
+    labels: Tuple[Tuple[str, str], ...] = ()
 
 
 class ChainsEdit(NamedTuple):

@@ -315,8 +315,3 @@ def remove_altname(index: int, name: str) -> Message:
 
 def _altname(name: str) -> bytes:
     return nested(nl.IFLA_PROP_LIST, text(nl.IFLA_ALT_IFNAME, name))
-
-
-def ports_of(links: Dict[str, Link], bridge: Link) -> List[Link]:
-    """The ports of a bridge among the links of its namespace."""
-    return [link for link in links.values() if link.master == bridge.index]

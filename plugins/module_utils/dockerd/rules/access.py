@@ -17,7 +17,6 @@ from ...firewall.rules import Rule, make_rule
 OWNER = "docker_chains"  # what the marks in comments begin with
 CHAIN = "HOSTWIRE-USER"
 _TARGETS = {"allow": "RETURN", "deny": "DROP"}
-_PROTOCOLS = ("tcp", "udp", "sctp")
 _PORT = re.compile(r"(\d{1,5})(?:[-:](\d{1,5}))?")
 _INTERFACE = re.compile(r"[^\s/!\"]{1,15}")  # IFNAMSIZ is 16 with the final zero
 

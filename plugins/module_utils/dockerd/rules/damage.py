@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from ipaddress import ip_interface, ip_network
-from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Set, Tuple
+from typing import Iterator, List, Mapping, NamedTuple, Optional, Set, Tuple
 
 from ...firewall.tables import Ruleset, target_of
 from ..model import Engine
@@ -128,11 +128,3 @@ def _stale(engine: Engine, family: int, present: Ruleset, wanted: Ruleset) -> It
             continue
         text = f"{_TOOL[family]} nat: masquerading for {source}, which belongs to no network of Docker: {line}"
         yield Damage("stale-masquerade", family, "nat", "POSTROUTING", line, text)
-
-
-def by_chain(found: Tuple[Damage, ...]) -> Dict[Tuple[int, str, str], List[Damage]]:
-    """The damage in each (family, table, chain)."""
-    grouped: Dict[Tuple[int, str, str], List[Damage]] = {}
-    for one in found:
-        grouped.setdefault((one.family, one.table, one.chain), []).append(one)
-    return grouped

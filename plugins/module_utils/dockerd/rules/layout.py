@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, Mapping, NamedTuple, Optional, Tuple
+from typing import Mapping, NamedTuple, Optional, Tuple
 
 from ...firewall.tables import Ruleset
 from ..model import Engine
@@ -156,8 +156,3 @@ def _of_28(rulesets: Mapping[int, Ruleset], engine: Optional[Engine]) -> str:
 
 def _lines(ruleset: Ruleset, chain: str) -> Tuple[str, ...]:
     return tuple(ruleset.get("filter", {}).get(chain, ()))
-
-
-def own_chains(layout: Layout) -> Dict[str, Tuple[str, ...]]:
-    """The chains that belong to dockerd alone, by table: DOCKER-USER is the user's."""
-    return {table: tuple(name for name in names if name != "DOCKER-USER") for table, names in layout.chains.items()}
