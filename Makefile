@@ -51,7 +51,7 @@ build/engine.pyz: Makefile $(ENGINE_SOURCES)
 	rm -rf build/engine
 	mkdir -p build/engine/hostwire
 	cd plugins/module_utils && find . -name '*.py' ! -name 'ansible_*.py' -exec cp --parents {} ../../build/engine/hostwire/ \;
-	printf 'import sys\n\nfrom hostwire.cli import main\n\nsys.exit(main(sys.argv[1:]))\n' >build/engine/__main__.py
+	printf 'import sys\n\ntry:\n    from hostwire.cli import main\nexcept KeyboardInterrupt:\n    sys.exit("hostwire: told to stop by SIGINT")\n\nsys.exit(main(sys.argv[1:]))\n' >build/engine/__main__.py
 	python=$$(tests/setup/interpreter) && "$$python" -m zipapp build/engine --compress --python '/usr/bin/env python3' --output $@
 
 .venv/bin/python:
