@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple, TypeVar
+from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple, TypeVar
 
 from ..errors import HostwireError, KernelRefused, UndoFailed
 from ..firewall import Tables
 from ..model import HostView
-from ..plan.actions import Action, Step
+from ..plan.actions import Action, Step, UplinkAttach, UplinkDetach
 from .announcing import tell
 from .differences import differences, rule_differences, touched_links
 from .executor import Started, Work
@@ -118,8 +118,13 @@ def taken_back(started: Sequence[Started], go_home: Callable[[], None]) -> Undon
                 break
         failures += [words for several in failed.values() for words in several]
         stuck += [one.plan.steps[position] for position in failed]
-        barred = barred or not all(failed.values())  # an interface stays, and so does what an earlier plan made
+        barred = barred or not all(failed.values()) or _is_move_stuck(stuck)  # and so stays what an earlier plan made
     return Undone(failures, stuck)
+
+
+def _is_move_stuck(steps: Iterable[Step]) -> bool:
+    """Whether one of these is an interface's move: what it rests on bears the host's own connection."""
+    return any(isinstance(step.action, (UplinkAttach, UplinkDetach)) for step in steps)
 
 
 def _insistently(see: Callable[[], T]) -> T:
