@@ -259,7 +259,7 @@ class Run:
         self._plans = []
         if plan.steps:
             with self._clock.measuring("apply"):
-                self._carry_out(task, memory, plan, started)
+                self._carry_out(task, memory, plan, picture.view, started)
         with self._clock.measuring("verify"):
             self._await_spanning_trees(task)
             owned = self._verify(task, memory, picture, started) if plan.steps else plan.owned
@@ -269,7 +269,7 @@ class Run:
         self.host.store.drop_journal(self._name)  # also where nothing new is to be remembered: something was mended
         return reachability
 
-    def _carry_out(self, task: Task, memory: Memory, plan: Plan, started: List[Started]) -> None:
+    def _carry_out(self, task: Task, memory: Memory, plan: Plan, view: HostView, started: List[Started]) -> None:
         """Do it once it is on disk for good, with all that this run has done before."""
         from .apply.executor import Executor, Started, Work
 
@@ -280,7 +280,7 @@ class Run:
         steps = tuple(step for one in self._plans for step in one.steps)
         self.host.store.journal(self._name, task.document, intent, steps)
         with Executor(hook=self._hook, check=self._check) as executor:
-            started.append(Started(plan, executor))
+            started.append(Started(plan, executor, view))
             executor.run([Work(step.action, _subject(plan.lines, step.line)) for step in plan.steps])
 
     def _await_spanning_trees(self, task: Task) -> None:
@@ -311,7 +311,7 @@ class Run:
             if attempt == SETTLING_ROUNDS:
                 break
             owned = again.owned
-            self._carry_out(task, memory, again, started)
+            self._carry_out(task, memory, again, view, started)
         raise VerificationFailed(["read back after the changes, this is still to do:", *again.lines])
 
     def _refuse_restarted(self, owned: Owned) -> None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Collection, ContextManager, Dict, List, Option
 from . import firewall, sysctl
 from . import netns as namespaces
 from .apply.disk import Memory, Store
-from .errors import MissingOnHost
 from .firewall import Tables
 from .model import Guests, HostView
 from .observe import Question, observe
@@ -48,11 +47,8 @@ class Host:
 
     def around(self, view: HostView) -> HostView:
         """The same with all named namespaces, as far as one can look into them."""
-        views = dict(view.views)
-        for name in view.names:
-            with contextlib.suppress(MissingOnHost):
-                views.update(observe({name: Question()}).views if name not in views else {})
-        return view._replace(views=views)
+        others: Dict[Optional[str], Question] = {name: Question() for name in view.names if name not in view.views}
+        return view._replace(views={**view.views, **observe(others, glance=True).views})
 
     def tables(self, wish: Wish, view: HostView, memory: Memory) -> Dict[Optional[str], Tables]:
         """The packet filters of the namespaces in which we have rules or want some. Runs iptables-save."""

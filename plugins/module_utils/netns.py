@@ -221,9 +221,11 @@ def inodes() -> Dict[str, int]:
     return found
 
 
-def is_plain(name: str) -> bool:
-    """Whether there is a file for a namespace and none is mounted on it."""
-    return os.path.lexists(f"{DIRECTORY}/{name}") and name not in inodes()
+def plain_files(names: Iterable[str]) -> List[str]:
+    """Those of these names for which there is a file and no namespace is mounted on it."""
+    there = [name for name in names if os.path.lexists(f"{DIRECTORY}/{name}")]
+    known = inodes() if there else {}
+    return [name for name in there if name not in known]
 
 
 def other_files() -> Dict[str, str]:

@@ -29,11 +29,15 @@ class Question(NamedTuple):
 
 
 def observe(
-    questions: Mapping[Optional[str], Question], paths: Iterable[str] = (), users: Iterable[str] = ()
+    questions: Mapping[Optional[str], Question],
+    paths: Iterable[str] = (),
+    users: Iterable[str] = (),
+    glance: bool = False,
 ) -> model.HostView:
     """Read these namespaces (None is the host), files and users' ids.
 
-    A namespace that doesn't exist has no view, nor has one that somebody removes in this moment.
+    A namespace that doesn't exist has no view, nor has one that somebody removes in this moment. Raises MissingOnHost
+    for one that can't be entered; with ``glance`` that has none, either, and peers aren't looked for.
     """
     named = namespaces.inodes()
     inodes = {**named, **namespaces.lent_inodes()}
@@ -46,12 +50,13 @@ def observe(
             try:
                 tour.enter(netns)
             except MissingOnHost:
-                if netns in namespaces.inodes():
+                if not glance and netns in namespaces.inodes():
                     raise
                 continue
             views[netns] = _view(netns, here if netns is None else inodes[netns], question)
     texts = {path: files.read(path) for path in paths}
-    return model.HostView(tuple(sorted(named)), views, texts, find_peers(views), tap.user_ids(users))
+    peers = {} if glance else find_peers(views)
+    return model.HostView(tuple(sorted(named)), views, texts, peers, tap.user_ids(users))
 
 
 def _view(netns: Optional[str], inode: int, question: Question) -> model.NamespaceView:

@@ -9,7 +9,7 @@ kept as the kernel tells it (see replay), and compared so, without times and wha
 from __future__ import annotations
 
 import socket
-from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Dict, FrozenSet, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..document.prefix import known_prefix
 from ..rtnetlink import notes, replay
@@ -47,25 +47,62 @@ _OF_THE_OBJECT = (RTA_GATEWAY, RTA_VIA, RTA_OIF, RTA_MULTIPATH, RTA_ENCAP, RTA_E
 
 
 class Room(NamedTuple):
-    """What the links of a namespace held at a time, in seconds since the boot; ``links``: the names with indexes."""
+    """What links of a namespace held at a time, in seconds since the boot; ``links``: the names of all with indexes.
+
+    ``noted``: the names of those whose things are here, None for all.
+    """
 
     links: Dict[str, int]
     addresses: Tuple[replay.HeldAddress, ...]
     routes: Tuple[replay.HeldRoute, ...]
     neighbours: Tuple[replay.HeldNeighbour, ...]
     time: int
+    noted: Optional[FrozenSet[str]] = None
 
     def names(self) -> Dict[int, str]:
         """The names of links by their index."""
         return {index: name for name, index in self.links.items()}
 
+    def only(self, family: int) -> Room:
+        """The same without what the links held of the other family."""
+        ipv6 = family == 6
+        return self._replace(
+            addresses=tuple(one for one in self.addresses if one.is_ipv6 == ipv6),
+            routes=tuple(one for one in self.routes if one.is_ipv6 == ipv6),
+            neighbours=tuple(one for one in self.neighbours if one.is_ipv6 == ipv6),
+        )
 
-def read(channel: Channel, now: int) -> Room:
-    """What the links of the channel's namespace hold."""
-    links = {name: link.index for name, link in read_links(channel).items()}
-    routes = (_plain(route) for route in replay.every_route(channel) if route.protocol != RTPROT_REDIRECT)
-    addresses = (one for one in replay.addresses_of(channel) if not (one.is_ipv6 and one.flags & IFA_F_SECONDARY))
-    return Room(links, tuple(addresses), tuple(routes), tuple(replay.neighbours_of(channel)), now)
+    def with_later(self, later: Room) -> Room:
+        """The same with what was noted later of other links."""
+        noted, names = self.noted, later.names()
+        if noted is None:
+            return self
+
+        def is_new(*indexes: int) -> bool:
+            return noted.isdisjoint(names.get(index, "") for index in indexes)
+
+        return Room(
+            {**later.links, **self.links},
+            self.addresses + tuple(one for one in later.addresses if is_new(one.header[4])),
+            self.routes + tuple(one for one in later.routes if is_new(*replay.devices_of(one))),
+            self.neighbours + tuple(one for one in later.neighbours if is_new(one.header[2])),
+            self.time,
+            None if later.noted is None else noted | later.noted,
+        )
+
+
+def read(
+    channel: Channel, now: int, known: Optional[Mapping[str, int]] = None, noted: Optional[Iterable[str]] = None
+) -> Room:
+    """What links of the channel's namespace hold: all, or these. ``known``: the names of all, with indexes."""
+    links = known if known is not None else {name: link.index for name, link in read_links(channel).items()}
+    names = None if noted is None or links.keys() <= {*noted} else frozenset(noted)
+    indexes = None if names is None else {links[name] for name in names}
+    routes = (_plain(route) for route in replay.every_route(channel, indexes) if route.protocol != RTPROT_REDIRECT)
+    held = replay.addresses_of(channel, indexes)
+    addresses = (one for one in held if not (one.is_ipv6 and one.flags & IFA_F_SECONDARY))
+    neighbours = replay.neighbours_of(channel, indexes)
+    return Room({**links}, tuple(addresses), tuple(routes), tuple(neighbours), now, names)
 
 
 def _plain(route: replay.HeldRoute) -> replay.HeldRoute:

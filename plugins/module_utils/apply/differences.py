@@ -16,6 +16,7 @@ from ..plan.sheet import devices, place
 from ..rtnetlink.constants import IFA_F_PERMANENT, RT_SCOPE_LINK, RTPROT_KERNEL, RTPROT_RA
 from ..sysctl import IPV4_FORWARDING, IPV6_FORWARDING, accept_ra
 from .dragged import moved_settings
+from .endangered import endangered
 
 _Fact = Tuple[Optional[str], str]  # namespace, what it is about
 
@@ -30,6 +31,7 @@ def differences(before: HostView, after: HostView, steps: Sequence[act.Step]) ->
     taken = {action.netns for action in done if isinstance(action, act.NetnsDelete)}
     found = [f"namespace {name}: is gone" for name in before.names if name in taken and name not in after.names]
     found += [f"namespace {name}: is left over" for name in after.names if name in made and name not in before.names]
+    lost = endangered(steps).there(before)
     links, things = touched_links(steps, before), {thing for action in done for thing in _made_by(action, before)}
     for netns, then in before.views.items():
         now = after.views.get(netns)
@@ -37,7 +39,8 @@ def differences(before: HostView, after: HostView, steps: Sequence[act.Step]) ->
             here = {name for where, name in links if where == netns}
             named = {thing for where, thing in things if where == netns}
             moved = moved_settings(steps, netns)
-            was, there = (_facts(view, here, named, moved) for view in (then, now))
+            held = {family: names & here for family, names in lost.get(netns, {}).items()}
+            was, there = (_facts(view, here, held, named, moved) for view in (then, now))
             found += _compare(place(netns), was, there, named)
     for path, text in before.files.items():
         if after.files.get(path) != text:
@@ -156,7 +159,10 @@ def _compare(where: str, then: Dict[str, object], now: Dict[str, object], made: 
     return found
 
 
-def _facts(view: NamespaceView, links: Set[str], named: Set[str], moved: Callable[[str], bool]) -> Dict[str, object]:
+def _facts(
+    view: NamespaceView, links: Set[str], held: Dict[int, Set[str]], named: Set[str], moved: Callable[[str], bool]
+) -> Dict[str, object]:
+    """What there is of these links, of what they hold by family, and of what is named."""
     names = link_names(view)
     facts: Dict[str, object] = {}
     for name in links & view.links.keys():
@@ -165,12 +171,13 @@ def _facts(view: NamespaceView, links: Set[str], named: Set[str], moved: Callabl
         if link.accept_ra is not None:
             facts[f"sysctl {accept_ra(name)}"] = str(link.accept_ra)
         for address in view.addresses.get(link.index, ()):
-            if is_made(address):
-                facts[f"address {address.address} on {name}"] = True
+            subject = f"address {address.address} on {name}"
+            if is_made(address) and (subject in named or name in held.get(_family(address.address), ())):
+                facts[subject] = True
     for route in view.routes:
         subject = _route_subject(route.to, route.table, route.metric)
-        through = {names.get(index) for index in devices(route)}
-        if route.protocol not in (RTPROT_KERNEL, RTPROT_RA) and (through & links or subject in named):
+        lost = held.get(_family(route.to), set()).intersection(names.get(index, "") for index in devices(route))
+        if route.protocol not in (RTPROT_KERNEL, RTPROT_RA) and (lost or subject in named):
             facts[subject] = (*(facts.get(subject) or ()), route_facts(route, names))  # type: ignore[misc]
     if moved(IPV4_FORWARDING):
         facts["IPv4 forwarding"] = view.forwarding_ipv4
@@ -178,6 +185,10 @@ def _facts(view: NamespaceView, links: Set[str], named: Set[str], moved: Callabl
         facts["IPv6 forwarding"] = view.forwarding_ipv6
     settings = {f"sysctl {path}": value for path, value in view.sysctls.items() if value is not None and moved(path)}
     return {**facts, **settings}
+
+
+def _family(text: str) -> int:
+    return 6 if ":" in text else 4
 
 
 def link_names(view: NamespaceView) -> Dict[int, str]:

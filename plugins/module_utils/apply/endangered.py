@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Iterable, List, NamedTuple, Optional, Set, Tuple
+from typing import Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 from ..model import HostView, LinkKey
 from ..plan.actions import (
@@ -27,30 +27,48 @@ from ..plan.hands import DISABLE_IPV6
 from ..plan.settings import link_in
 
 _ALL = "all"  # links of a namespace
+_LEAST_IPV4 = 68  # IPV4_MIN_MTU, net/ip.h: with less a link has no IPv4
+
+Families = FrozenSet[int]  # 4, 6: of which a link may lose what it holds
+BOTH = frozenset((4, 6))
+_IPV4, _IPV6 = frozenset((4,)), frozenset((6,))
+Lost = Dict[Optional[str], Dict[int, Set[str]]]  # by namespace and family, links
 
 
 class Endangered(NamedTuple):
-    """``links`` by name, and the namespaces that may lose all that their links hold."""
+    """Links by name, and namespaces of which each link may lose what it holds. ``gone``: those that are deleted."""
 
-    links: Set[LinkKey]
-    rooms: Set[Optional[str]]
+    links: Dict[LinkKey, Families]
+    rooms: Dict[Optional[str], Families]
+    gone: Set[str]
 
     @property
     def places(self) -> Set[Optional[str]]:
         """The namespaces that any of it is in."""
-        return {netns for netns, _name in self.links} | self.rooms
+        return {netns for netns, _name in self.links}.union(self.rooms)
 
-    def there(self, before: HostView) -> Set[LinkKey]:
-        """Those that were there before, with the other ends of cables: these lose their carrier."""
-        found = {(netns, name) for netns in self.rooms if netns in before.views for name in before.views[netns].links}
-        found |= {key for key in self.links if key[0] in before.views and key[1] in before.views[key[0]].links}
-        return found | {before.peers[key] for key in found if key in before.peers}
+    def there(self, before: HostView) -> Lost:
+        """Those that were there before, with the other ends of cables in these namespaces: they lose their carrier."""
+        places = self.places
+        found: Lost = {netns: {} for netns in places if netns in before.views}
+        threatened = [*self.links.items()]
+        threatened += [((netns, name), families) for netns, families in self.rooms.items() if netns in found
+                       for name in before.views[netns].links]  # fmt: skip
+        for (netns, name), families in threatened:
+            if netns in found and name in before.views[netns].links:
+                peer = before.peers.get((netns, name)) if families == BOTH else None
+                for family in families:
+                    found[netns].setdefault(family, set()).add(name)
+                    if peer is not None and peer[0] in found:
+                        found[peer[0]].setdefault(family, set()).add(peer[1])
+        return found
 
 
 def endangered(steps: Iterable[Step]) -> Endangered:
     """By these steps or by what undoes them. What steps make themselves held nothing before."""
-    links: Set[LinkKey] = set()
-    rooms: Set[Optional[str]] = set()
+    links: Dict[LinkKey, Families] = {}
+    rooms: Dict[Optional[str], Families] = {}
+    gone: Set[str] = set()
     made: Set[LinkKey] = set()
     new: Set[Optional[str]] = set()
     for step in steps:
@@ -58,36 +76,42 @@ def endangered(steps: Iterable[Step]) -> Endangered:
         if isinstance(action, NetnsAdd):
             new.add(action.netns)
         elif isinstance(action, NetnsDelete):
-            rooms.add(action.netns)
+            rooms[action.netns] = BOTH
+            gone.add(action.netns)
         elif isinstance(action, (BridgeAdd, TapAdd, VethAdd)):
             made.update(_made(action))
         else:
             for one in (action, *step.inverse):
-                for netns, name in _threatened(one):
-                    if netns not in new and (netns, name) not in made:
-                        if name == _ALL:
-                            rooms.add(netns)
+                families, keys = _threatened(one)
+                for key in keys:
+                    if key[0] not in new and key not in made:
+                        if key[1] == _ALL:
+                            rooms[key[0]] = families | rooms.get(key[0], families)
                         else:
-                            links.add((netns, name))
-    return Endangered(links, rooms)
+                            links[key] = families | links.get(key, families)
+    return Endangered(links, rooms, gone)
 
 
-def _threatened(action: Action) -> List[Tuple[Optional[str], str]]:
-    if isinstance(action, LinkChange):
-        harmless = action.up is None and action.mac is None and action.mtu is None and action.bridge is None
-        return [] if harmless else [(action.netns, action.name)]
+def _threatened(action: Action) -> Tuple[Families, List[LinkKey]]:
+    """An address takes nothing of the other family along; who loses IPv6 keeps IPv4."""
     if isinstance(action, (AddressAdd, AddressDelete, AddressRenew)):
-        return [(action.netns, action.link)]
+        return _IPV6 if ":" in action.address else _IPV4, [(action.netns, action.link)]
+    if isinstance(action, LinkChange):
+        key = (action.netns, action.name)
+        if action.up is None and action.mac is None and action.bridge is None:
+            narrow = _IPV6 if (action.mtu or 0) >= _LEAST_IPV4 else BOTH
+            return (narrow, [key]) if action.mtu is not None else (BOTH, [])
+        return BOTH, [key]
     if isinstance(action, LinkDelete):
-        return [(action.netns, action.name)]
+        return BOTH, [(action.netns, action.name)]
     if isinstance(action, (BridgeAdd, TapAdd, VethAdd)):
-        return _made(action)
+        return BOTH, _made(action)
     if isinstance(action, (UplinkAttach, UplinkDetach)):
-        return [(action.netns, action.name), (action.netns, action.link)]
+        return BOTH, [(action.netns, action.name), (action.netns, action.link)]
     if isinstance(action, SysctlSet) and action.path.endswith(DISABLE_IPV6):
         link = link_in(action.path)
-        return [(action.netns, link)] if link not in ("", "default") else []
-    return []
+        return _IPV6, [(action.netns, link)] if link not in ("", "default") else []
+    return BOTH, []
 
 
 def _made(action: Action) -> List[LinkKey]:

@@ -26,7 +26,7 @@ from .. import files, firewall, sysctl, tap
 from .. import netns as namespaces
 from ..errors import HostwireError, KernelRefused
 from ..firewall.groups import doomed
-from ..model import PublishedPort
+from ..model import HostView, PublishedPort
 from ..plan import actions as act
 from ..plan.sheet import place
 from ..rtnetlink import addresses, links
@@ -72,7 +72,8 @@ class _Pending(NamedTuple):
 
 
 class Executor(Here):
-    """Does work in order. ``begun`` lists the positions of what has been done, wholly or perhaps, also after a failure.
+    """Does work in order. ``begun`` lists the positions of what has been done, wholly or perhaps, also after a failure;
+    ``refused`` those that the kernel refused. ``before``: the host as it was read last.
 
     ``tolerant``: what is so already counts as done; ``trade`` does the deeds of a job. Use as a context manager: it
     holds sockets.
@@ -86,8 +87,10 @@ class Executor(Here):
         trade: Optional[Trade] = None,
     ) -> None:
         self.begun: List[int] = []
+        self.refused: List[int] = []
         self.trade = trade
         self.endangered = endangered(())  # what is noted before anything is done
+        self.before: Optional[HostView] = None
         self.kept: Kept = {}
         self._tolerant = tolerant
         self._hook = hook
@@ -117,10 +120,10 @@ class Executor(Here):
 
     def run(self, work: Sequence[Work]) -> None:
         """Do all of it. Raises at the first failure what says which and why."""
-        if self.endangered.places:
+        if self.endangered.places and self.before is not None:
             from .keeping import note  # loaded when it is needed: most runs only make what is theirs
 
-            self.kept = note(self.endangered.places)
+            self.kept = note(self.endangered, self.before)
         position = 0
         while position < len(work):
             self._check()
@@ -261,8 +264,9 @@ class Executor(Here):
         for entry, refusal in zip(pending, answers):
             if refusal is None or refusal.errno == entry.gone or (self._tolerant and refusal.errno in ALREADY_SO):
                 self.begun.append(entry.position)
-            elif failed is None:
-                failed = (entry, refusal)
+            else:
+                self.refused.append(entry.position)
+                failed = failed or (entry, refusal)
         if failed is not None:
             raise KernelRefused(failed[0].subject, failed[1].errno, failed[1].detail)
 
@@ -332,15 +336,23 @@ class Planned(Protocol):
 class Started:
     """A plan that a run is about to carry out."""
 
-    def __init__(self, plan: Planned, executor: Executor) -> None:
+    def __init__(self, plan: Planned, executor: Executor, before: Optional[HostView] = None) -> None:
         self.plan = plan
         self.executor = executor
         executor.endangered = endangered(plan.steps)
+        executor.before = before
 
     @property
     def begun(self) -> List[act.Step]:
         """The steps of which something may be done."""
         return [self.plan.steps[position] for position in sorted(set(self.executor.begun))]
+
+    @property
+    def tried(self) -> List[act.Step]:
+        """The same, with changes of links that the kernel refused: it may have done the first half of one."""
+        steps, refused = self.plan.steps, self.executor.refused
+        halves = {position for position in refused if isinstance(steps[position].action, act.LinkChange)}
+        return [steps[position] for position in sorted(halves.union(self.executor.begun))]
 
 
 def _run_of_deletes(work: Sequence[Work], start: int) -> int:

@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import errno
-from typing import Callable, Dict, Iterable, List, Mapping, Optional, Set
+from typing import Callable, Dict, Iterable, List, Optional, Set
 
 from .. import netns as namespaces
-from ..errors import HostwireError, KernelRefused, MissingOnHost
+from ..errors import HostwireError, KernelRefused
+from ..model import HostView
 from ..plan.sheet import place
 from ..rtnetlink.channel import Channel
 from ..stopwatch import seconds_since_boot
 from .belongings import Change, Room, Work, read
+from .endangered import Endangered, Lost
 
 Kept = Dict[Optional[str], Room]  # by namespace
 
@@ -19,37 +21,40 @@ _THERE = frozenset((errno.EEXIST,))
 _GONE = frozenset((errno.EADDRNOTAVAIL, errno.ESRCH, errno.ENOENT, errno.ENODEV))
 
 
-def note(places: Iterable[Optional[str]]) -> Kept:
-    """What all links of these namespaces hold. One that isn't there holds nothing."""
+def note(endangered: Endangered, before: HostView) -> Kept:
+    """What the endangered links hold; their names and indexes are known. A namespace that is gone holds nothing."""
     kept: Kept = {}
     with namespaces.Tour() as tour:
-        for netns in places:
+        for netns, held in endangered.there(before).items():
             try:
                 tour.enter(netns)
-            except MissingOnHost:
-                if netns in namespaces.inodes():
-                    raise
-                continue
+            except namespaces.NotEntered as error:
+                if error.is_gone:
+                    continue
+                raise
+            there = before.views[netns].links
+            names = {name for of_family in held.values() for name in of_family}
             with Channel() as channel:
-                kept[netns] = read(channel, seconds_since_boot())
+                links = {name: link.index for name, link in there.items()}
+                kept[netns] = read(channel, seconds_since_boot(), links, names)
     return kept
 
 
 def together(several: Iterable[Kept]) -> Kept:
-    """What was noted first of each namespace: later the run had begun already."""
+    """What was noted first of each link: later the run had begun already."""
     found: Kept = {}
     for kept in several:
         for netns, room in kept.items():
-            found.setdefault(netns, room)
+            found[netns] = found[netns].with_later(room) if netns in found else room
     return found
 
 
-def give_back(kept: Kept, links: Mapping[Optional[str], Set[str]], go_home: Callable[[], None]) -> List[str]:
+def give_back(kept: Kept, links: Lost, go_home: Callable[[], None]) -> List[str]:
     """Give to these links what they held, as far as they are there and lack it. What can't be given, and why."""
     failures: List[str] = []
     for netns, names in links.items():
 
-        def mended(channel: Channel, netns: Optional[str] = netns, names: Set[str] = names) -> List[str]:
+        def mended(channel: Channel, netns: Optional[str] = netns, names: Dict[int, Set[str]] = names) -> List[str]:
             return _mended(channel, netns, kept[netns], names)
 
         go_home()
@@ -61,14 +66,14 @@ def give_back(kept: Kept, links: Mapping[Optional[str], Set[str]], go_home: Call
     return failures
 
 
-def lines(kept: Kept, links: Mapping[Optional[str], Set[str]]) -> List[str]:
+def lines(kept: Kept, links: Lost) -> List[str]:
     """What these links hold otherwise than they did, in words."""
     found: List[str] = []
     for netns, names in links.items():
 
-        def told(channel: Channel, netns: Optional[str] = netns, names: Set[str] = names) -> List[str]:
-            change = Change(kept[netns], read(channel, seconds_since_boot()), names)
-            return [f"{place(netns)}: {line}" for line in change.lines()]
+        def told(channel: Channel, netns: Optional[str] = netns, names: Dict[int, Set[str]] = names) -> List[str]:
+            changes = _changes(kept[netns], read(channel, seconds_since_boot()), names)
+            return [f"{place(netns)}: {line}" for change in changes for line in change.lines()]
 
         found += _in_room(netns, told)
     return found
@@ -76,18 +81,27 @@ def lines(kept: Kept, links: Mapping[Optional[str], Set[str]]) -> List[str]:
 
 def _in_room(netns: Optional[str], deed: Callable[[Channel], List[str]]) -> List[str]:
     """A namespace that is gone has nothing; that it is gone is said elsewhere."""
-    if netns is not None and netns not in namespaces.inodes() and netns not in namespaces.lent_inodes():
-        return []
     with namespaces.Tour() as tour:
-        tour.enter(netns)
+        try:
+            tour.enter(netns)
+        except namespaces.NotEntered as error:
+            if error.is_gone:
+                return []
+            raise
         with Channel() as channel:
             return deed(channel)
 
 
-def _mended(channel: Channel, netns: Optional[str], then: Room, links: Set[str]) -> List[str]:
+def _changes(then: Room, now: Room, links: Dict[int, Set[str]]) -> List[Change]:
+    """Family by family, IPv6 first: routes of IPv4 may lead by way of its addresses."""
+    return [Change(then.only(family), now.only(family), links[family]) for family in sorted(links, reverse=True)]
+
+
+def _mended(channel: Channel, netns: Optional[str], then: Room, links: Dict[int, Set[str]]) -> List[str]:
     failures: List[str] = []
     for part in (Change.addresses, Change.routes, Change.neighbours):  # routes need the addresses
-        work: Work = part(Change(then, read(channel, seconds_since_boot()), links))
+        changes = _changes(then, read(channel, seconds_since_boot()), links)
+        work: Work = [entry for change in changes for entry in part(change)]
         answers = channel.transact([message for _subject, message in work])
         for (subject, _message), refusal in zip(work, answers):
             if refusal is not None and refusal.errno not in _THERE | _GONE:

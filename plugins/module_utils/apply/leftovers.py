@@ -8,7 +8,7 @@ from typing import Dict, List, Sequence
 
 from .. import sysctl
 from ..model import HostView
-from ..netns import DIRECTORY, NotEntered, inside, is_plain
+from ..netns import DIRECTORY, NotEntered, inside, plain_files
 from ..plan.actions import FileSet, NetnsAdd, Step, SysctlSet
 from ..plan.owned import SysctlKey
 from ..plan.sheet import place
@@ -22,7 +22,7 @@ def leftovers(before: HostView, steps: Sequence[Step]) -> List[str]:
 def _namespaces(steps: Sequence[Step]) -> List[str]:
     """Files for namespaces that these steps made, and none is mounted on: nobody would make another of that name."""
     made = sorted({step.action.netns for step in steps if isinstance(step.action, NetnsAdd)})
-    return [f"file {DIRECTORY}/{name}: is left over" for name in made if is_plain(name)]
+    return [f"file {DIRECTORY}/{name}: is left over" for name in plain_files(made)]
 
 
 def _directories(before: HostView, steps: Sequence[Step]) -> List[str]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple, TypeVar
+from typing import Callable, Container, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple, TypeVar
 
 from ..errors import PUT_BACK, HostwireError, KernelRefused, UndoFailed
 from ..firewall import Tables
-from ..model import HostView
-from ..plan.actions import Action, Deed, Step
+from ..model import HostView, LinkKey
+from ..plan.actions import Action, Deed, Step, UplinkAttach, UplinkDetach
 from .announcing import tell
 from .differences import differences, rule_differences, touched_links
+from .endangered import Lost, endangered
 from .executor import Started, Work
 from .keeping import Kept, give_back, lines, together
 from .leftovers import leftovers
@@ -54,13 +55,13 @@ def go_back(
         undone = taken_back(started, go_home)
         failures += undone.failures
         stuck = touched_links(undone.stuck, before.view)
-        free = {netns: {name for name in names if (netns, name) not in stuck} for netns, names in links.items()}
+        free = _without(links, stuck)
         for _attempt in range(_ATTEMPTS):
             now = _insistently(seen)
             amends = mend(before.view, now.view, steps, stuck)
             failures += do_tolerantly([Work(action, "undo") for action in amends])
             failures += give_back(kept, free, go_home)
-            if amends or any(free.values()):
+            if amends or free:
                 now = _insistently(seen)
             left = [*differences(before.view, now.view, steps), *leftovers(before.view, steps)]
             left += [line for line in _insistently(held) if line not in left]
@@ -73,15 +74,22 @@ def go_back(
     return (*left, *dict.fromkeys(failures))
 
 
-def _what_links_held(started: Sequence[Started], before: HostView) -> Tuple[Kept, Dict[Optional[str], Set[str]]]:
-    """Of the links that were there before the run and may have lost it."""
+def _what_links_held(started: Sequence[Started], before: HostView) -> Tuple[Kept, Lost]:
+    """Of the links that were there before the run and may have lost it, by what was begun: all else is others'."""
     kept = together(one.executor.kept for one in started)
-    found: Dict[Optional[str], Set[str]] = {}
+    found: Lost = {}
     for one in started:
-        for netns, name in one.executor.endangered.there(before):
-            if netns in kept:
-                found.setdefault(netns, set()).add(name)
+        for netns, held in endangered(one.tried).there(before).items():
+            for family, names in held.items() if netns in kept else ():
+                found.setdefault(netns, {}).setdefault(family, set()).update(names)
     return kept, found
+
+
+def _without(links: Lost, stuck: Container[LinkKey]) -> Lost:
+    return {
+        netns: {family: {name for name in names if (netns, name) not in stuck} for family, names in held.items()}
+        for netns, held in links.items()
+    }
 
 
 def ending(error: BaseException, left: Sequence[str], begun: bool) -> BaseException:
@@ -118,7 +126,7 @@ def taken_back(started: Sequence[Started], go_home: Callable[[], None]) -> Undon
             failed.update(_insistently_undone(one, part, go_home))
         failures += [words for several in failed.values() for words in several]
         stuck += [one.plan.steps[position] for position in failed]
-        barred = barred or not all(failed.values())  # an interface stays, and so does what an earlier plan made
+        barred = barred or not all(failed.values()) or _is_move_stuck(stuck)  # and so stays what an earlier plan made
     return Undone(failures, stuck)
 
 
@@ -132,6 +140,11 @@ def _insistently_undone(one: Started, positions: List[int], go_home: Callable[[]
         if not failed:
             break
     return failed
+
+
+def _is_move_stuck(steps: Iterable[Step]) -> bool:
+    """Whether one of these is an interface's move: what it rests on bears the host's own connection."""
+    return any(isinstance(step.action, (UplinkAttach, UplinkDetach)) for step in steps)
 
 
 def _insistently(see: Callable[[], T]) -> T:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import socket
 import struct
-from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple, TypeVar
+from typing import Callable, Container, Dict, List, Mapping, NamedTuple, Optional, Tuple, TypeVar, Union
 
 from . import constants as nl
 from .channel import Channel
+from .shapes import Shapes
 from .wire import Message, attribute, attributes, c_string, u32
 
 _IFADDR = struct.Struct("=BBBBI")  # struct ifaddrmsg: family, prefix length, flags, scope, link index
@@ -23,9 +24,11 @@ _NEXTHOP = struct.Struct("=HBBi")  # struct rtnexthop: length, flags, weight - 1
 _EXPIRES = struct.Struct("=8xi")  # in struct rta_cacheinfo, in hundredths of a second (USER_HZ)
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
 _EVERY_ROUTE = _RTMSG.pack(0, 0, 0, 0, nl.RT_TABLE_UNSPEC, 0, 0, 0, 0)
+_WAYS = Shapes({nl.RTA_OIF: "I", nl.RTA_MULTIPATH: "s"})
 _ANY: Dict[int, str] = {socket.AF_INET: "0.0.0.0/0", socket.AF_INET6: "::/0"}
 
 Parts = Dict[int, bytes]
+Which = Union[int, Container[int], None]  # a link's index, several, or all
 T = TypeVar("T")
 
 
@@ -76,6 +79,15 @@ class HeldNeighbour(NamedTuple):
     header: Tuple[int, ...]
     parts: Parts
 
+    @property
+    def is_ipv6(self) -> bool:
+        """Whether it is a neighbour by IPv6."""
+        return self.header[0] == socket.AF_INET6
+
+
+def _several(which: Which) -> Optional[Container[int]]:
+    return {which} if isinstance(which, int) else which
+
 
 def _each(channel: Channel, kind: int, request: bytes, read: Callable[[bytearray, int, int], Optional[T]]) -> List[T]:
     return [found for found in channel.dump(kind, request, read) if found is not None]
@@ -92,12 +104,13 @@ def _number(parts: Parts, number: int, otherwise: int = 0) -> int:
 _LITTLE = struct.pack("=H", 1) == b"\1\0"
 
 
-def addresses_of(channel: Channel, index: Optional[int] = None) -> List[HeldAddress]:
-    """The addresses of a link, or of all, in the kernel's order, without those that somebody else on the LAN has."""
+def addresses_of(channel: Channel, which: Which = None) -> List[HeldAddress]:
+    """The addresses of links, in the kernel's order, without those that somebody else on the LAN has."""
+    indexes = _several(which)
 
     def read(buffer: bytearray, start: int, end: int) -> Optional[HeldAddress]:
         header = _IFADDR.unpack_from(buffer, start)
-        if index not in (None, header[4]) or header[0] not in _FAMILIES:
+        if header[0] not in _FAMILIES or not (indexes is None or header[4] in indexes):
             return None
         parts = _parts(buffer, start + _IFADDR.size, end)
         flags = _number(parts, nl.IFA_FLAGS, header[2])
@@ -155,12 +168,17 @@ def routes_of(channel: Channel, index: int) -> List[HeldRoute]:
     return sorted(_each(channel, nl.RTM_GETROUTE, _EVERY_ROUTE, read), key=_has_gateway)
 
 
-def every_route(channel: Channel) -> List[HeldRoute]:
-    """The routes of all links and types, but for what the kernel keeps for itself; those by a gateway last."""
+def every_route(channel: Channel, indexes: Optional[Container[int]] = None) -> List[HeldRoute]:
+    """The routes of all types, but for what the kernel keeps for itself; those by a gateway last.
+
+    ``indexes``: only those that lead by one of these links; nothing is made of the others, of which there may be many.
+    """
 
     def read(buffer: bytearray, start: int, end: int) -> Optional[HeldRoute]:
         header = _RTMSG.unpack_from(buffer, start)
         if header[0] not in _FAMILIES or header[8] & nl.RTM_F_CLONED:
+            return None
+        if indexes is not None and not _leads_by(buffer, start + _RTMSG.size, end, indexes):
             return None
         parts = _parts(buffer, start + _RTMSG.size, end)
         table = _number(parts, nl.RTA_TABLE, header[4])
@@ -169,6 +187,13 @@ def every_route(channel: Channel) -> List[HeldRoute]:
         return _held_route(header, parts, table)
 
     return sorted(_each(channel, nl.RTM_GETROUTE, _EVERY_ROUTE, read), key=_has_gateway)
+
+
+def _leads_by(buffer: bytearray, start: int, end: int, indexes: Container[int]) -> bool:
+    index, multipath = _WAYS.read(buffer, start, end)
+    if index is not None and index in indexes:
+        return True
+    return multipath is not None and any(one in indexes for one in _devices({nl.RTA_MULTIPATH: multipath}))
 
 
 def _held_route(header: Tuple[int, ...], parts: Parts, table: int) -> HeldRoute:
@@ -282,8 +307,9 @@ def is_the_kernels(route: HeldRoute) -> bool:
     return route.protocol == nl.RTPROT_KERNEL
 
 
-def neighbours_of(channel: Channel, index: Optional[int] = None) -> List[HeldNeighbour]:
-    """The neighbours on a link, or on all, that were written down, and those that the host answers for there."""
+def neighbours_of(channel: Channel, which: Which = None) -> List[HeldNeighbour]:
+    """The neighbours on links that were written down, and those that the host answers for there."""
+    indexes = _several(which)
     found: List[HeldNeighbour] = []
     for flags in (0, nl.NTF_PROXY):
 
@@ -292,7 +318,7 @@ def neighbours_of(channel: Channel, index: Optional[int] = None) -> List[HeldNei
             family, _pad, link, state, marks, kind = header
             if (
                 family not in _FAMILIES
-                or index not in (None, link)
+                or not (indexes is None or link in indexes)
                 or not (state & nl.NUD_PERMANENT or marks & nl.NTF_PROXY)
             ):
                 return None
