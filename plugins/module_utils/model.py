@@ -342,7 +342,8 @@ class NamespaceView(NamedTuple):
     """One namespace as it was read: links by name, addresses by link index, routes in each table that was asked for.
 
     ``baggage``: of the links that are, were or are to be uplinks or their bridges. ``beyond``: the routes in all other
-    tables, where something may go that they need. ``rules``: the policy rules, None if they are those that the kernel
+    tables, where something may go that they need; there, ``fixed`` are the neighbours that somebody wrote down, each as
+    rtnetlink.replay tells it, and None elsewhere. ``rules``: the policy rules, None if they are those that the kernel
     makes.
     """
 
@@ -357,6 +358,7 @@ class NamespaceView(NamedTuple):
     baggage: Dict[str, Baggage] = {}
     beyond: Tuple[KernelRoute, ...] = ()
     rules: Optional[Tuple[PolicyRule, ...]] = None
+    fixed: Optional[Tuple[Tuple[Tuple[int, ...], Dict[int, bytes]], ...]] = None
 
 
 class HostView(NamedTuple):

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, Iterable, Mapping, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Dict, Iterable, Mapping, NamedTuple, Optional, Tuple
 
 from . import files, model, sysctl, tap
 from . import netns as namespaces
@@ -15,11 +15,15 @@ from .rtnetlink.routes import read_all_routes, read_routes
 from .rtnetlink.rules import read_beside
 from .uplink_settings import settings_of
 
+if TYPE_CHECKING:
+    from .rtnetlink.replay import HeldNeighbour
+
 
 class Question(NamedTuple):
     """What to read in one namespace beside its links, addresses and forwarding.
 
-    In ``sysctls`` a ``*`` stands for each link. ``beyond``: whether the routes in other tables matter, too.
+    In ``sysctls`` a ``*`` stands for each link. ``beyond``: whether the routes in other tables and fixed neighbours
+    matter, too.
     """
 
     tables: Tuple[int, ...] = (model.TABLE_MAIN,)
@@ -64,6 +68,7 @@ def _view(netns: Optional[str], inode: int, question: Question) -> model.Namespa
         links = read_links(channel)
         addresses, forwarding, rules = read_beside(channel)
         routes, others = _routes(channel, question, rules)
+        fixed = _fixed(channel) if question.beyond else None
         baggage = _baggage(channel, links, question.carriers) if question.carriers else {}
     return model.NamespaceView(
         netns,
@@ -76,6 +81,7 @@ def _view(netns: Optional[str], inode: int, question: Question) -> model.Namespa
         baggage,
         others,
         rules,
+        fixed,
     )
 
 
@@ -101,6 +107,12 @@ def _baggage(channel: Channel, links: Mapping[str, model.Link], carriers: Iterab
     if not any(links[name].kind != "bridge" and links[name].master is None for name in found):
         return found  # nothing is about to move to a bridge
     return {name: baggage._replace(settings=settings_of(name)) for name, baggage in found.items()}
+
+
+def _fixed(channel: Channel) -> Tuple[HeldNeighbour, ...]:
+    from .rtnetlink.replay import neighbours_of  # loaded when it is needed: most runs take nothing away
+
+    return tuple(neighbours_of(channel))
 
 
 def _settings(paths: Iterable[str], links: Iterable[str]) -> Dict[str, Optional[str]]:

@@ -153,7 +153,7 @@ def test_an_address_is_nothing_to_the_other_end_of_the_cable() -> None:
 
 def _noted(*names: str) -> Room:
     with Channel() as channel:
-        return belongings.read(channel, 0, None, names)
+        return belongings.read(channel, 0, None, {*names})
 
 
 def test_what_was_noted_of_a_link_first_counts_and_later_of_others_is_added() -> None:

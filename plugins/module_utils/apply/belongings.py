@@ -9,7 +9,20 @@ kept as the kernel tells it (see replay), and compared so, without times and wha
 from __future__ import annotations
 
 import socket
-from typing import Dict, FrozenSet, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import (
+    AbstractSet,
+    Any,
+    Dict,
+    FrozenSet,
+    Iterable,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+)
 
 from ..document.prefix import known_prefix
 from ..rtnetlink import notes, replay
@@ -92,17 +105,33 @@ class Room(NamedTuple):
 
 
 def read(
-    channel: Channel, now: int, known: Optional[Mapping[str, int]] = None, noted: Optional[Iterable[str]] = None
+    channel: Channel,
+    now: int,
+    indexes: Optional[Dict[str, int]] = None,
+    noted: Optional[AbstractSet[str]] = None,
+    plain: AbstractSet[str] = frozenset(),
 ) -> Room:
-    """What links of the channel's namespace hold: all, or these. ``known``: the names of all, with indexes."""
-    links = known if known is not None else {name: link.index for name, link in read_links(channel).items()}
-    names = None if noted is None or links.keys() <= {*noted} else frozenset(noted)
-    indexes = None if names is None else {links[name] for name in names}
-    routes = (_plain(route) for route in replay.every_route(channel, indexes) if route.protocol != RTPROT_REDIRECT)
-    held = replay.addresses_of(channel, indexes)
+    """What links of the channel's namespace hold: all, or these. ``indexes``: of all, if they are known.
+
+    Of ``plain`` ones only neighbours are noted.
+    """
+    links = {name: link.index for name, link in read_links(channel).items()} if indexes is None else indexes
+    names = None if noted is None or links.keys() <= noted else frozenset(noted)
+    neighbours = tuple(replay.neighbours_of(channel, None if names is None else {links[name] for name in names}))
+    which = None
+    if names is not None or plain:
+        which = {links[name] for name in (links.keys() if names is None else names) - plain}
+    routes = (_plain(route) for route in replay.every_route(channel, which) if route.protocol != RTPROT_REDIRECT)
+    held = replay.addresses_of(channel, which)
     addresses = (one for one in held if not (one.is_ipv6 and one.flags & IFA_F_SECONDARY))
-    neighbours = replay.neighbours_of(channel, indexes)
-    return Room({**links}, tuple(addresses), tuple(routes), tuple(neighbours), now, names)
+    return Room(links, tuple(addresses), tuple(routes), neighbours, now, names)
+
+
+def known(links: Dict[str, int], names: FrozenSet[str], fixed: Iterable[Tuple[Any, Any]], now: int) -> Room:
+    """The same of links that hold nothing but neighbours, of which ``fixed`` are those of the namespace."""
+    indexes = {links[name] for name in names} if fixed else ()
+    neighbours = tuple(replay.HeldNeighbour(header, parts) for header, parts in fixed if header[2] in indexes)
+    return Room(links, (), (), neighbours, now, names)
 
 
 def _plain(route: replay.HeldRoute) -> replay.HeldRoute:
@@ -290,8 +319,10 @@ def _is_alike(then: replay.HeldAddress, now: Optional[replay.HeldAddress]) -> bo
     """Whether it is the same address. The kernel's own, and one that ends one day, are told another time otherwise."""
     if now is None or _name_of(then) != _name_of(now):
         return False
-    if then.is_link_local or not then.flags & IFA_F_PERMANENT:
+    if then.is_link_local:
         return True
+    if not then.flags & IFA_F_PERMANENT:
+        return not now.flags & IFA_F_PERMANENT
     return _body(then) == _body(now)
 
 

@@ -36,11 +36,15 @@ Lost = Dict[Optional[str], Dict[int, Set[str]]]  # by namespace and family, link
 
 
 class Endangered(NamedTuple):
-    """Links by name, and namespaces of which each link may lose what it holds. ``gone``: those that are deleted."""
+    """Links by name, and namespaces of which each link may lose what it holds.
+
+    ``taking``: the steps that delete links and namespaces; ``others``: the links, and rooms, that other steps threaten.
+    """
 
     links: Dict[LinkKey, Families]
     rooms: Dict[Optional[str], Families]
-    gone: Set[str]
+    taking: List[Step]
+    others: Set[LinkKey]
 
     @property
     def places(self) -> Set[Optional[str]]:
@@ -68,7 +72,8 @@ def endangered(steps: Iterable[Step]) -> Endangered:
     """By these steps or by what undoes them. What steps make themselves held nothing before."""
     links: Dict[LinkKey, Families] = {}
     rooms: Dict[Optional[str], Families] = {}
-    gone: Set[str] = set()
+    taking: List[Step] = []
+    others: Set[LinkKey] = set()
     made: Set[LinkKey] = set()
     new: Set[Optional[str]] = set()
     for step in steps:
@@ -77,19 +82,33 @@ def endangered(steps: Iterable[Step]) -> Endangered:
             new.add(action.netns)
         elif isinstance(action, NetnsDelete):
             rooms[action.netns] = BOTH
-            gone.add(action.netns)
+            taking.append(step)
         elif isinstance(action, (BridgeAdd, TapAdd, VethAdd)):
             made.update(_made(action))
         else:
+            takes = isinstance(action, LinkDelete)
+            again: Set[LinkKey] = set()  # that the step's undoing makes
+            if isinstance(action, LinkDelete):
+                taking.append(step)
+                again.add((action.netns, action.name))
             for one in (action, *step.inverse):
                 families, keys = _threatened(one)
+                if takes and isinstance(one, (BridgeAdd, TapAdd, VethAdd)):
+                    again.update(keys)
                 for key in keys:
+                    if key not in again and not (takes and isinstance(one, LinkChange) and _only_plugs(one)):
+                        others.add(key)
                     if key[0] not in new and key not in made:
                         if key[1] == _ALL:
                             rooms[key[0]] = families | rooms.get(key[0], families)
                         else:
                             links[key] = families | links.get(key, families)
-    return Endangered(links, rooms, gone)
+    return Endangered(links, rooms, taking, others)
+
+
+def _only_plugs(action: LinkChange) -> bool:
+    """Whether the link only becomes a port again, and holds what it holds."""
+    return action.up is None and action.mac is None and action.mtu is None
 
 
 def _threatened(action: Action) -> Tuple[Families, List[LinkKey]]:

@@ -12,8 +12,9 @@ from ..model import HostView
 from ..plan.sheet import place
 from ..rtnetlink.channel import Channel
 from ..stopwatch import seconds_since_boot
-from .belongings import Change, Room, Work, read
+from .belongings import Change, Room, Work, known, read
 from .endangered import Endangered, Lost
+from .made_again import MadeAgain
 
 Kept = Dict[Optional[str], Room]  # by namespace
 
@@ -22,21 +23,28 @@ _GONE = frozenset((errno.EADDRNOTAVAIL, errno.ESRCH, errno.ENOENT, errno.ENODEV)
 
 
 def note(endangered: Endangered, before: HostView) -> Kept:
-    """What the endangered links hold; their names and indexes are known. A namespace that is gone holds nothing."""
+    """What the endangered links hold; their names and indexes are known. A namespace that is gone holds nothing.
+
+    Of links that get back with themselves what else was seen on them only the neighbours are noted, as they were seen.
+    """
     kept: Kept = {}
+    made_again = MadeAgain(endangered)
     with namespaces.Tour() as tour:
         for netns, held in endangered.there(before).items():
+            view, names = before.views[netns], frozenset().union(*held.values())
+            links = {name: link.index for name, link in view.links.items()}
+            plain = made_again.plain_ones(view, names)
+            if len(plain) == len(names):
+                kept[netns] = known(links, names, view.fixed or (), seconds_since_boot())
+                continue
             try:
                 tour.enter(netns)
             except namespaces.NotEntered as error:
                 if error.is_gone:
                     continue
                 raise
-            there = before.views[netns].links
-            names = {name for of_family in held.values() for name in of_family}
             with Channel() as channel:
-                links = {name: link.index for name, link in there.items()}
-                kept[netns] = read(channel, seconds_since_boot(), links, names)
+                kept[netns] = read(channel, seconds_since_boot(), links, names, plain)
     return kept
 
 

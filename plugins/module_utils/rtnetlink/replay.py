@@ -316,11 +316,9 @@ def neighbours_of(channel: Channel, which: Which = None) -> List[HeldNeighbour]:
         def read(buffer: bytearray, start: int, end: int) -> Optional[HeldNeighbour]:
             header = _NDMSG.unpack_from(buffer, start)
             family, _pad, link, state, marks, kind = header
-            if (
-                family not in _FAMILIES
-                or not (indexes is None or link in indexes)
-                or not (state & nl.NUD_PERMANENT or marks & nl.NTF_PROXY)
-            ):
+            if not (state & nl.NUD_PERMANENT or marks & nl.NTF_PROXY):  # most aren't
+                return None
+            if family not in _FAMILIES or not (indexes is None or link in indexes):
                 return None
             parts = _parts(buffer, start + _NDMSG.size, end)
             kept = {number: parts[number] for number in (nl.NDA_DST, nl.NDA_LLADDR, nl.NDA_PROTOCOL) if number in parts}
