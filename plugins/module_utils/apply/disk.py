@@ -219,6 +219,27 @@ class Store:
         self._write(f"{heir}.state", entry)
         return True
 
+    def release(self, name: str, keys: Iterable[SysctlKey]) -> None:
+        """Another document no longer owns these settings; its record goes where nothing else is in it."""
+        path = self.paths(name)[0]
+        state, text = self._entry(path, name)
+        if state is None:
+            return
+        self._lent.setdefault(path, text)
+        for key in keys:
+            state.owned.sysctls.pop(key, None)
+        if state.document == {"name": name} and not any(state.owned.parts):
+            files.remove(path)
+            return
+        entry = {"document": state.document, "owned": to_plain(state.owned), **state.where._asdict()}
+        self._write(f"{name}.state", entry)
+
+    def may_be_absent(self, name: str) -> bool:
+        """Whether a document may have been taken away though it has a state; told from the text alone, it is quick."""
+        with contextlib.suppress(HostwireError):
+            return f'"document": {{"name": "{name}"}}, ' in (state_directory.read(self.paths(name)[0]) or "")
+        return False
+
     def drop_journal(self, name: str) -> None:
         """A run is over; a journal that comes back after a power failure only makes the next run look twice."""
         path = self._path(name + _JOURNAL)
@@ -303,3 +324,7 @@ class Records:
         if name not in self._memories:
             self._memories[name] = self._store.load(name)
         return self._memories[name]
+
+    def may_be_absent(self, name: str) -> bool:
+        """Whether it may be the record of a document that was taken away, which is worth loading."""
+        return name in self._memories or self._store.may_be_absent(name)
