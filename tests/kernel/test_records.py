@@ -14,6 +14,7 @@ from typing import Any, Callable, Dict, List, Tuple
 import pytest
 
 from ansible_collections.hostwire.linux.plugins.module_utils import cli, engine
+from ansible_collections.hostwire.linux.plugins.module_utils.apply.journals import DOING, Job, Journals
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict, HostwireError
 from ansible_collections.hostwire.linux.plugins.module_utils.info import info
 from ansible_collections.hostwire.linux.plugins.module_utils.rehearsal import run_all
@@ -369,6 +370,32 @@ def test_a_killed_run_whose_journal_is_damaged_leaves_what_may_be_others_and_the
     for document in (SMALLER, NOTHING):  # it stays until a person has looked at it
         run(document)
     assert (DIRECTORY / "main.journal.damaged").read_text() == "garbage"
+
+
+@pytest.mark.parametrize("there", [None, SMALLER], ids=["the-first-run", "a-later-one"])
+def test_info_names_the_runs_that_have_not_come_to_their_end(bare: Dict[str, Any], there: Any) -> None:
+    if there is not None:
+        run(there)
+    killed(FIRST, 3, "after")
+    said = f"a run of the document 'main' hasn't come to its end ({DIRECTORY}/main.journal): "
+    for problems in (info()["problems"], call("topology_info")["problems"]):
+        assert [line.startswith(said) for line in problems] == [True]
+    run(NOTHING)
+    assert info()["problems"] == []
+
+
+def test_info_names_the_jobs_that_have_not_come_to_their_end(bare: Dict[str, Any]) -> None:
+    journals, path = Journals(str(DIRECTORY)), DIRECTORY / "hosts.1.steps"
+    journals.write(Job("hosts.1", "hosts file /etc/hosts", (), (), {}), DOING)
+    for text, said in (
+        (None, f"a run of hosts file /etc/hosts hasn't come to its end ({path}): "),
+        ("garbage", f"{path} is damaged (not JSON): "),
+    ):
+        if text is not None:
+            damage(path, text)
+        for problems in (info()["problems"], call("topology_info")["problems"]):
+            assert [line.startswith(said) for line in problems] == [True]
+            assert "hasn't come to its end" in problems[0]
 
 
 @pytest.mark.parametrize("check", [True, False])
