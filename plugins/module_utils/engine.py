@@ -28,7 +28,7 @@ from .apply.verify import DAD_SECONDS, await_addresses, number_owned
 from .elsewhere import needed_elsewhere
 from .errors import Conflict, HostwireError, InvalidValue, VerificationFailed
 from .firewall import Tables
-from .heirs import NOBODY, doubts, find_heirs, hand_over, heeding_guards, switched_on_elsewhere
+from .heirs import NOBODY, adopted, doubts, find_heirs, heeding_guards, left_over, remember, switched_on_elsewhere
 from .host import Host
 from .interruption import heeded
 from .model import Guests, HostView
@@ -171,8 +171,9 @@ class Run:
             memory = memory._replace(owned=living(memory.owned, self._guests.lives, self._guests.ended))
             task = make_task(self.reading, memory, self._fragment, self._records)
             self._elsewhere = switched_on_elsewhere(task, self._records)
+            memory, taken = adopted(task, memory, self._records)
             memory, view = self._clock.timed("read", lambda: recollected(self.host, task, memory))
-            self._heirs = find_heirs(task, memory, self._records)
+            self._heirs = find_heirs(task, memory, self._records)._replace(taken=taken)
             self._refuse_problems(task, memory, view)
             picture = self._clock.timed("plan", lambda: self._plan(task, memory, view, True))
             yield Prepared(task, picture.memory, picture)
@@ -227,6 +228,7 @@ class Run:
             told = heeding_guards(task, memory, view, tables.get(None), self._records, self._heirs)
             if told is not None:
                 memory, self._heirs = told
+                view = self.host.look(task, memory)
                 wish = make_wish(task, view, memory, self._heirs.settings, self._elsewhere)
             self.host.store.remarks.update(dict.fromkeys(doubts(self._heirs, memory, view)))
             conflicts += others.rivals(self.host, task, self.reading.where, view, tables)
@@ -343,13 +345,7 @@ class Run:
 
     def remember(self, task: Task, memory: Memory, owned: Owned) -> None:
         """Note what the document owns from now on."""
-        owned = hand_over(self.host.store, task, memory.owned, owned, self._heirs)
-        document = task.document
-        nothing_left = document == {"name": self._name} and not any(owned[1:])
-        if nothing_left and memory.document is None and not memory.interrupted:
-            return
-        if document != memory.document or owned != memory.owned or memory.interrupted:
-            self.host.store.settle(self._name, None if nothing_left else document, owned)
+        remember(self.host.store, task, memory, owned, self._heirs)
 
     def _result(self, task: Task, memory: Memory, picture: Picture, reachability: Tuple[ProbeResult, ...]) -> Result:
         plan = picture.plan
@@ -370,6 +366,7 @@ class Run:
         if memory.owned.carried and not memory.interrupted:
             warnings += missed_warnings(memory.owned, picture.view)
         warnings += [*self.host.store.doubts(), *self.host.store.broken_off(self._records.names(), self._name)]
+        warnings += left_over(self.host.store, self._records, task, self._heirs)
         warnings += others.doubts(self.host, self.reading, task, picture.view, picture.wish.unfiltered)
         return Result(
             bool(plan.steps), plan.lines, before, after, tuple(warnings), self._clock.seconds, reachability, *rules

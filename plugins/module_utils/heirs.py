@@ -7,7 +7,7 @@ Which document turned the host's forwarding on is also told by its rules: each t
 from __future__ import annotations
 
 import contextlib
-from typing import Dict, FrozenSet, Iterator, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Dict, FrozenSet, Iterable, Iterator, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 from . import document as documents
 from . import firewall, sysctl
@@ -18,13 +18,14 @@ from .firewall import Tables, leads_loopback_out
 from .model import HostView
 from .plan.filters import SWITCHES, firewall_wants, implied_settings, switched_on
 from .plan.hands import LOCALNET
-from .plan.owned import Change, Owned, SysctlKey, copy
+from .plan.owned import Change, Owned, SysctlKey, copy, inherit
 from .plan.redirects import switch_of
 from .plan.settings import current, link_in, name_of_setting, wanted_settings
 from .plan.sheet import place
 from .task import Task
 
 _Guards = Mapping[int, Set[str]]
+_Holding = Tuple[str, SysctlKey]  # a document, and a setting that it is to put back
 _FAMILIES: Dict[SysctlKey, int] = {(None, path): family for family, path in SWITCHES}
 
 
@@ -33,12 +34,13 @@ class Heirs(NamedTuple):
 
     ``named``: settings, each with the document that is to put it back one day. ``perhaps``: those of which it isn't
     known whether a document wants them, for its record can't be used. ``guarded``: those that a document wants whose
-    record is lost: its own rules say so, and will tell it.
+    record is lost: its own rules say so, and will tell it. ``taken``: what this document takes over from others.
     """
 
     named: Dict[SysctlKey, str]
     perhaps: Dict[SysctlKey, str]
     guarded: Dict[SysctlKey, str]
+    taken: FrozenSet[_Holding] = frozenset()
 
     @property
     def settings(self) -> FrozenSet[SysctlKey]:
@@ -47,6 +49,62 @@ class Heirs(NamedTuple):
 
 
 NOBODY = Heirs({}, {}, {})
+
+
+def adopted(task: Task, memory: Memory, records: Records) -> Tuple[Memory, FrozenSet[_Holding]]:
+    """What is remembered, with settings that this document wants or wanted and others hold who don't want them.
+
+    They held them for the sake of a document whose record couldn't be used then: it may have been this one. Without it
+    the one that goes last would leave them, for it has never changed them itself.
+    """
+    if not any(name != task.stored.name for name in records.names()):
+        return memory, frozenset()
+    wanted = wanted_settings(task.stored, implied_settings(task.wants))
+    if task.previous is not task.stored:
+        wanted.update(wanted_settings(task.previous, implied_settings(task.wants_before)))
+    return _taking(memory, _held(records, task.stored.name, wanted), records)
+
+
+def _held(records: Records, name: str, wanted: Iterable[SysctlKey]) -> FrozenSet[_Holding]:
+    """Who else holds these, and what came along with them, and doesn't want them."""
+    keys = frozenset(wanted)
+    return frozenset(
+        (other, key)
+        for other in (records.names() if keys else ())
+        if other != name
+        for key in _idle(other, records.load(other))
+        if key in keys or switch_of(key) in keys
+    )
+
+
+def _idle(name: str, memory: Memory) -> Iterator[SysctlKey]:
+    """The settings that a document holds only because another one may want them.
+
+    A document that is there may hold others for the sake of somebody's ports, but not the host's forwarding.
+    """
+    if not memory.living or memory.interrupted or memory.document is None:
+        return
+    if memory.document == {"name": name}:
+        yield from memory.owned.sysctls
+        return
+    said = memory.document.get("forwarding") or {}
+    for (_family, path), flag in zip(SWITCHES, ("ipv4", "ipv6")):
+        switch = (None, path)
+        if switch in memory.owned.sysctls and said.get(flag) is None and not _names(memory.document, switch):
+            yield from (key for key in memory.owned.sysctls if switch in (key, switch_of(key)))
+
+
+def _names(document: Mapping[str, object], switch: SysctlKey) -> bool:
+    return switch in wanted_settings(documents.read(document, rules=False).topology, {})
+
+
+def _taking(memory: Memory, held: FrozenSet[_Holding], records: Records) -> Tuple[Memory, FrozenSet[_Holding]]:
+    if not held:
+        return memory, held
+    owned = copy(memory.owned)
+    for holder, key in sorted(held, key=str):
+        inherit(owned, {key: records.load(holder).owned.sysctls[key]})
+    return memory._replace(owned=owned), held
 
 
 def find_heirs(task: Task, memory: Memory, records: Records, lost: Optional[_Guards] = None) -> Heirs:
@@ -113,10 +171,15 @@ def heeding_guards(
         for family, owners in guards.items()
     }
     ours = [family for family, owners in guards.items() if name in owners]
-    known = memory if memory.certain else _with_guarded(task, memory, view, ours, records)
+    known, taken = memory, heirs.taken
+    if not memory.certain:
+        switches = [key for key, family in _FAMILIES.items() if family in ours]
+        known, more = _taking(memory, _held(records, name, switches) - taken, records)
+        taken |= more
+        known = _with_guarded(task, known, view, ours, records)
     if known is memory and not (any(lost.values()) or heirs.perhaps):
         return None
-    return known, find_heirs(task, known, records, lost)
+    return known, find_heirs(task, known, records, lost)._replace(taken=taken)
 
 
 def _lets_switches_go(task: Task, memory: Memory) -> bool:
@@ -175,6 +238,34 @@ def hand_over(store: Store, task: Task, before: Owned, owned: Owned, heirs: Heir
         if not taken and change.explains(_now(key)):
             kept[key] = change
     return owned._replace(sysctls=kept)
+
+
+def remember(store: Store, task: Task, memory: Memory, owned: Owned, heirs: Heirs) -> None:
+    """Note what the document owns from now on, and what others no longer do."""
+    owned = hand_over(store, task, memory.owned, owned, heirs)
+    document, name = task.document, task.stored.name
+    nothing_left = document == {"name": name} and not any(owned[1:])
+    changed = document != memory.document or owned != memory.owned or memory.interrupted or bool(heirs.taken)
+    if changed and not (nothing_left and memory.document is None and not memory.interrupted):
+        store.settle(name, None if nothing_left else document, owned)
+    for holder in sorted({holder for holder, _key in heirs.taken}):  # only now: a kill leaves it with both
+        store.release(holder, [key for one, key in heirs.taken if one == holder])
+
+
+def left_over(store: Store, records: Records, task: Task, heirs: Heirs) -> Iterator[str]:
+    """A sentence for each document beside this one that was taken away and whose record still holds settings."""
+    for name in records.names():
+        if name == task.stored.name or not records.may_be_absent(name):
+            continue
+        memory = records.load(name)
+        idle = _idle(name, memory) if memory.document == {"name": name} else ()
+        keys = [key for key in idle if (name, key) not in heirs.taken and switch_of(key) is None]
+        if keys:
+            words = ", ".join(f"{place(netns)}: {name_of_setting(path)}" for netns, path in keys)
+            yield (
+                f"the document {name!r} was taken away, and {store.paths(name)[0]} still holds what is to be put back "
+                f"({words}): take it away again (absent {name}), once the records of the others can be used"
+            )
 
 
 def _now(key: SysctlKey) -> Optional[str]:

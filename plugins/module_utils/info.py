@@ -7,6 +7,7 @@ from typing import Any, Dict, Iterator, Mapping, Optional, Sequence, Tuple
 
 from . import firewall, privilege
 from . import netns as namespaces
+from .apply import job_records
 from .apply.disk import Store
 from .errors import HostwireError, MissingOnHost
 from .model import Address, KernelRoute, Link, NamespaceView
@@ -57,8 +58,24 @@ def _told(store: Store) -> Dict[str, Any]:
         "host": _namespace(views[None]),
         "namespaces": dict(_named_namespaces(views, processes)),
         "documents": documents,
-        "problems": store.doubts(),
+        "problems": [*store.doubts(), *store.broken_off(documents), *_jobs_broken_off(state_dir)],
     }
+
+
+def _jobs_broken_off(state_dir: str) -> Iterator[str]:
+    """A sentence for each run of a task without a document that has left a journal."""
+    for name in job_records.names(state_dir):
+        path = job_records.place(state_dir, name)
+        try:
+            found = job_records.read(state_dir, name)
+        except HostwireError as error:
+            yield f"{error}: what a run that hasn't come to its end had begun isn't known"
+            continue
+        if found is not None:
+            yield (
+                f"a run of {found.get('title', name)} hasn't come to its end ({path}): what it left half-done stays "
+                "until that is run again"
+            )
 
 
 def _named_namespaces(

@@ -70,6 +70,18 @@ class _PaperStore(Store):
         self._memories[heir] = memory
         return True
 
+    def release(self, name: str, keys: Iterable[SysctlKey]) -> None:
+        memory = self.load(name)
+        owned, document = copy(memory.owned), memory.document
+        for key in keys:
+            owned.sysctls.pop(key, None)
+        if document == {"name": name} and not any(owned.parts):
+            document = None
+        self._memories[name] = memory._replace(owned=owned, document=document)
+
+    def may_be_absent(self, name: str) -> bool:
+        return name in self._memories or super().may_be_absent(name)
+
 
 class PaperHost(Host):
     """What ``readings`` name of the host, with the containers ``guests``; whoever gives those keeps them open.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Dict, Iterator, List, Mapping, Optional, Set, 
 
 from . import firewall, sysctl
 from . import netns as namespaces
-from .apply.disk import ASIDE, Memory, Store
+from .apply.disk import Memory, Store
 from .errors import Conflict, HostwireError
 from .model import HostView, Topology
 from .plan.filters import says_nothing
@@ -30,6 +30,7 @@ _UNKNOWN = (
     "what it made is known by its marks; how kernel settings, and interfaces that aren't ours, were before is not, so "
     "they stay as they are"
 )
+_UNMARKED = "what a run that was cut short had made but not yet marked can't be told from others' things, and stays"
 
 
 def recalled(store: Store, topology: Topology, fragment: bool = False) -> Memory:
@@ -81,8 +82,7 @@ def _by_marks(store: Store, topology: Topology, memory: Memory, broken: List[Unu
         if (netns, path) not in owned.sysctls and netns not in owned.namespaces and _is_on(netns, path):
             owned.sysctls[netns, path] = Change("0", "1")  # as it is with a new link
     for one in broken:
-        kept = f"the file is kept as {one.path}{ASIDE} for as long as the document is there"
-        store.remarks[f"{one}: {_UNKNOWN} ({kept})"] = None
+        store.remarks[f"{one}: {_UNKNOWN}{f'; {_UNMARKED}' if store.is_journal(one.path) else ''}"] = None
     if memory.certain:
         store.remarks[f"{store.paths(name)[0]} is older than what it tells of: {_UNKNOWN}"] = None
     elif lost and any(owned.parts):

@@ -231,7 +231,7 @@ documents:
 problems:
   description:
     - For each record of a document that can't be used (it is damaged, say, or of another version) a sentence that names
-      the file and the way out.
+      the file and the way out. And one for each run that hasn't come to its end, of a document or of another task.
   type: list
   elements: str
   returned: success

@@ -14,12 +14,13 @@ from typing import Any, Callable, Dict, List, Tuple
 import pytest
 
 from ansible_collections.hostwire.linux.plugins.module_utils import cli, engine
+from ansible_collections.hostwire.linux.plugins.module_utils.apply.journals import DOING, Job, Journals
 from ansible_collections.hostwire.linux.plugins.module_utils.errors import Conflict, HostwireError
 from ansible_collections.hostwire.linux.plugins.module_utils.info import info
 from ansible_collections.hostwire.linux.plugins.module_utils.rehearsal import run_all
 from ansible_collections.hostwire.linux.tests.in_process import call
 from ansible_collections.hostwire.linux.tests.kernel import world
-from ansible_collections.hostwire.linux.tests.kernel.steps import Document
+from ansible_collections.hostwire.linux.tests.kernel.steps import Document, actions_of, killed
 
 DIRECTORY = Path("/var/lib/hostwire")
 FIRST: Document = {
@@ -138,7 +139,9 @@ def test_a_damaged_record_is_said_and_mended_by_marks(bare: Dict[str, Any], shap
     result = run(NOTHING)
     assert [said in line for line in result.warnings] == [True]
     assert same(bare, ALONG)
-    assert os.listdir(DIRECTORY) == ["lock"]
+    kept = [f"{file}.damaged"] if file == "main.journal" else []  # it may tell of more than what had marks
+    assert sorted(os.listdir(DIRECTORY)) == ["lock", *kept]
+    assert ["is kept as" in line for line in result.warnings] == [bool(kept)]
     assert run(FIRST).warnings == ()
     run(NOTHING)
     assert same(bare, ALONG)
@@ -161,8 +164,12 @@ def test_what_is_no_longer_asked_for_goes_by_its_marks_too(bare: Dict[str, Any])
     smaller = whole()
     run(FIRST)
     damage(DIRECTORY / "main.state", "")
-    foretold = run(SMALLER, check=True).plan
-    assert run(SMALLER).plan == foretold
+    kept = "(the file is kept as /var/lib/hostwire/main.state.damaged for as long as the document is there)"
+    foretold = run(SMALLER, check=True)
+    assert not any("is kept as" in line for line in foretold.warnings)
+    result = run(SMALLER)
+    assert result.plan == foretold.plan
+    assert [line.endswith(kept) for line in result.warnings] == [True]
     assert sorted(os.listdir(DIRECTORY)) == ["lock", "main.state", "main.state.damaged"]
     assert same(smaller, ALONG)
     assert run(SMALLER).plan == ()
@@ -336,6 +343,59 @@ def test_a_run_that_fails_names_the_damaged_file_too(bare: Dict[str, Any]) -> No
     damage(DIRECTORY / "main.state", "")
     with pytest.raises(HostwireError, match=r"(?s)\"lo\" is reserved.*main.state is empty"):
         run({**FIRST, "bridges": [*FIRST["bridges"], {"name": "lo"}]})
+    with pytest.raises(HostwireError) as refused:
+        run({**FIRST, "bridges": [*FIRST["bridges"], {"name": "lo"}]})
+    assert "is kept as" not in str(refused.value)
+    assert sorted(os.listdir(DIRECTORY)) == ["lock", "main.state"]
+
+
+@pytest.mark.parametrize("there", [None, SMALLER], ids=["the-first-run", "a-later-one"])
+def test_a_killed_run_whose_journal_is_damaged_leaves_what_may_be_others_and_the_journal(
+    bare: Dict[str, Any], there: Any
+) -> None:
+    others = {*os.listdir("/run/netns")}
+    if there is not None:
+        run(there)
+    steps = [name for name, *_what in actions_of(there, FIRST)]
+    killed(FIRST, steps.index("NetnsAdd"), "after")
+    damage(DIRECTORY / "main.journal", "garbage")
+    for document, check in ((NOTHING, True), (NOTHING, False)):
+        (line,) = run(document, check).warnings
+        assert line.startswith(f"{DIRECTORY}/main.journal is damaged (not JSON): ")
+        assert "made but not yet marked can't be told from others' things" in line
+        assert line.endswith(f"(the file is kept as {DIRECTORY}/main.journal.damaged)") != check
+    assert sorted(os.listdir(DIRECTORY)) == ["lock", "main.journal.damaged"]
+    (left,) = {*os.listdir("/run/netns")} - others
+    subprocess.run(["ip", "netns", "delete", left], check=True)
+    for document in (SMALLER, NOTHING):  # it stays until a person has looked at it
+        run(document)
+    assert (DIRECTORY / "main.journal.damaged").read_text() == "garbage"
+
+
+@pytest.mark.parametrize("there", [None, SMALLER], ids=["the-first-run", "a-later-one"])
+def test_info_names_the_runs_that_have_not_come_to_their_end(bare: Dict[str, Any], there: Any) -> None:
+    if there is not None:
+        run(there)
+    killed(FIRST, 3, "after")
+    said = f"a run of the document 'main' hasn't come to its end ({DIRECTORY}/main.journal): "
+    for problems in (info()["problems"], call("topology_info")["problems"]):
+        assert [line.startswith(said) for line in problems] == [True]
+    run(NOTHING)
+    assert info()["problems"] == []
+
+
+def test_info_names_the_jobs_that_have_not_come_to_their_end(bare: Dict[str, Any]) -> None:
+    journals, path = Journals(str(DIRECTORY)), DIRECTORY / "hosts.1.steps"
+    journals.write(Job("hosts.1", "hosts file /etc/hosts", (), (), {}), DOING)
+    for text, said in (
+        (None, f"a run of hosts file /etc/hosts hasn't come to its end ({path}): "),
+        ("garbage", f"{path} is damaged (not JSON): "),
+    ):
+        if text is not None:
+            damage(path, text)
+        for problems in (info()["problems"], call("topology_info")["problems"]):
+            assert [line.startswith(said) for line in problems] == [True]
+            assert "hasn't come to its end" in problems[0]
 
 
 @pytest.mark.parametrize("check", [True, False])

@@ -20,7 +20,7 @@ from .record_shape import Entry
 
 _VERSION = 1
 _JOURNAL = ".journal"
-_AWAY = "move the file away and run this again"
+_FOR_HOW_LONG = " for as long as the document is there"
 # What keeps any file from being read just now; who isn't root is told to become it.
 _NOT_ITS_FAULT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EINTR, errno.EAGAIN)
 ASIDE = ".damaged"  # behind the name of a file that was written anew though it couldn't be read
@@ -117,9 +117,22 @@ class Store:
         others = [one for path, one in self.unusable.items() if path not in told]
         words = "what its document says of this host isn't known meanwhile"
         way_out = "; apply that one again, or move the file away"
-        return [*self.remarks, *(f"{one}: {words}{way_out if one.mendable else ''}" for one in others)]
+        remarks = [f"{remark}{self._kept(remark)}" for remark in self.remarks]
+        return [*remarks, *(f"{one}: {words}{way_out if one.mendable else ''}" for one in others)]
 
-    def broken_off(self, names: Iterable[str], but: str) -> Iterator[str]:
+    def _kept(self, remark: str) -> str:
+        """Where the file is that a remark is about, if it was set aside."""
+        path = next((path for path in self._moved if remark.startswith(f"{path} ")), None)
+        if path is None:
+            return ""
+        return f" (the file is kept as {path}{ASIDE}{'' if self.is_journal(path) else _FOR_HOW_LONG})"
+
+    @staticmethod
+    def is_journal(path: str) -> bool:
+        """Whether it is the path of a run's journal, not of a state."""
+        return path.endswith(_JOURNAL)
+
+    def broken_off(self, names: Iterable[str], but: str = "") -> Iterator[str]:
         """A sentence for each document of those listed, ``but`` for one, whose last run has left a journal."""
         for name in names:
             path = self.paths(name)[1]
@@ -157,12 +170,12 @@ class Store:
     def settle(self, name: str, document: Optional[Dict[str, Any]], owned: Owned) -> None:
         """A run is over: remember what it left. ``document`` None: nothing is left, forget the name."""
         if document is None:
-            for path in self.paths(name):  # there is nothing of which what was damaged could still tell
-                self._damaged.discard(path)
-                self._moved.discard(path)
-                files.remove(path + ASIDE)
-            self._touched.add(self._path(f"{name}.state"))
-            files.remove(self._path(f"{name}.state"))
+            path = self._path(f"{name}.state")  # there is nothing of which it could still tell; a journal might
+            self._damaged.discard(path)
+            self._moved.discard(path)
+            files.remove(path + ASIDE)
+            self._touched.add(path)
+            files.remove(path)
         else:
             self._write(f"{name}.state", {"document": document, "owned": to_plain(owned), **here()._asdict()})
         self.drop_journal(name)
@@ -219,6 +232,27 @@ class Store:
         entry = {"document": state.document, "owned": to_plain(state.owned), **state.where._asdict()}
         self._write(f"{heir}.state", entry)
         return True
+
+    def release(self, name: str, keys: Iterable[SysctlKey]) -> None:
+        """Another document no longer owns these settings; its record goes where nothing else is in it."""
+        path = self.paths(name)[0]
+        state, text = self._entry(path, name)
+        if state is None:
+            return
+        self._lent.setdefault(path, text)
+        for key in keys:
+            state.owned.sysctls.pop(key, None)
+        if state.document == {"name": name} and not any(state.owned.parts):
+            files.remove(path)
+            return
+        entry = {"document": state.document, "owned": to_plain(state.owned), **state.where._asdict()}
+        self._write(f"{name}.state", entry)
+
+    def may_be_absent(self, name: str) -> bool:
+        """Whether a document may have been taken away though it has a state; told from the text alone, it is quick."""
+        with contextlib.suppress(HostwireError):
+            return f'"document": {{"name": "{name}"}}, ' in (state_directory.read(self.paths(name)[0]) or "")
+        return False
 
     def drop_journal(self, name: str) -> None:
         """A run is over; a journal that comes back after a power failure only makes the next run look twice."""
@@ -303,3 +337,7 @@ class Records:
         if name not in self._memories:
             self._memories[name] = self._store.load(name)
         return self._memories[name]
+
+    def may_be_absent(self, name: str) -> bool:
+        """Whether it may be the record of a document that was taken away, which is worth loading."""
+        return name in self._memories or self._store.may_be_absent(name)

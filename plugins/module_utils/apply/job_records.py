@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Iterator, Optional
 
 from .. import records
+from ..errors import KernelRefused
 from ..records import Unusable
 
 VERSION = 1
@@ -17,6 +18,19 @@ DEED = '["Deed", '  # how a step begins, in JSON, that only its planner knows ho
 def place(directory: str, name: str) -> str:
     """The path of a job's journal in a state directory."""
     return os.path.join(directory, name + END)
+
+
+def names(directory: str) -> Iterator[str]:
+    """The jobs that have a journal there. Raises KernelRefused."""
+    try:
+        entries = sorted(os.listdir(directory))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise KernelRefused(f"directory {directory}: read", error.errno or 0) from error
+    for entry in entries:
+        if entry.endswith(END) and not entry.startswith("."):
+            yield entry[: -len(END)]
 
 
 def write(directory: str, name: str, entry: Dict[str, Any]) -> None:

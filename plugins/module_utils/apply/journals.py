@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from .. import records
 from ..errors import Conflict, KernelRefused
@@ -95,7 +95,7 @@ class Journals:
         Raises Conflict for the former where it can't be used; the others wait for a run of their own.
         """
         found: List[Unfinished] = []
-        for other in self._names():
+        for other in job_records.names(self._directory):
             try:
                 one = self._read(other)
             except Conflict:
@@ -111,17 +111,6 @@ class Journals:
                 )
             found.append(one)
         return found
-
-    def _names(self) -> Iterator[str]:
-        try:
-            entries = sorted(os.listdir(self._directory))
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise KernelRefused(f"directory {self._directory}: read", error.errno or 0) from error
-        for entry in entries:
-            if entry.endswith(END) and not entry.startswith("."):
-                yield entry[: -len(END)]
 
     def _path(self, name: str) -> str:
         return job_records.place(self._directory, name)
