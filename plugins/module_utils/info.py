@@ -44,10 +44,11 @@ def info(state_dir: str = STATE_DIRECTORY) -> Dict[str, Any]:
     those that there are, KernelRefused where something can't be read.
     """
     with running():
-        return _told(Store(state_dir))
+        return _told(state_dir)
 
 
-def _told(store: Store) -> Dict[str, Any]:
+def _told(state_dir: str) -> Dict[str, Any]:
+    store = Store(state_dir)
     names = namespaces.names()
     if names:
         privilege.demand(namespaces=True)

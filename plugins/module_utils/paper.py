@@ -48,7 +48,7 @@ class _PaperStore(Store):
                 return known[name]
         return super().load(name)
 
-    def broken_off(self, names: Iterable[str], but: str) -> Iterator[str]:
+    def broken_off(self, names: Iterable[str], but: str = "") -> Iterator[str]:
         """Those whose runs come to their end on paper leave no journal."""
         return super().broken_off((name for name in names if name not in self._settled), but)
 

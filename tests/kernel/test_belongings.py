@@ -74,6 +74,9 @@ def build(netns: Optional[str], things: str = THINGS) -> None:
     lan.settled("eth0", netns)
     lan.batch(things, netns)
     lan.settled("eth0", netns)
+    peers = re.findall(r"address add \S+ peer (\S*:\S*)", things)
+    # The kernel makes the route to an address's other end a moment after it has checked the address.
+    lan.until(lambda: all(lan.ip(*inside(netns), "-6", "route", "show", peer) for peer in peers))
 
 
 def image(netns: Optional[str]) -> Dict[str, List[str]]:

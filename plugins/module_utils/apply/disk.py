@@ -286,7 +286,9 @@ class Store:
             if error.errno in _NOT_ITS_FAULT or (error.errno in (errno.EACCES, errno.EPERM) and os.geteuid()):
                 raise
             reason = f"can't be read ({os.strerror(error.errno)})"
-            self.unusable[path] = Unusable(path, reason, mendable=False, way_out=_AWAY)
+            self.unusable[path] = Unusable(
+                path, reason, mendable=False, way_out="move the file away and run this again"
+            )
         except Conflict as error:  # no file of ours
             if not str(error).startswith(path + " "):
                 raise
