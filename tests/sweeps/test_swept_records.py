@@ -28,6 +28,7 @@ from ansible_collections.hostwire.linux.tests.sweeps.transitions import (
 )
 
 STATE = JOURNAL.parent / "main.state"
+KEPT = JOURNAL.parent / f"{JOURNAL.name}.damaged"
 DOCUMENTS = {"router": ROUTER, "uplink": UPLINK, "guests": GUESTS}
 EACH = pytest.mark.parametrize("name", DOCUMENTS)
 # What only the record knew: how settings were that a switch of forwarding takes along, or that a route leads home.
@@ -67,6 +68,7 @@ class Damage:
         assert engine.run(following, dad_seconds=0).plan == (), words
         apply(NOTHING)
         assert all(map(lan.reached, HOST)), words
+        KEPT.unlink(missing_ok=True)  # a damaged journal is a person's to look at, and to take away
         assert unexplained(before, self.stage.image()) == [], words
         figures.count(kind, "done")
 
